@@ -73,12 +73,13 @@ class Step:
 
     ``may_replace`` is set when an input was unknown at preview, so that only the run itself can tell whether the
     difference forces a replacement: such a step is shown as a replacement. ``notes`` are sentences for the user
-    (``protected``, ``simulated``, ...).
+    (``protected``, ``simulated``, ...). ``parent`` is the URN of the component it belongs to, for a tree.
     """
 
     op: Op
     urn: str
     type: str
+    parent: str | None = None
     changes: tuple[Change, ...] = ()
     may_replace: bool = False
     data_bearing: bool = False

@@ -1,0 +1,257 @@
+"""Runs the stack's processes under one supervisord, reached over a unix socket only its owner can open.
+
+supervisord knows neither dependencies nor health, so programs never start by themselves: ``start`` waits for health.
+It also would leave its children behind when killed, so each command is told to die with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from configparser import RawConfigParser
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from watoto_infra.dataplane.identity import Identity
+from watoto_infra.dataplane.ports import ensure_free
+from watoto_infra.dataplane.service import Service
+from watoto_infra.errors import ServiceFailed
+from watoto_infra.stack_home import StackHome
+
+DAEMON_SECONDS = 15.0
+POLL_SECONDS = 0.1
+LOG_BYTES = 10 * 1024 * 1024
+
+
+class Supervisor:
+    """The one supervisord of a stack."""
+
+    def __init__(self, home: StackHome, identity: Identity) -> None:
+        self._home = home
+        self._identity = identity
+        self._socket = home.sockets / "supervisor"
+        self._config = home.run / "supervisord.conf"
+        self._programs = home.run / "programs"
+        self._pid_file = home.run / "supervisord.pid"
+
+    def start(self, service: Service) -> None:
+        """Bring ``service`` up and return once it is healthy; do nothing when it already is.
+
+        Raises ``ServiceFailed`` with the end of its log when it dies or is not healthy in time, ``PortTaken`` when
+        another process listens on its port.
+        """
+        self._ensure_daemon()
+        changed = self._write_program(service)
+        if self._is_running(service.name):
+            if not changed and service.healthy():
+                return
+            self.stop(service.name)
+        if service.address is not None:
+            ensure_free(service.address, service.name)
+        self._load_program(service.name)
+        with self._rpc(f"start {service.name}") as rpc:
+            rpc.startProcess(service.name, False)
+        self._wait_healthy(service)
+
+    def stop(self, name: str) -> None:
+        """Stop one process and wait until it has ended; one that does not run is no error."""
+        with self._rpc(f"stop {name}", tolerate=(Faults.NOT_RUNNING, Faults.BAD_NAME)) as rpc:
+            rpc.stopProcess(name, True)
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Give supervisord's ``getAllProcessInfo`` by name; empty when no supervisord runs."""
+        if not self.is_alive():
+            return {}
+        with self._rpc("list processes") as rpc:
+            return {str(info["name"]): dict(info) for info in rpc.getAllProcessInfo()}
+
+    def shutdown(self) -> None:
+        """Stop every process and supervisord itself, and wait until its pid is gone."""
+        pid = self._pid()
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        if not _wait(lambda: self._pid() is None, DAEMON_SECONDS * 4):
+            raise ServiceFailed(f"supervisord (pid {pid}) of stack {self._home.stack} does not end", hint=f"kill {pid}")
+        self._pid_file.unlink(missing_ok=True)
+
+    def is_alive(self) -> bool:
+        """Tell whether this stack's supervisord runs and answers."""
+        if self._pid() is None or not self._socket.exists():
+            return False
+        try:
+            self._proxy().supervisor.getState()
+        except OSError:
+            return False
+        return True
+
+    def log_file(self, name: str) -> Path:
+        return self._home.logs / f"{name}.log"
+
+    # --- supervisord itself ---------------------------------------------------------------------------------------
+
+    def _ensure_daemon(self) -> None:
+        if self.is_alive():
+            return
+        for folder in (self._home.root, self._home.sockets.parent):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        for folder in (self._home.run, self._home.logs, self._home.sockets, self._programs):
+            self._identity.own_folder(folder)
+        self._write_config()
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
+        if not self._identity.can_read(Path(sys.executable)):
+            raise ServiceFailed(
+                f"user {self._identity.name}, as which the stack's processes run, cannot reach {sys.executable}",
+                hint="`make up` prepares a Python that it can reach; or run watoto as a plain user",
+            )
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd="/", **self._identity.popen_user()
+        )  # type: ignore[call-overload]
+        if done.returncode or not _wait(self.is_alive, DAEMON_SECONDS):
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it gave no reason"]
+            raise ServiceFailed(
+                f"supervisord of stack {self._home.stack} did not start: {last[0]}",
+                hint=f"read {self.log_file('supervisord')}",
+            )
+
+    def _write_config(self) -> None:
+        config = RawConfigParser()
+        config["unix_http_server"] = {"file": str(self._socket), "chmod": "0600"}
+        config["supervisord"] = {
+            "logfile": str(self.log_file("supervisord")),
+            "logfile_maxbytes": str(LOG_BYTES),
+            "pidfile": str(self._pid_file),
+            "childlogdir": str(self._home.logs),
+            "umask": "077",
+            "identifier": f"watoto-{self._home.stack}",
+        }
+        config["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
+        config["include"] = {"files": f"{self._programs}/*.conf"}
+        self._write(self._config, config)
+
+    def _write_program(self, service: Service) -> bool:
+        """Write the program's section; tell whether it differs from the one before."""
+        environment = ",".join(f'{key}="{_escape(value)}"' for key, value in sorted(service.environment.items()))
+        config = RawConfigParser()
+        config[f"program:{service.name}"] = {
+            "command": _escape(shlex.join([*_dies_with_parent(), *service.command])),
+            "directory": _escape(str(service.folder)),
+            "environment": environment,
+            "autostart": "false",
+            "autorestart": "true",
+            "startsecs": "0",
+            "stopsignal": service.stop_signal,
+            "stopwaitsecs": str(service.stop_seconds),
+            "stopasgroup": "true",
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": _escape(str(self.log_file(service.name))),
+            "stdout_logfile_maxbytes": str(LOG_BYTES),
+            "stdout_logfile_backups": "2",
+        }
+        return self._write(self._programs / f"{service.name}.conf", config)
+
+    def _write(self, path: Path, config: RawConfigParser) -> bool:
+        before = path.read_text() if path.exists() else None
+        new = path.with_suffix(".new")
+        with new.open("w") as stream:
+            config.write(stream)
+        os.chown(new, self._identity.uid, self._identity.gid)
+        new.chmod(0o600)
+        after = new.read_text()
+        new.replace(path)
+        return after != before
+
+    def _load_program(self, name: str) -> None:
+        with self._rpc("read its configuration") as rpc:
+            added, changed, removed = rpc.reloadConfig()[0]
+        for group in [*changed, *removed]:
+            with self._rpc(f"remove {group}", tolerate=(Faults.BAD_NAME,)) as rpc:
+                rpc.stopProcessGroup(group, True)
+                rpc.removeProcessGroup(group)
+        for group in [*added, *changed]:
+            with self._rpc(f"add {group}", tolerate=(Faults.ALREADY_ADDED,)) as rpc:
+                rpc.addProcessGroup(group)
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def _is_running(self, name: str) -> bool:
+        return self.states().get(name, {}).get("statename") in {"RUNNING", "STARTING", "BACKOFF"}
+
+    def _wait_healthy(self, service: Service) -> None:
+        deadline = time.monotonic() + service.start_seconds
+        while time.monotonic() < deadline:
+            if service.healthy():
+                return
+            if self.states().get(service.name, {}).get("statename") in {"FATAL", "EXITED", "UNKNOWN"}:
+                break
+            time.sleep(POLL_SECONDS)
+        self.stop(service.name)
+        raise ServiceFailed(
+            f"{service.name} did not become healthy within {service.start_seconds:.0f} s: {self._last_words(service)}",
+            hint=f"read {self.log_file(service.name)}",
+        )
+
+    def _last_words(self, service: Service) -> str:
+        try:
+            lines = self.log_file(service.name).read_text(errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            lines = []
+        return lines[-1] if lines else "its log is empty"
+
+    def _pid(self) -> int | None:
+        try:
+            pid = int(self._pid_file.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return pid if str(self._config).encode() in command else None
+
+    def _proxy(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+
+    @contextmanager
+    def _rpc(self, purpose: str, tolerate: tuple[int, ...] = ()) -> Iterator[Any]:
+        """Talk to supervisord; its faults become ``ServiceFailed`` unless tolerated."""
+        try:
+            yield self._proxy().supervisor
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode not in tolerate:
+                raise ServiceFailed(f"supervisord could not {purpose}: {fault.faultString}") from fault
+        except OSError as problem:
+            raise ServiceFailed(
+                f"supervisord of stack {self._home.stack} does not answer: {problem}",
+                hint=f"read {self.log_file('supervisord')}",
+            ) from problem
+
+
+def _dies_with_parent() -> list[str]:
+    """Give the prefix that ends a command when supervisord is killed; Linux's util-linux has it."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
+def _escape(value: str) -> str:
+    """Keep supervisord from expanding ``%(...)s`` in a value."""
+    return value.replace("%", "%%")
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return met

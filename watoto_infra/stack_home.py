@@ -1,0 +1,68 @@
+"""Where a stack keeps its state, data, sockets and logs on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from watoto_infra.errors import UsageError
+
+STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+"""A stack's name becomes part of file names, host names and AWS names."""
+
+ROOT_HOME = Path("/var/lib/watoto")
+
+
+@dataclass(frozen=True)
+class StackHome:
+    """The folders of one stack. Nothing is created by asking for a path; all are 0700 when they are."""
+
+    stack: str
+    root: Path
+    sockets: Path
+
+    @property
+    def state(self) -> Path:
+        """The engine's state, journal, lock and history."""
+        return self.root / "state"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Files of the running processes: supervisor configuration, port table."""
+        return self.root / "run"
+
+
+def locate(stack: str) -> StackHome:
+    """Find the home of ``stack``: under ``$WATOTO_HOME``, else ``/var/lib/watoto`` for root, else ``./.watoto``.
+
+    Sockets live in a short path of their own, since a unix socket's path may hold 107 bytes at most.
+    Raises ``UsageError`` for a name that could not be part of a path or of an AWS name.
+    """
+    if not STACK_NAME.fullmatch(stack):
+        raise UsageError(
+            f"{stack!r} is not a stack name",
+            hint="use 1 to 32 lower-case letters, digits and hyphens, starting with a letter",
+        )
+    as_root = os.geteuid() == 0
+    chosen = os.environ.get("WATOTO_HOME")
+    base = Path(chosen) if chosen else (ROOT_HOME if as_root else Path(".watoto"))
+    root = (base / stack).absolute()
+    return StackHome(stack=stack, root=root, sockets=_socket_folder(root, as_root=as_root))
+
+
+def _socket_folder(root: Path, *, as_root: bool) -> Path:
+    """Give a short folder that belongs to this home alone, also where two homes hold a stack of the same name."""
+    tag = f"{root.name}-{zlib.crc32(str(root).encode()):08x}"
+    if as_root:
+        return Path("/run/watoto") / tag
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
+    return base / f"watoto-{os.geteuid()}" / tag
