@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, engines, routing between primary and replicas, and sharding."""

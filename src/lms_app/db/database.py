@@ -1,0 +1,192 @@
+"""One database: writes on its primary, reads on its replicas, and what to do when one of them is gone.
+
+Work is handed over as a function of a connection, because what failed for a reason that the work is not to blame for is
+run again elsewhere: so it must have no effect besides its statements.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from lms_app.db import freshness
+from lms_app.db.engines import EngineOptions, lost_a_race, make_engine, refuses_writes, server_is_gone, sqlstate
+from lms_app.db.replicas import NEVER, Replica
+from lms_app.db.sharding import DatabaseUrls
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ATTEMPTS = 3
+"""How often a write that certainly left nothing behind is tried in all."""
+
+
+class DatabaseUnavailableError(Exception):
+    """No server can do this now; the request may be repeated after `retry_after` seconds."""
+
+    def __init__(self, database: str, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(f"database {database}: {reason}")
+        self.retry_after = retry_after
+
+
+class OutcomeUnknownError(DatabaseUnavailableError):
+    """The connection broke while the commit was under way: it may or may not have happened."""
+
+
+class Database:
+    """The primary and the replicas behind one name of the shard map. Safe to share between threads."""
+
+    def __init__(self, name: str, urls: DatabaseUrls, options: EngineOptions, *, max_lag: float) -> None:
+        self.name = name
+        self.primary: Engine = make_engine(urls.primary_url.get_secret_value(), options, read_write=True)
+        self.replicas = tuple(
+            Replica(f"{name}/replica-{n}", make_engine(url.get_secret_value(), options, read_write=False))
+            for n, url in enumerate(urls.replica_urls, start=1)
+        )
+        self._max_lag = max_lag
+        self._turn = itertools.count()
+        self._newest_heartbeat = NEVER
+        self._probed = not self.replicas
+        self._first_probe = threading.Lock()
+
+    def engines(self) -> Iterator[tuple[str, Engine]]:
+        """All engines with their names, for pool metrics and shutdown."""
+        yield f"{self.name}/primary", self.primary
+        for replica in self.replicas:
+            yield replica.name, replica.engine
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run reading work on a replica that is fresh enough for this context, else on the primary.
+
+        Raises DatabaseUnavailableError when no server answers or no connection becomes free in time.
+        """
+        if not self._probed:
+            self._probe_once()
+        if self.replicas:
+            wanted = freshness.mark(self.name)
+            turn = next(self._turn)
+            for n in range(len(self.replicas)):
+                replica = self.replicas[(turn + n) % len(self.replicas)]
+                if not replica.answers:
+                    continue
+                try:
+                    with replica.engine.connect() as connection:
+                        if not wanted or replica.has_replayed(wanted, connection):
+                            return work(connection)
+                except PoolTimeoutError as error:
+                    raise self._exhausted() from error
+                except DBAPIError as error:
+                    if server_is_gone(error):
+                        replica.lost(error)
+                    elif not lost_a_race(error):
+                        raise self._translated(error) from error
+        return self._read_primary(work)
+
+    def read_primary(self, work: Callable[[Connection], T]) -> T:
+        """Run reading work where every committed write is seen."""
+        return self._read_primary(work)
+
+    def _read_primary(self, work: Callable[[Connection], T]) -> T:
+        for attempt in itertools.count(1):
+            try:
+                with self.primary.connect() as connection:
+                    return work(connection)
+            except PoolTimeoutError as error:
+                raise self._exhausted() from error
+            except DBAPIError as error:
+                if attempt < ATTEMPTS and (server_is_gone(error) or lost_a_race(error)):
+                    continue
+                raise self._translated(error) from error
+        raise AssertionError
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run work in one transaction on the primary and note how far a replica must replay to show it.
+
+        It is run again when it certainly left nothing behind: the connection broke before the commit, the server has
+        become a standby, or the transaction lost a race. Raises DatabaseUnavailableError, OutcomeUnknownError.
+        """
+        for attempt in itertools.count(1):
+            try:
+                with self.primary.connect() as connection:
+                    value = self._in_transaction(connection, work)
+                    lsn = connection.exec_driver_sql("SELECT pg_current_wal_flush_lsn()::text").scalar_one()
+            except PoolTimeoutError as error:
+                raise self._exhausted() from error
+            except DBAPIError as error:
+                if refuses_writes(error):
+                    self.primary.dispose()
+                elif not (server_is_gone(error) or lost_a_race(error)):
+                    raise self._translated(error) from error
+                if attempt == ATTEMPTS:
+                    raise self._translated(error) from error
+            else:
+                freshness.note_write(self.name, freshness.parse_lsn(lsn))
+                return value
+        raise AssertionError
+
+    def _in_transaction(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        connection.exec_driver_sql("BEGIN")
+        try:
+            value = work(connection)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        try:
+            connection.exec_driver_sql("COMMIT")
+        except DBAPIError as error:
+            if server_is_gone(error):
+                raise OutcomeUnknownError(self.name, "the connection broke while committing") from error
+            raise
+        return value
+
+    def _roll_back(self, connection: Connection) -> None:
+        if connection.invalidated:
+            return
+        try:
+            connection.exec_driver_sql("ROLLBACK")
+        except SQLAlchemyError:
+            connection.invalidate()
+
+    def probe(self) -> None:
+        """Look at the primary's newest heartbeat and at every replica. Never raises."""
+        try:
+            newest: datetime | None = self._read_primary(
+                lambda connection: connection.execute(text("SELECT max(ts) FROM watoto_heartbeat")).scalar()
+            )
+            self._newest_heartbeat = max(self._newest_heartbeat, newest or NEVER)
+        except (DatabaseUnavailableError, SQLAlchemyError):
+            log.debug("the primary of %s shows no heartbeat", self.name)
+        for replica in self.replicas:
+            replica.probe(self._newest_heartbeat, max_lag=self._max_lag)
+
+    def _probe_once(self) -> None:
+        with self._first_probe:
+            if not self._probed:
+                self.probe()
+                self._probed = True
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Drop all pooled connections; with `close=False` leave the sockets to the parent that they belong to."""
+        for _, engine in self.engines():
+            engine.dispose(close=close)
+
+    def _exhausted(self) -> DatabaseUnavailableError:
+        return DatabaseUnavailableError(self.name, "no connection became free in time")
+
+    def _translated(self, error: DBAPIError) -> Exception:
+        """Errors that are about the server's state become DatabaseUnavailableError, others stay what they are."""
+        if server_is_gone(error) or refuses_writes(error) or lost_a_race(error):
+            return DatabaseUnavailableError(
+                self.name, "the server cannot be reached or is changing its role", retry_after=2
+            )
+        if sqlstate(error) in {"57014", "55P03", "53300"}:
+            return DatabaseUnavailableError(self.name, "a statement or a lock took too long", retry_after=2)
+        return error

@@ -1,0 +1,97 @@
+"""All databases of the shard map, and the thread that watches their replicas."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from lms_app.db.database import Database
+from lms_app.db.engines import EngineOptions
+from lms_app.db.sharding import ShardMap
+
+T = TypeVar("T")
+
+
+class Databases:
+    """The LMS's databases. `catalogue` holds what belongs to no single user, `of_user` what belongs to one."""
+
+    def __init__(
+        self,
+        shard_map: ShardMap,
+        options: EngineOptions | None = None,
+        *,
+        max_lag: float = 10.0,
+        watch_every: float = 1.0,
+    ) -> None:
+        self._shard_map = shard_map
+        self._by_name = {
+            name: Database(name, urls, options or EngineOptions(), max_lag=max_lag)
+            for name, urls in shard_map.databases.items()
+        }
+        self.catalogue = self._by_name[shard_map.catalogue]
+        self._user_databases = tuple(self._by_name[name] for name in shard_map.user_databases())
+        self._watch_every = watch_every
+        self._stop = threading.Event()
+        self._watched_by: int | None = None
+        self._starting = threading.Lock()
+
+    def __iter__(self) -> Iterator[Database]:
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> Database:
+        return self._by_name[name]
+
+    def of_user(self, user_id: int) -> Database:
+        """The database that holds this user's rows."""
+        return self._by_name[self._shard_map.database_of(user_id)]
+
+    def read_every_shard(self, work: Callable[[Connection], T]) -> list[T]:
+        """Run reading work on every database that holds users, in the order of the table; the caller merges."""
+        return [database.read(work) for database in self._user_databases]
+
+    def user_databases(self) -> tuple[Database, ...]:
+        """All databases that hold users' rows, each once."""
+        return self._user_databases
+
+    def by_database(self, user_ids: list[int]) -> dict[Database, list[int]]:
+        """Group user ids by the database that holds them, so that each is asked once."""
+        groups: dict[Database, list[int]] = {}
+        for user_id in user_ids:
+            groups.setdefault(self.of_user(user_id), []).append(user_id)
+        return groups
+
+    def pools(self) -> Iterator[tuple[str, Engine]]:
+        """Every engine of this process with its name, ``database/primary`` or ``database/replica-N``."""
+        for database in self:
+            yield from database.engines()
+
+    def watch(self) -> None:
+        """Start watching the replicas in this process, once; a forked child starts its own. Cheap to call again."""
+        if self._watched_by == os.getpid():
+            return
+        with self._starting:
+            if self._watched_by == os.getpid():
+                return
+            if self._watched_by is not None:
+                self._dispose(close=False)
+            self._watched_by = os.getpid()
+            if any(database.replicas for database in self):
+                threading.Thread(target=self._watch, name="replica-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._watch_every):
+            for database in self:
+                database.probe()
+
+    def close(self) -> None:
+        """Stop watching and close all connections."""
+        self._stop.set()
+        self._dispose(close=True)
+
+    def _dispose(self, *, close: bool) -> None:
+        for database in self:
+            database.dispose(close=close)

@@ -1,0 +1,54 @@
+"""Read your own writes: how far a replica must have replayed before it may answer the one who wrote.
+
+A write leaves the primary's WAL position in the current context. The API hands it to the client, signed, and takes it
+back with the next request; a job or a command starts with none and may read from any replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NewType
+
+Lsn = NewType("Lsn", int)
+"""A position in the write-ahead log, in bytes."""
+
+_marks: ContextVar[Mapping[str, Lsn] | None] = ContextVar("lms_read_after", default=None)
+
+
+def parse_lsn(text: str) -> Lsn:
+    """Parse PostgreSQL's `pg_lsn` notation, two hexadecimal halves: ``16/B374D848``. Raises ValueError."""
+    high, low = text.split("/")
+    return Lsn((int(high, 16) << 32) | int(low, 16))
+
+
+def mark(database: str) -> Lsn:
+    """Return the position that a replica of this database must have replayed; 0 when nothing was written."""
+    marks = _marks.get()
+    return Lsn(0) if marks is None else marks.get(database, Lsn(0))
+
+
+def note_write(database: str, lsn: Lsn) -> None:
+    """Remember that this context wrote to the database."""
+    _marks.set({**(_marks.get() or {}), database: lsn})
+
+
+def marks() -> Mapping[str, Lsn]:
+    """Return all positions of this context."""
+    return _marks.get() or {}
+
+
+def start(known: Mapping[str, Lsn] | None = None) -> None:
+    """Begin a context that knows of these earlier writes and no others."""
+    _marks.set(known)
+
+
+@contextmanager
+def context(known: Mapping[str, Lsn] | None = None) -> Iterator[None]:
+    """Run a block in a context of its own."""
+    token = _marks.set(known)
+    try:
+        yield
+    finally:
+        _marks.reset(token)

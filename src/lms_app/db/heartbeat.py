@@ -1,0 +1,66 @@
+"""The heartbeat: a row with the time and the WAL position, written to every database every five seconds.
+
+It is what replication lag, the age of the WAL archive and the proof of a point-in-time restore are read from.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from lms_app.db.database import Database, DatabaseUnavailableError
+from lms_app.db.databases import Databases
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 5.0
+_BEAT = text(
+    """
+    INSERT INTO watoto_heartbeat (ts, lsn) VALUES (clock_timestamp(), pg_current_wal_insert_lsn())
+    ON CONFLICT (ts) DO NOTHING
+    """
+)
+_FORGET = text("DELETE FROM watoto_heartbeat WHERE ts < now() - interval '7 days'")
+_NEWEST = text("SELECT max(ts) FROM watoto_heartbeat")
+
+
+def beat(database: Database) -> None:
+    """Write one heartbeat and forget those older than a week. Raises what `Database.write` raises."""
+
+    def write(connection: Connection) -> None:
+        connection.execute(_BEAT)
+        connection.execute(_FORGET)
+
+    database.write(write)
+
+
+def newest(database: Database) -> datetime | None:
+    """Return the time of the newest heartbeat on the primary, or none before the first."""
+    when: datetime | None = database.read_primary(lambda connection: connection.execute(_NEWEST).scalar())
+    return when
+
+
+def run(databases: Databases, stop: threading.Event, *, interval: float = INTERVAL_SECONDS) -> None:
+    """Beat on every database until told to stop. A database that cannot be written to is tried again next time."""
+    threads = [
+        threading.Thread(target=_run_one, args=(database, stop, interval), name=f"heartbeat-{database.name}")
+        for database in databases
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _run_one(database: Database, stop: threading.Event, interval: float) -> None:
+    while True:
+        try:
+            beat(database)
+        except (DatabaseUnavailableError, SQLAlchemyError) as error:
+            log.warning("no heartbeat on %s: %s", database.name, str(error).splitlines()[0])
+        if stop.wait(interval):
+            return

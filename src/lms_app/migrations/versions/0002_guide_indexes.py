@@ -1,0 +1,32 @@
+"""The four indexes the API's own queries use, built without blocking writes.
+
+Revision 0002. CONCURRENTLY cannot run in a transaction; one that was interrupted leaves an invalid index behind, so
+each is dropped first if it is there.
+"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+INDEXES = {
+    "idx_enrollments_user_progress": "enrollments (user_id, progress_percentage DESC)",
+    "idx_course_modules_course_sequence": "course_modules (course_id, sequence_order)",
+    "idx_active_users": "users (created_at) WHERE is_active",
+    "idx_user_courses_covering": "enrollments (user_id, course_id, progress_percentage, status)",
+}
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        for name, on in INDEXES.items():
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {on}")
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        for name in INDEXES:
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
