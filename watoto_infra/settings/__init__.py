@@ -1,0 +1,22 @@
+"""A stage's settings: models, loader, schema. Imports no pulumi and declares nothing."""
+
+from __future__ import annotations
+
+from watoto_infra.settings.loader import LoadedStage, load_stage, scale_override, settings_root, stage_names
+from watoto_infra.settings.merge import Origin
+from watoto_infra.settings.objectives import DataClass
+from watoto_infra.settings.schema import json_schema, render_reference
+from watoto_infra.settings.stage import StageSettings
+
+__all__ = [
+    "DataClass",
+    "LoadedStage",
+    "Origin",
+    "StageSettings",
+    "json_schema",
+    "load_stage",
+    "render_reference",
+    "scale_override",
+    "settings_root",
+    "stage_names",
+]

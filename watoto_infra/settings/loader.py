@@ -1,0 +1,154 @@
+"""Puts a stage's settings together from files and overrides.
+
+Precedence, last wins: defaults of the models, the stages a stage extends, the stage's own file, the overlay of the
+target (``stacks/overlays/TARGET.yaml``), the stack's overrides.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from watoto_infra.errors import SettingsError, UsageError
+from watoto_infra.settings import yaml_file
+from watoto_infra.settings.app import SOURCE_IMAGE
+from watoto_infra.settings.merge import DEFAULT, Layers, Origin
+from watoto_infra.settings.problems import settings_error
+from watoto_infra.settings.source_image import source_image
+from watoto_infra.settings.stage import StageSettings
+from watoto_infra.settings.yaml_file import KeyPath, SettingsFile
+
+PACKAGE = Path(__file__).resolve().parents[1]
+TARGETS = ("local", "aws")
+OVERRIDE = "override"
+STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True)
+class LoadedStage:
+    """A stage's settings, and for each value (dotted key path) where it was set."""
+
+    stage: str
+    target: str
+    settings: StageSettings
+    origins: Mapping[str, Origin]
+
+
+def settings_root() -> Path:
+    """The folder that holds ``stacks/``: the checkout, or what an installed package brings along."""
+    checkout = PACKAGE.parent
+    return checkout if (checkout / "stacks").is_dir() else PACKAGE / "_data"
+
+
+def stage_names(root: Path | None = None) -> list[str]:
+    """The stages that can be loaded, sorted."""
+    folder = (root or settings_root()) / "stacks"
+    return sorted(path.stem for path in folder.glob("*.yaml") if STAGE_NAME.fullmatch(path.stem))
+
+
+def load_stage(
+    stage: str,
+    *,
+    target: str = "local",
+    overrides: Mapping[str, Any] | None = None,
+    root: Path | None = None,
+) -> LoadedStage:
+    """Load and check a stage.
+
+    Raises ``UsageError`` for a stage or target that does not exist and ``SettingsError`` for anything wrong in files or
+    overrides. ``overrides`` is nested as the files are; ``root`` holds ``stacks/``.
+    """
+    root = root or settings_root()
+    if target not in TARGETS:
+        raise UsageError(f"there is no target {target!r}", hint=f"targets: {', '.join(TARGETS)}")
+    layers = Layers()
+    for file in _stage_files(stage, root):
+        layers.lay_file(file)
+    overlay = root / "stacks" / "overlays" / f"{target}.yaml"
+    if overlay.exists():
+        layers.lay_file(yaml_file.read(overlay, f"stacks/overlays/{target}.yaml"))
+    layers.lay(overrides or {}, OVERRIDE)
+    _resolve_source(layers, root)
+    settings = _validate(layers, stage)
+    _check_target(settings, target, layers)
+    return LoadedStage(stage, target, settings, _origins(settings, layers))
+
+
+def scale_override(count: int) -> dict[str, Any]:
+    """The override that ``watoto scale app COUNT`` keeps in a stack."""
+    return {"app": {"desired": count, "hold_desired": True}}
+
+
+def _stage_files(stage: str, root: Path) -> list[SettingsFile]:
+    """The stage's file and those it extends, the furthest first."""
+    known = stage_names(root)
+    if stage not in known:
+        stages = f"stages: {', '.join(known)}" if known else f"there is no stage in {root / 'stacks'}"
+        raise UsageError(f"there is no stage {stage!r}", hint=stages)
+    chain: list[SettingsFile] = []
+    seen: list[str] = []
+    following: str | None = stage
+    while following is not None:
+        seen.append(following)
+        file = yaml_file.read(root / "stacks" / f"{following}.yaml", f"stacks/{following}.yaml")
+        parent = file.values.pop("extends", None)
+        place = f"{file.name}:{file.lines.get(('extends',), 1)}"
+        if parent is not None and parent not in known:
+            raise SettingsError(f"{place}: extends is {parent!r}; allowed: {', '.join(known)}")
+        if parent in seen:
+            raise SettingsError(f"{place}: extends goes in a circle: {' -> '.join([*seen, parent])}")
+        chain.insert(0, file)
+        following = parent
+    return chain
+
+
+def _resolve_source(layers: Layers, root: Path) -> None:
+    """Replace the image ``source`` by the digest of the checkout's LMS; an installed package has no source tree."""
+    app = layers.values.get("app")
+    tree = root / "src" / "lms_app"
+    if isinstance(app, dict) and app.get("image") == SOURCE_IMAGE and tree.is_dir():
+        layers.lay({"app": {"image": source_image(tree)}}, "digest of src/lms_app")
+
+
+def _validate(layers: Layers, stage: str) -> StageSettings:
+    try:
+        text = json.dumps(layers.values)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingsError(f"stage {stage}: an override is not plain data: {error}") from error
+    try:
+        return StageSettings.model_validate_json(text)
+    except ValidationError as error:
+        raise settings_error(error, layers, StageSettings, stage) from error
+
+
+def _check_target(settings: StageSettings, target: str, layers: Layers) -> None:
+    if target != "aws" or settings.app.image not in (None, SOURCE_IMAGE):
+        return
+    origin = layers.set_at(("app", "image"))
+    found = f"{origin}: app.image is {settings.app.image!r}" if origin else "app.image is not set"
+    raise SettingsError(
+        f"{found}; allowed on the aws target: repository@sha256:<64 hex digits>",
+        hint="push the LMS's image and name it, with its digest, in stacks/overlays/aws.yaml",
+    )
+
+
+def _origins(settings: StageSettings, layers: Layers) -> dict[str, Origin]:
+    found: dict[str, Origin] = {}
+
+    def walk(model: BaseModel, path: KeyPath) -> None:
+        for name in type(model).model_fields:
+            here = (*path, name)
+            value = getattr(model, name)
+            if isinstance(value, BaseModel):
+                walk(value, here)
+            else:
+                found[".".join(here)] = layers.set_at(here) or DEFAULT
+
+    walk(settings, ())
+    return found
