@@ -1,0 +1,82 @@
+"""The ``watoto`` command: its group, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from watoto_infra import __version__, console
+from watoto_infra.cli import doctor, environment, render, settings, stack, state
+from watoto_infra.errors import ExitCode, Interrupted, WatotoError
+
+
+class Group(TyperGroup):
+    """Prints expected errors as one line and a hint, whichever way the command was called."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a traceback is shown only with ``--debug``."""
+        try:
+            return super().invoke(ctx)
+        except WatotoError as error:
+            code = _report(ctx, error)
+        except KeyboardInterrupt:
+            code = _report(ctx, Interrupted("interrupted"))
+        except BrokenPipeError:
+            sys.stdout = None  # type: ignore[assignment] # the reader is gone: nothing can be flushed any more
+            code = ExitCode.DONE
+        except OSError as error:
+            code = _report(ctx, _from_system(error))
+        raise typer.Exit(int(code))
+
+
+def _report(ctx: Any, error: WatotoError) -> ExitCode:
+    if ctx.params.get("debug"):
+        raise error
+    console.report_error(error)
+    return error.exit_code
+
+
+def _from_system(error: OSError) -> WatotoError:
+    """Turn what the operating system refused into an error for people: which file, and why."""
+    where = f"{error.filename}: " if error.filename else ""
+    return WatotoError(
+        f"{where}{error.strerror or error}", hint="check that the file can be read and written and the disk is not full"
+    )
+
+
+app = typer.Typer(
+    name="watoto",
+    cls=Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Provision, rehearse and recover the scaled Watoto LMS.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.data(f"watoto {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for any error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Provision, rehearse and recover the scaled Watoto LMS."""
+
+
+for room in (stack, state, settings, render, environment, doctor):
+    room.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="watoto")

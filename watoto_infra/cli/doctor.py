@@ -1,0 +1,42 @@
+"""``watoto doctor``: what is installed, what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from watoto_infra import console
+from watoto_infra.cli.options import AsJson
+from watoto_infra.errors import MissingProgram
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group."""
+    app.command()(doctor)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed and what is missing, with the command that installs it."""
+    from watoto_infra.dataplane import requirements  # noqa: PLC0415 - help does not pay for the data plane
+
+    findings = requirements.check()
+    command = requirements.install_command(findings)
+    rows = [
+        {
+            "program": finding.requirement.program,
+            "path": str(finding.path) if finding.path else None,
+            "package": finding.requirement.package,
+            "purpose": finding.requirement.purpose,
+        }
+        for finding in findings
+    ]
+    if as_json:
+        console.data_json({"schema_version": 1, "python": sys.version.split()[0], "programs": rows, "install": command})
+    else:
+        console.data(f"python    {sys.version.split()[0]}  {sys.executable}")
+        for row in rows:
+            console.data(f"{row['program']:<9} {row['path'] or 'MISSING: ' + str(row['purpose'])}")
+    if command is not None:
+        missing = ", ".join(str(row["program"]) for row in rows if row["path"] is None)
+        raise MissingProgram(f"not installed: {missing}", hint=command)

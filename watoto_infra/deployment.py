@@ -1,0 +1,137 @@
+"""The use cases of one stack: preview, up, refresh, drift, destroy. Each asks the engine and decides what is allowed.
+
+A deployment knows neither how a plan is printed nor how the user is asked; both are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from watoto_infra.contracts import Allowances, Engine, Plan, Program, Progress, Result
+from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
+
+Confirm = Callable[[Plan], bool]
+"""Shows a plan and answers whether to go on."""
+
+
+class Target(Protocol):
+    """Where a stack's resources live."""
+
+    name: str
+
+    def prepare(self) -> None:
+        """Make the control plane answer; does nothing where it already does."""
+        ...
+
+    def dispose(self) -> None:
+        """Remove what only the target itself needed, after everything declared is gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Declined:
+    """The user looked at the plan and said no; nothing was done."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One stack on one target, driven by one engine."""
+
+    engine: Engine
+    target: Target
+    program: Program
+
+    def preview(
+        self, progress: Progress, *, refresh: bool = False, only: Collection[str] = (), expect_no_changes: bool = False
+    ) -> Plan:
+        """Say what ``up`` would do. Raises ``ChangesFound`` where none were expected (the plan rides on the error)."""
+        self.target.prepare()
+        plan = self.engine.preview(self.program, progress, refresh=refresh, only=only)
+        if expect_no_changes and plan.has_changes:
+            raise UnexpectedChanges(plan)
+        return plan
+
+    def up(
+        self,
+        progress: Progress,
+        confirm: Confirm,
+        *,
+        allow: Allowances = Allowances(),
+        only: Collection[str] = (),
+        expect_digest: str | None = None,
+    ) -> Result | Declined:
+        """Bring everything to what the program declares: read what is there, show the plan, ask, do it.
+
+        Raises ``UsageError`` when the plan is not the one ``expect_digest`` names, ``ProviderError`` naming what
+        failed, ``Interrupted`` after Ctrl-C.
+        """
+        self.target.prepare()
+        plan = self.engine.preview(self.program, progress, refresh=True, only=only)
+        if expect_digest is not None and expect_digest != plan.digest:
+            raise UsageError(
+                f"the plan is not the expected one: its digest is {plan.digest}, not {expect_digest}",
+                hint="look at `watoto preview` again: something changed since that digest was taken",
+            )
+        if plan.has_changes and not confirm(plan):
+            return Declined(plan)
+        return finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
+
+    def refresh(self, progress: Progress) -> Result:
+        """Read every resource and take what is found into the state."""
+        self.target.prepare()
+        return finished(self.engine.refresh(progress, dry_run=False))
+
+    def drift(self, progress: Progress) -> Plan:
+        """Say what differs between the state and what is really there; nothing is written."""
+        self.target.prepare()
+        return self.engine.refresh(progress, dry_run=True).plan
+
+    def destroy(self, progress: Progress, confirm: Confirm, *, allow: Allowances = Allowances()) -> Result | Declined:
+        """Delete everything, in reverse order; then what only the target needed."""
+        self.target.prepare()
+        plan = self.engine.preview_destroy()
+        if plan.has_changes and not confirm(plan):
+            return Declined(plan)
+        result = finished(self.engine.destroy(progress, expect=plan, allow=allow))
+        self.target.dispose()
+        return result
+
+
+class UnexpectedChanges(ChangesFound):
+    """``--expect-no-changes`` found some; carries the plan so that it can still be shown."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(
+            f"no changes were expected, but stack {plan.stack} would change",
+            hint="`watoto preview --diff` shows every property",
+        )
+        self.plan = plan
+
+
+class IncompleteRunError(ProviderError):
+    """Some steps failed; carries the result, so that what was done is still reported."""
+
+    def __init__(self, result: Result) -> None:
+        first = result.failures[0]
+        more = f" (and {len(result.failures) - 1} more)" if len(result.failures) > 1 else ""
+        super().__init__(
+            f"{first.step.op.value} of {first.step.urn} failed: {first.error}{more}",
+            hint="what was done is recorded; mend the cause and run `watoto up` again, it continues from there",
+        )
+        self.result = result
+
+
+def finished(result: Result) -> Result:
+    """Give a result that ran to its end; raises ``Interrupted`` or ``IncompleteRunError`` for any other."""
+    if result.interrupted:
+        raise Interrupted(
+            "interrupted: what was running has finished and is recorded, the rest was not begun",
+            hint="run `watoto up` to go on from there",
+        )
+    if result.failures:
+        raise IncompleteRunError(result)
+    return result

@@ -1,0 +1,67 @@
+"""Plans and results as JSON: a documented, versioned contract (docs/reference/json.md).
+
+Readers ignore fields they do not know; a change that breaks them raises ``SCHEMA_VERSION``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from watoto_infra.contracts import Change, Plan, Result, Step
+
+SCHEMA_VERSION = 1
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Give the plan as ``preview --format json`` prints it; secret values never stand in it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "stack": plan.stack,
+        "stage": plan.stage,
+        "steps": [_step(step) for step in plan.steps],
+        "outputs": [_change(change) for change in plan.output_changes],
+        "summary": plan.summary,
+        "policy": [],
+        "digest": plan.digest,
+    }
+
+
+def result_as_json(result: Result) -> dict[str, Any]:
+    """Give what a run did, as ``--json`` of up, refresh and destroy prints it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "stack": result.plan.stack,
+        "stage": result.plan.stage,
+        "operations": [
+            {
+                **_step(outcome.step),
+                "seconds": round(outcome.seconds, 3),
+                "error": outcome.error,
+                "simulated": outcome.simulated,
+            }
+            for outcome in result.outcomes
+        ],
+        "summary": result.summary,
+        "seconds": round(result.seconds, 3),
+        "outputs": dict(result.outputs),
+        "simulated": list(result.simulated),
+        "left_behind": list(result.left_behind),
+        "interrupted": result.interrupted,
+        "digest": result.plan.digest,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "op": step.op.value,
+        "urn": step.urn,
+        "type": step.type,
+        "changes": [_change(change) for change in step.changes],
+        "may_replace": step.may_replace,
+        "data_bearing": step.data_bearing,
+        "notes": list(step.notes),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"path": change.path, "kind": change.kind.value, "before": change.before, "after": change.after}
