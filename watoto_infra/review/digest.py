@@ -1,19 +1,13 @@
-"""Plans and results as JSON: a documented, versioned contract (docs/reference/json.md).
-
-Readers ignore fields they do not know; a change that breaks them raises ``SCHEMA_VERSION``.
-"""
+"""Plans and results as the documents that ``--json`` prints."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from watoto_infra.contracts import Change, Plan, Result, Step
+from watoto_infra.review.documents import SCHEMA_VERSION, ChangeDocument, PlanDocument, ResultDocument, StepDocument
 
-SCHEMA_VERSION = 1
 
-
-def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Give the plan as ``preview --format json`` prints it; secret values never stand in it."""
+def plan_as_json(plan: Plan) -> PlanDocument:
+    """Give the plan as a document; secret values never stand in it."""
     return {
         "schema_version": SCHEMA_VERSION,
         "stack": plan.stack,
@@ -26,8 +20,8 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def result_as_json(result: Result) -> dict[str, Any]:
-    """Give what a run did, as ``--json`` of up, refresh and destroy prints it."""
+def result_as_json(result: Result) -> ResultDocument:
+    """Give what a run did as a document."""
     return {
         "schema_version": SCHEMA_VERSION,
         "stack": result.plan.stack,
@@ -51,11 +45,12 @@ def result_as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step) -> StepDocument:
     return {
         "op": step.op.value,
         "urn": step.urn,
         "type": step.type,
+        "parent": step.parent,
         "changes": [_change(change) for change in step.changes],
         "may_replace": step.may_replace,
         "data_bearing": step.data_bearing,
@@ -63,5 +58,5 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change) -> ChangeDocument:
     return {"path": change.path, "kind": change.kind.value, "before": change.before, "after": change.after}

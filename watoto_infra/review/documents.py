@@ -1,0 +1,168 @@
+"""The JSON documents that commands print: the contract of ``--json``, from which docs/reference/json.md is made.
+
+Readers ignore fields they do not know. A change that could break a reader raises ``SCHEMA_VERSION``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+SCHEMA_VERSION = 1
+
+
+class ChangeDocument(TypedDict):
+    """One property's difference; a secret shows as `[secret]`, a value not known yet as `[unknown]`."""
+
+    path: str
+    kind: str
+    before: Any
+    after: Any
+
+
+class StepDocument(TypedDict):
+    """What is done to one resource. `op` is named as Pulumi names it; `may_replace`: only the run itself can tell."""
+
+    op: str
+    urn: str
+    type: str
+    parent: str | None
+    changes: list[ChangeDocument]
+    may_replace: bool
+    data_bearing: bool
+    notes: list[str]
+
+
+class PlanDocument(TypedDict):
+    """`watoto preview --format json` and `watoto drift --json`."""
+
+    schema_version: int
+    stack: str
+    stage: str
+    steps: list[StepDocument]
+    outputs: list[ChangeDocument]
+    summary: dict[str, int]
+    policy: list[Any]
+    digest: str
+
+
+class OperationDocument(StepDocument):
+    """A step that was executed. `seconds` is wall time; `simulated`: the local control plane does not implement it."""
+
+    seconds: float
+    error: str | None
+    simulated: bool
+
+
+class ResultDocument(TypedDict):
+    """`watoto up --json`, `refresh --json` and `destroy --json`. `left_behind` is what AWS keeps too."""
+
+    schema_version: int
+    stack: str
+    stage: str
+    operations: list[OperationDocument]
+    summary: dict[str, int]
+    seconds: float
+    outputs: dict[str, Any]
+    simulated: list[str]
+    left_behind: list[str]
+    interrupted: bool
+    digest: str
+
+
+class ThingDocument(TypedDict):
+    """One declared resource; `since` is when it was last changed (ISO 8601)."""
+
+    urn: str
+    type: str
+    id: str | None
+    state: str
+    since: str | None
+    error: str | None
+
+
+class ProcessDocument(TypedDict):
+    """One local process and what it stands for; `since` is when it was started (ISO 8601)."""
+
+    name: str
+    stands_for: str
+    state: str
+    address: str | None
+    since: str | None
+    error: str | None
+
+
+class StatusDocument(TypedDict):
+    """`watoto status --json`."""
+
+    schema_version: int
+    stack: str
+    stage: str
+    target: str
+    things: list[ThingDocument]
+    processes: list[ProcessDocument]
+
+
+class RunDocument(TypedDict):
+    """One run: when it began and ended (ISO 8601), what it was, how it ended, how many steps of each kind it did."""
+
+    began: str
+    ended: str
+    kind: str
+    stage: str
+    result: str
+    summary: dict[str, int]
+    digest: str | None
+
+
+class HistoryDocument(TypedDict):
+    """`watoto history --json`, the oldest run first."""
+
+    schema_version: int
+    runs: list[RunDocument]
+
+
+class ValueDocument(TypedDict):
+    """One setting and where its value comes from."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+class SettingsDocument(TypedDict):
+    """`watoto settings --json`: the merged settings, and each value with its origin."""
+
+    schema_version: int
+    stage: str
+    target: str
+    settings: dict[str, Any]
+    values: list[ValueDocument]
+
+
+class ProgramDocument(TypedDict):
+    """A program a stack needs, where it was found (null: missing), and the package that brings it."""
+
+    program: str
+    path: str | None
+    package: str
+    purpose: str
+
+
+class DoctorDocument(TypedDict):
+    """`watoto doctor --json`. `install` is the command that installs what is missing, null when nothing is."""
+
+    schema_version: int
+    python: str
+    programs: list[ProgramDocument]
+    install: str | None
+
+
+DOCUMENTS: tuple[type, ...] = (
+    PlanDocument,
+    ResultDocument,
+    StatusDocument,
+    HistoryDocument,
+    SettingsDocument,
+    DoctorDocument,
+)
+"""Every document a command prints; ``watoto outputs --json`` is a plain object of the stack's outputs by name."""
