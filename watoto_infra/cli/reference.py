@@ -1,4 +1,4 @@
-"""Writes docs/reference/ from the code: settings, commands, exit codes, JSON (``python -m watoto_infra.cli.reference``)."""
+"""Writes docs/reference/ from the code (``python -m watoto_infra.cli.reference``): settings, commands, codes, JSON."""
 
 from __future__ import annotations
 
