@@ -48,14 +48,14 @@ class ResourceState:
     type: str
     custom: bool
     id: str | None = None
-    inputs: Properties = NO_PROPERTIES
-    outputs: Properties = NO_PROPERTIES
+    inputs: Properties = field(default_factory=lambda: NO_PROPERTIES)
+    outputs: Properties = field(default_factory=lambda: NO_PROPERTIES)
     parent: str | None = None
     protect: bool = False
     external: bool = False
     dependencies: tuple[str, ...] = ()
     provider: str | None = None
-    property_dependencies: Mapping[str, tuple[str, ...]] = NO_PROPERTY_DEPENDENCIES
+    property_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NO_PROPERTY_DEPENDENCIES)
     pending_replacement: bool = False
     delete: bool = False
     init_errors: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class ResourceState:
 
     @property
     def name(self) -> str:
-        return self.urn.rpartition("::")[2]
+        return self.urn.split("::", 3)[3]
 
     @property
     def provider_urn(self) -> str | None:

@@ -1,0 +1,182 @@
+"""Pulumi's passphrase secrets provider, so that a state opens with either tool and the same passphrase.
+
+The format is that of Pulumi's ``passphrase`` provider: the key is PBKDF2-HMAC-SHA256 of the passphrase, 1,000,000
+rounds over an 8-byte salt, 32 bytes long; a value is ``v1:<base64 nonce>:<base64 ciphertext>``, AES-256-GCM with a
+12-byte nonce; the provider's state is ``v1:<base64 salt>:<the encrypted word "pulumi">``, by which a wrong passphrase
+is told from a right one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets as random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from watoto_infra.errors import StateError, WrongPassphrase
+
+ROUNDS = 1_000_000
+SALT_BYTES = 8
+KEY_BYTES = 32
+NONCE_BYTES = 12
+PROOF = "pulumi"
+
+PASSPHRASE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a variable's name
+PASSPHRASE_FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - a variable's name
+PASSPHRASE_HINT = f"set {PASSPHRASE_VARIABLE}, or {PASSPHRASE_FILE_VARIABLE} to a file that holds the passphrase"
+
+
+class PassphraseCrypter:
+    """Encrypts and decrypts with one passphrase and salt; safe to use from many threads.
+
+    The key costs about a third of a second to derive, so that is done when a value is first needed.
+    """
+
+    def __init__(self, passphrase: str, salt: str) -> None:
+        self.salt = salt
+        """The provider's state as a deployment holds it, ``v1:<salt>:<proof>``."""
+        self._passphrase = passphrase
+        self._cipher: AESGCM | None = None
+        self._derivation = threading.Lock()
+
+    @classmethod
+    def new(cls, passphrase: str) -> PassphraseCrypter:
+        """Make a crypter with a fresh salt."""
+        salt = random.token_bytes(SALT_BYTES)
+        cipher = AESGCM(_derive_key(passphrase, salt))
+        crypter = cls(passphrase, f"v1:{_encode(salt)}:{_encrypt(cipher, PROOF)}")
+        crypter._cipher = cipher
+        return crypter
+
+    def verify(self) -> None:
+        """Raise ``WrongPassphrase`` unless the passphrase opens this salt, ``StateError`` if the salt is damaged."""
+        self._opened()
+
+    def encrypt(self, plaintext: str) -> str:
+        return _encrypt(self._opened(), plaintext)
+
+    def decrypt(self, ciphertext: str) -> str:
+        try:
+            return _decrypt(self._opened(), ciphertext)
+        except (InvalidTag, ValueError) as error:
+            raise StateError(
+                "a secret in the state cannot be decrypted: its text is damaged",
+                hint="`watoto state repair --from-backup` goes back to the state before the last run",
+            ) from error
+
+    def _opened(self) -> AESGCM:
+        with self._derivation:
+            if self._cipher is None:
+                self._cipher = _open(self._passphrase, self.salt)
+            return self._cipher
+
+
+@dataclass(frozen=True)
+class PassphraseSource:
+    """Where a stack's passphrase comes from: the environment, a file it names, or the stack's own file.
+
+    ``own_file`` is only given for targets that may do without the user's passphrase (the local one): a random one is
+    made there, readable by its owner alone.
+    """
+
+    environment: Mapping[str, str]
+    own_file: Path | None = None
+
+    def read(self) -> str:
+        """Give the passphrase. Raises ``WrongPassphrase`` when there is none or its file cannot be read."""
+        if PASSPHRASE_VARIABLE in self.environment:
+            return self.environment[PASSPHRASE_VARIABLE]
+        named = self.environment.get(PASSPHRASE_FILE_VARIABLE)
+        if named:
+            return _read_passphrase_file(Path(named))
+        if self.own_file is None:
+            raise WrongPassphrase("no passphrase for the stack's secrets was given", hint=PASSPHRASE_HINT)
+        if not self.own_file.exists():
+            raise WrongPassphrase(
+                f"the stack's passphrase file is missing: {self.own_file}",
+                hint=f"put the file back, or {PASSPHRASE_HINT}",
+            )
+        return _read_passphrase_file(self.own_file)
+
+    def read_or_make(self) -> str:
+        """Give the passphrase of a stack that has no secrets yet, making the stack's own one where that is allowed."""
+        given = PASSPHRASE_VARIABLE in self.environment or self.environment.get(PASSPHRASE_FILE_VARIABLE)
+        if not given and self.own_file is not None and not self.own_file.exists():
+            _write_new_passphrase(self.own_file)
+        return self.read()
+
+
+def _read_passphrase_file(path: Path) -> str:
+    """Read a passphrase file as Pulumi does: the whole text without surrounding white space."""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongPassphrase(f"cannot read the passphrase file {path}: {error}", hint=PASSPHRASE_HINT) from error
+
+
+def _write_new_passphrase(path: Path) -> None:
+    """Write a random passphrase so that a reader sees all of it or no file at all."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(random.token_urlsafe(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StateError(f"cannot write the stack's passphrase file {path}: {error.strerror}") from error
+
+
+def _open(passphrase: str, state: str) -> AESGCM:
+    version, _, rest = state.partition(":")
+    salt, _, proof = rest.partition(":")
+    try:
+        if version != "v1":
+            raise ValueError(f"unknown version {version!r}")
+        cipher = AESGCM(_derive_key(passphrase, _decode(salt)))
+        opened = _decrypt(cipher, proof)
+    except ValueError as error:
+        raise StateError(f"the state's encryption salt is damaged: {error}") from error
+    except InvalidTag as error:
+        raise WrongPassphrase("the passphrase does not open this stack's secrets", hint=PASSPHRASE_HINT) from error
+    if opened != PROOF:
+        raise WrongPassphrase("the passphrase does not open this stack's secrets", hint=PASSPHRASE_HINT)
+    return cipher
+
+
+def _derive_key(passphrase: str, salt: bytes) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, ROUNDS, KEY_BYTES)
+
+
+def _encrypt(cipher: AESGCM, plaintext: str) -> str:
+    nonce = random.token_bytes(NONCE_BYTES)
+    return f"v1:{_encode(nonce)}:{_encode(cipher.encrypt(nonce, plaintext.encode(), None))}"
+
+
+def _decrypt(cipher: AESGCM, ciphertext: str) -> str:
+    version, _, rest = ciphertext.partition(":")
+    nonce, _, data = rest.partition(":")
+    if version != "v1":
+        raise ValueError(f"unknown version {version!r}")
+    return cipher.decrypt(_decode(nonce), _decode(data), None).decode()
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from error

@@ -1,0 +1,191 @@
+"""Where a stack's state lives: a state file, the journal of the run under way, one backup of both, and a history.
+
+A run's changes go to the journal; at its end the state file is written anew and the journal becomes the backup's. So
+backup and previous journal together always give the present state file again. Whoever writes holds the stack's lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from watoto_infra.contracts import Json
+from watoto_infra.engine.embedded.files import make_private_folder, read_file, replace_file, sync_folder, write_error
+from watoto_infra.engine.embedded.integrity import check, ordered
+from watoto_infra.engine.embedded.journal import Journal, JournalContent, read_journal
+from watoto_infra.engine.embedded.model import Snapshot
+from watoto_infra.engine.embedded.recorder import Recorder
+from watoto_infra.engine.embedded.secrets import PassphraseCrypter, PassphraseSource
+from watoto_infra.engine.embedded.statefile import StateFile, Working, read_state, replay, state_bytes
+from watoto_infra.engine.embedded.values import Crypter, Masking
+from watoto_infra.errors import StateError
+
+
+@dataclass
+class StoreHandle:
+    """A state opened for writing: what was read, with what to write secrets, and the file's serial number (0: none)."""
+
+    snapshot: Snapshot
+    crypter: PassphraseCrypter
+    serial: int
+    stage: str | None
+
+
+class StackStore:
+    """One stack's state in a folder of its own (made when first written, for its owner alone)."""
+
+    def __init__(self, folder: Path, passphrase: PassphraseSource) -> None:
+        self.folder = folder
+        self.passphrase = passphrase
+        self.state_path = folder / "state.json"
+        self.backup_path = folder / "state.backup.json"
+        self.journal_path = folder / "journal.jsonl"
+        self.previous_journal_path = folder / "journal.previous.jsonl"
+        self.history_path = folder / "history.jsonl"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the stack has a state (which may hold no resources after a destroy)."""
+        return self.state_path.exists()
+
+    @property
+    def stage(self) -> str | None:
+        """The stage last applied, None before the first run."""
+        journal, state = self._read()
+        if journal is not None and journal.header["stage"]:
+            return str(journal.header["stage"])
+        return state.stage if state else None
+
+    def load(self) -> Snapshot:
+        """Read the state, with what a killed or present run has journalled; empty if the stack has none.
+
+        Raises ``WrongPassphrase``, and ``StateError`` for damage, naming file and line.
+        """
+        journal, state = self._read()
+        if state is None:
+            return Snapshot()
+        return self._snapshot(state, journal, self._open_crypter(state))
+
+    def peek(self) -> Snapshot:
+        """Read the state without its passphrase: every secret reads ``SECRET_MARK``."""
+        journal, state = self._read()
+        return self._snapshot(state, journal, Masking()) if state else Snapshot()
+
+    def begin(self, kind: str, stage: str | None = None) -> Recorder:
+        """Open the state for a run; call it with the stack's lock held.
+
+        ``kind`` is the command's name, ``stage`` the stage it applies (None: as before). What a killed run left is
+        taken over first. Nothing is written before the passphrase is known to be right.
+        """
+        handle = self.open()
+        return Recorder(self, handle, kind, stage or handle.stage)
+
+    def open(self) -> StoreHandle:
+        """Read the state for writing, taking over a killed run's journal; the lock must be held."""
+        journal, state = self._read()
+        if state is None:
+            return StoreHandle(Snapshot(), PassphraseCrypter.new(self._new_passphrase()), serial=0, stage=None)
+        crypter = self._open_crypter(state)
+        handle = StoreHandle(self._snapshot(state, journal, crypter), crypter, state.serial, state.stage)
+        if journal is not None:
+            header = journal.header
+            self.compact(handle, handle.snapshot, stage=header["stage"] or state.stage)
+            self.note_run({name: header[name] for name in ("when", "kind", "stage")} | {"result": "killed"})
+        elif self.journal_path.exists():
+            self._clear_stale_journal(state.serial)
+        return handle
+
+    def compact(self, handle: StoreHandle, snapshot: Snapshot, *, stage: str | None) -> None:
+        """Write the state file anew and retire the journal; on an error both stay as they were."""
+        content = state_bytes(snapshot, handle.crypter, salt=handle.crypter.salt, serial=handle.serial + 1, stage=stage)
+        make_private_folder(self.folder)
+        replace_file(self.state_path, content, backup=self.backup_path)
+        handle.serial += 1
+        handle.stage = stage
+        self._retire_journal()
+
+    def open_journal(self, handle: StoreHandle, *, kind: str, stage: str | None) -> Journal:
+        """Start the journal of a run, and the stack's state file if there is none."""
+        if handle.serial == 0:
+            self.compact(handle, handle.snapshot, stage=None)
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return Journal(self.journal_path, {"base": handle.serial, "kind": kind, "stage": stage, "when": when})
+
+    def note_run(self, entry: Mapping[str, Json]) -> None:
+        """Add a line to the history."""
+        make_private_folder(self.folder)
+        known = read_file(self.history_path) or b""
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        if known and not known.endswith(b"\n"):
+            line = b"\n" + line  # a crash cut the last line short
+        try:
+            descriptor = os.open(self.history_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise write_error(self.history_path, error) from error
+
+    def history(self) -> list[Json]:
+        """Give the runs so far, oldest first; a line that a crash cut short is left out."""
+        runs = []
+        for line in (read_file(self.history_path) or b"").splitlines():
+            try:
+                runs.append(json.loads(line))
+            except ValueError:
+                continue
+        return runs
+
+    def _read(self) -> tuple[JournalContent | None, StateFile | None]:
+        """Read journal and state, in this order: a run that ends in between leaves a journal that is out of date."""
+        journal = read_journal(self.journal_path)
+        state = read_state(self.state_path)
+        if state is None and (journal is not None or self.backup_path.exists()):
+            raise StateError(
+                f"the state file {self.state_path} is missing, but its journal or backup is there",
+                hint="`watoto state repair` puts it together again from them",
+            )
+        if journal is not None and state is not None and journal.header["base"] != state.serial:
+            journal = None
+        return journal, state
+
+    def _snapshot(self, state: StateFile, journal: JournalContent | None, crypter: Crypter) -> Snapshot:
+        snapshot = state.snapshot(crypter)
+        if journal is not None:
+            working = Working.of(snapshot)
+            replay(working, journal, crypter)
+            snapshot = Snapshot(ordered(working.resources.values()), tuple(working.pending.values()), snapshot.time)
+        check(snapshot.resources, where=f"the state in {self.folder} does not fit together")
+        return snapshot
+
+    def _open_crypter(self, state: StateFile) -> PassphraseCrypter:
+        crypter = PassphraseCrypter(self.passphrase.read(), state.salt)
+        crypter.verify()
+        return crypter
+
+    def _new_passphrase(self) -> str:
+        make_private_folder(self.folder)
+        return self.passphrase.read_or_make()
+
+    def _clear_stale_journal(self, serial: int) -> None:
+        """Finish what a run that was killed between writing the state and retiring its journal left undone."""
+        leftover = read_journal(self.journal_path)
+        if leftover is not None and leftover.header["base"] == serial - 1:
+            self._retire_journal()
+        else:
+            self.journal_path.unlink(missing_ok=True)
+
+    def _retire_journal(self) -> None:
+        try:
+            if self.journal_path.exists():
+                self.journal_path.replace(self.previous_journal_path)
+            else:
+                self.previous_journal_path.unlink(missing_ok=True)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise write_error(self.journal_path, error) from error
