@@ -144,12 +144,13 @@ class Supervisor:
 
     def _write_program(self, service: Service) -> bool:
         """Write the program's section; tell whether it differs from the one before."""
-        environment = ",".join(f'{key}="{_escape(value)}"' for key, value in sorted(service.environment.items()))
+        # supervisord's own `environment=` cannot hold every value; a command line can, and nothing in it is secret.
+        environment = [f"{name}={value}" for name, value in sorted(service.environment.items())]
+        command = [*_dies_with_parent(), "env", *environment, *service.command]
         config = RawConfigParser()
         config[f"program:{service.name}"] = {
-            "command": _escape(shlex.join([*_dies_with_parent(), *service.command])),
+            "command": _escape(shlex.join(command)),
             "directory": _escape(str(service.folder)),
-            "environment": environment,
             "autostart": "false",
             "autorestart": "true",
             "startsecs": "0",

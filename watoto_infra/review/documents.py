@@ -5,7 +5,9 @@ Readers ignore fields they do not know. A change that could break a reader raise
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 SCHEMA_VERSION = 1
 

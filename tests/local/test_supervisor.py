@@ -1,0 +1,165 @@
+"""The stack's supervisor, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from watoto_infra.contracts import Address
+from watoto_infra.dataplane.identity import process_identity
+from watoto_infra.dataplane.ports import PortTable
+from watoto_infra.dataplane.service import Service
+from watoto_infra.dataplane.supervisor import Supervisor
+from watoto_infra.errors import PortTaken, ServiceFailed
+from watoto_infra.stack_home import StackHome, locate
+
+pytestmark = pytest.mark.local
+
+
+@pytest.fixture
+def home(tmp_path_factory, monkeypatch):
+    base = tmp_path_factory.mktemp("watoto")
+    for folder in (base, *base.parents):  # the system user must be able to come in
+        if folder.owner() == "root" and os.geteuid() == 0 and folder.stat().st_mode & 0o011 == 0:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    monkeypatch.setenv("WATOTO_HOME", str(base))
+    return locate("probe")
+
+
+@pytest.fixture
+def supervisor(home: StackHome):
+    supervisor = Supervisor(home, process_identity())
+    yield supervisor
+    supervisor.shutdown()
+
+
+def web(home: StackHome, address: Address, *, command: tuple[str, ...] | None = None, seconds: float = 20) -> Service:
+    serve = (sys.executable, "-m", "http.server", "--bind", address.host, str(address.port))
+    return Service(
+        name="web",
+        command=command or serve,
+        folder=Path("/"),
+        stands_for="a test",
+        healthy=lambda: answers(address),
+        address=address,
+        start_seconds=seconds,
+        environment={"NOTE": 'a "quoted" 100% value'},
+    )
+
+
+def answers(address: Address) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address.host}:{address.port}/", timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def free_address() -> Address:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Address("127.0.0.1", probe.getsockname()[1])
+
+
+def gone(pid: int, seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not Path(f"/proc/{pid}").exists():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_started_service_is_healthy_and_a_second_start_leaves_it_running(supervisor, home):
+    service = web(home, free_address())
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    supervisor.start(service)
+    assert answers(service.address)
+    assert supervisor.states()["web"]["pid"] == pid
+
+
+def test_nobody_but_the_owner_can_reach_the_supervisor(supervisor, home):
+    supervisor.start(web(home, free_address()))
+    assert (home.sockets / "supervisor").stat().st_mode & 0o077 == 0
+    assert home.sockets.stat().st_mode & 0o077 == 0
+    assert (home.sockets / "supervisor").stat().st_uid == process_identity().uid
+
+
+def test_processes_run_as_the_unprivileged_user(supervisor, home):
+    supervisor.start(web(home, free_address()))
+    pid = supervisor.states()["web"]["pid"]
+    assert Path(f"/proc/{pid}").stat().st_uid == process_identity().uid != 0
+
+
+def test_a_service_that_dies_is_started_again(supervisor, home):
+    service = web(home, free_address())
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    assert gone(pid)
+    deadline = time.monotonic() + 10
+    while not answers(service.address) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert answers(service.address)
+
+
+def test_services_end_with_a_killed_supervisor_and_the_next_start_brings_them_back(supervisor, home):
+    service = web(home, free_address())
+    supervisor.start(service)
+    child = supervisor.states()["web"]["pid"]
+    daemon = int((home.run / "supervisord.pid").read_text())
+    os.kill(daemon, signal.SIGKILL)
+    assert gone(child)
+    supervisor.start(service)
+    assert answers(service.address)
+
+
+def test_a_changed_command_restarts_the_service(supervisor, home):
+    supervisor.start(web(home, free_address()))
+    moved = web(home, free_address())
+    supervisor.start(moved)
+    assert answers(moved.address)
+
+
+def test_a_service_that_never_becomes_healthy_fails_with_its_last_words_and_is_stopped(supervisor, home):
+    script = "import sys,time; print('the disk is on fire', flush=True); time.sleep(60)"
+    broken = web(home, free_address(), command=(sys.executable, "-c", script), seconds=1.5)
+    with pytest.raises(ServiceFailed, match="the disk is on fire") as caught:
+        supervisor.start(broken)
+    assert "web.log" in (caught.value.hint or "")
+    assert supervisor.states()["web"]["statename"] in {"STOPPED", "EXITED"}
+
+
+def test_a_taken_port_is_named_before_anything_starts(supervisor, home):
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        address = Address("127.0.0.1", squatter.getsockname()[1])
+        with pytest.raises(PortTaken, match=f"port {address.port}"):
+            supervisor.start(web(home, address))
+    assert "web" not in supervisor.states()
+
+
+def test_after_shutdown_no_process_of_the_stack_is_left(supervisor, home):
+    supervisor.start(web(home, free_address()))
+    pids = [supervisor.states()["web"]["pid"], int((home.run / "supervisord.pid").read_text())]
+    supervisor.shutdown()
+    assert all(gone(pid) for pid in pids)
+    assert supervisor.states() == {}
+
+
+def test_a_reserved_port_is_the_same_for_ever_and_two_things_never_share_one(tmp_path):
+    table = PortTable(tmp_path / "ports.json")
+    first = [table.reserve(f"urn-{number}", "postgresql") for number in range(20)]
+    again = [PortTable(tmp_path / "ports.json").reserve(f"urn-{number}", "postgresql") for number in range(20)]
+    assert first == again
+    assert len({address.port for address in first}) == 20
+    assert {address.host for address in first} == {"127.0.0.1"}
