@@ -10,6 +10,7 @@ from watoto_infra.settings.app import AppSettings
 from watoto_infra.settings.base import Strict, not_allowed
 from watoto_infra.settings.data import CacheSettings, DatabaseSettings, QueueSettings
 from watoto_infra.settings.delivery import EdgeSettings, LoadBalancerSettings
+from watoto_infra.settings.gateway import GatewaySettings, VersionSettings
 from watoto_infra.settings.network import NetworkSettings
 from watoto_infra.settings.objectives import ObjectiveSettings, UsageSettings
 from watoto_infra.settings.storage import EncryptionSettings, LogSettings, StorageSettings
@@ -31,6 +32,7 @@ class StageSettings(Strict):
     network: NetworkSettings
     edge: EdgeSettings = EdgeSettings()
     load_balancer: LoadBalancerSettings = LoadBalancerSettings()
+    gateway: GatewaySettings = GatewaySettings()
     app: AppSettings
     database: DatabaseSettings
     cache: CacheSettings
@@ -38,6 +40,7 @@ class StageSettings(Strict):
     storage: StorageSettings = StorageSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     logs: LogSettings = LogSettings()
+    versions: VersionSettings = VersionSettings()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

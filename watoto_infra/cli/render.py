@@ -1,0 +1,96 @@
+"""``watoto render``: a stage's configuration files, on stdout or as a tree, checked by the servers that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watoto_infra import console
+from watoto_infra.cli.options import Stack, Stage
+from watoto_infra.errors import CheckFailed, UsageError
+from watoto_infra.rendering.registry import ALL, FAMILIES, chosen
+
+if TYPE_CHECKING:
+    from watoto_infra.rendering.inputs import Inputs
+    from watoto_infra.rendering.model import Finding
+
+DEFAULT_STAGE = "phase2"
+
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the tree below DIR.")]
+Check = Annotated[bool, typer.Option("--check", help="Let the real servers read the files.")]
+Strict = Annotated[bool, typer.Option("--strict", help="With --check: fail also where a checking tool is absent.")]
+Against = Annotated[Path | None, typer.Option("--diff", metavar="DIR", help="Show what differs from the tree in DIR.")]
+Own = Annotated[
+    Path | None, typer.Option("--templates", metavar="DIR", help="Templates of your own, used before ours.")
+]
+Listing = Annotated[bool, typer.Option("--list", help="Show families, files, blocks and context fields.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group."""
+    app.command()(render)
+
+
+def render(
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="|".join([*FAMILIES, ALL]))] = None,
+    stage: Stage = None,
+    stack: Stack = None,
+    out: Out = None,
+    check: Check = False,
+    strict: Strict = False,
+    diff: Against = None,
+    templates: Own = None,
+    listing: Listing = False,
+) -> None:
+    """Render configuration files: to stdout with secrets masked, or below --out."""
+    from watoto_infra.rendering import catalogue, use_cases  # noqa: PLC0415 - `watoto --help` needs no Jinja
+    from watoto_infra.templating import Templates  # noqa: PLC0415
+
+    if family is None and not listing:
+        raise UsageError("no family was named", hint=f"families: {', '.join([*FAMILIES, ALL])}")
+    families = chosen(family or ALL)
+    ours = Templates(templates)
+    inputs = _inputs(stage, stack)
+    if listing:
+        console.data(catalogue.describe(families, inputs, ours))
+        return
+    files = use_cases.render(families, inputs, ours)
+    if diff is not None:
+        console.data(use_cases.diff(files, diff, inputs.secrets).rstrip("\n") or f"nothing differs from {diff}")
+    elif out is None and not check:
+        console.data(use_cases.to_text(files, inputs.secrets).rstrip("\n"))
+    if check:
+        _show(use_cases.check(families, files, inputs), strict=strict)
+    if out is not None:
+        use_cases.write(files, out)
+        console.note(f"wrote {len(files)} files below {out}")
+
+
+def _inputs(stage: str | None, stack: str | None) -> Inputs:
+    from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
+    from watoto_infra.settings import load_stage  # noqa: PLC0415
+
+    if stage is None:
+        stage = DEFAULT_STAGE
+        console.note(f"no stack and no --stage: rendering {stage} with its documented addresses")
+    return for_stage(stage, load_stage(stage).settings, stack=stack or "local")
+
+
+def _show(findings: Sequence[Finding], *, strict: bool) -> None:
+    """Print the table. Raises ``CheckFailed`` for the first file refused or, when strict, not looked at."""
+    rows = [("family", "files", "checked by", "result"), *(finding.row for finding in findings)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        console.data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for finding in findings:
+        if finding.refused:
+            console.note(finding.detail)
+            raise CheckFailed(f"{finding.checked_by} refused {finding.subject}", hint=finding.detail.splitlines()[0])
+    for finding in findings:
+        if strict and finding.unseen:
+            raise CheckFailed(
+                f"{finding.subject} was not validated: {finding.detail}", hint="`watoto doctor` says how to install it"
+            )

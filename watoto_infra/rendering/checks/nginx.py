@@ -1,0 +1,60 @@
+"""nginx's own parser, gixy-next's rules, and whether this machine lets nginx open enough files."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+
+from watoto_infra.rendering.checks.run import absent, judged, run
+from watoto_infra.rendering.model import Finding, RenderedFile, Verdict
+from watoto_infra.rendering.programs import find
+
+FAMILY = "nginx"
+
+SKIPPED_RULES = "worker_rlimit_nofile_vs_connections"
+"""Wants two files for each worker connection; nginx counts a proxied request as two connections already, and the
+open-file cache is bounded. ``families.nginx.open_files_needed`` has the exact number, ``_open_files`` checks it."""
+
+
+def check(tree: Path, files: Sequence[RenderedFile], *, connections: int, open_files: int) -> tuple[Finding, ...]:
+    """Check every ``nginx.conf`` with its snippets."""
+    findings = []
+    for main in [file.path for file in files if file.path.endswith("/nginx.conf")]:
+        role = str(Path(main).parent)
+        covered = [file.path for file in files if file.path.startswith(f"{role}/")]
+        findings += [_nginx(tree, main, covered), _gixy(tree, main, covered)]
+    findings.append(_open_files(connections, open_files))
+    return tuple(findings)
+
+
+def _nginx(tree: Path, main: str, covered: Sequence[str]) -> Finding:
+    program = find("nginx")
+    if program is None:
+        return absent(FAMILY, "nginx -t", covered)
+    prefix = tree / "prefix"
+    prefix.mkdir(exist_ok=True)
+    ran = run([program, "-t", "-q", "-p", f"{prefix}/", "-c", str(tree / main), "-e", "stderr"])
+    return judged(FAMILY, "nginx -t", covered, ran, folder=tree)
+
+
+def _gixy(tree: Path, main: str, covered: Sequence[str]) -> Finding:
+    program = find("gixy-next")
+    if program is None:
+        return absent(FAMILY, "gixy-next", covered)
+    return judged(
+        FAMILY, "gixy-next", covered, run([program, "-l", "--skips", SKIPPED_RULES, str(tree / main)]), folder=tree
+    )
+
+
+def _open_files(connections: int, open_files: int) -> Finding:
+    """A master that is not root cannot raise its workers above the hard limit; nginx itself only warns."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    tool = "limit of open files"
+    if limit == resource.RLIM_INFINITY or limit >= open_files:
+        return Finding(FAMILY, tool, Verdict.VALID, ())
+    detail = (
+        f"{connections:,} client connections need {open_files:,} open files in each worker, but the limit here is "
+        f"{limit:,}; raise it (`ulimit -Hn {open_files}`, or LimitNOFILE={open_files} in the unit)"
+    )
+    return Finding(FAMILY, tool, Verdict.INVALID, (), detail)

@@ -1,0 +1,111 @@
+"""Where the parts of a stage answer, as rendered files name them.
+
+A stage without a stack has addresses too, the same every time: loopback and the servers' usual ports, counted up
+(``of_stage``); docs/guides/rendering.md lists them. A stack's own come from its outputs (``of_outputs``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from watoto_infra.settings.stage import StageSettings
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A host and a port; ``name`` is what alerts and dashboards call the instance."""
+
+    host: str
+    port: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class DatabaseEndpoints:
+    """A primary and its replicas."""
+
+    primary: Endpoint
+    replicas: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """All addresses of one stack. ``databases`` starts with the main one; shards follow."""
+
+    front_door: Endpoint
+    front_door_status: Endpoint
+    app_servers: tuple[Endpoint, ...]
+    databases: tuple[DatabaseEndpoints, ...]
+    pgbouncer: Endpoint
+    cache: Endpoint
+    state: Endpoint
+    queue: Endpoint
+    queue_management: Endpoint
+    queue_metrics: Endpoint
+    prometheus: Endpoint
+    alertmanager: Endpoint
+    grafana: Endpoint
+    kong: Endpoint
+    node_exporters: tuple[Endpoint, ...]
+    postgres_exporters: tuple[Endpoint, ...]
+    redis_exporters: tuple[Endpoint, ...]
+    nginx_exporter: Endpoint
+    backups_bucket: str
+    media_bucket: str
+    region: str
+    s3_endpoint: str | None = None
+    media_origins: tuple[str, ...] = ()
+
+    @property
+    def app_metrics(self) -> tuple[Endpoint, ...]:
+        """Where Prometheus reads the LMS: at each app server, never through the front door."""
+        return self.app_servers
+
+
+def _counted(first_port: int, names: list[str]) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(LOOPBACK, first_port + index, name) for index, name in enumerate(names))
+
+
+def of_stage(settings: StageSettings) -> Endpoints:
+    """Give the documented addresses of a stage: loopback, the usual ports, counted up from them."""
+    apps = [f"app{number}" for number in range(1, settings.app.desired + 1)]
+    databases = []
+    port = 5432
+    for shard in range(settings.database.shards + 1):
+        prefix = "" if shard == 0 else f"shard{shard}-"
+        names = [f"{prefix}primary", *(f"{prefix}replica{n}" for n in range(1, settings.database.replicas + 1))]
+        primary, *replicas = _counted(port, names)
+        port += len(names)
+        databases.append(DatabaseEndpoints(primary, tuple(replicas)))
+    servers = [endpoint.name for group in databases for endpoint in (group.primary, *group.replicas)]
+    groups = list(settings.cache.groups)
+    cache_nodes = _counted(6379, groups)
+    suffix = settings.storage.bucket_suffix
+    return Endpoints(
+        front_door=Endpoint(LOOPBACK, 8080, "front-door"),
+        front_door_status=Endpoint(LOOPBACK, 8081, "front-door"),
+        app_servers=_counted(8001, apps or ["app1"]),
+        databases=tuple(databases),
+        pgbouncer=Endpoint(LOOPBACK, 6432, "pgbouncer"),
+        cache=cache_nodes[0],
+        state=cache_nodes[-1],
+        queue=Endpoint(LOOPBACK, 5672, "queue"),
+        queue_management=Endpoint(LOOPBACK, 15672, "queue"),
+        queue_metrics=Endpoint(LOOPBACK, 15692, "queue"),
+        prometheus=Endpoint(LOOPBACK, 9090, "prometheus"),
+        alertmanager=Endpoint(LOOPBACK, 9093, "alertmanager"),
+        grafana=Endpoint(LOOPBACK, 3000, "grafana"),
+        kong=Endpoint(LOOPBACK, 8100, "kong"),
+        node_exporters=(Endpoint(LOOPBACK, 9100, "host"),),
+        postgres_exporters=_counted(9187, servers),
+        redis_exporters=_counted(9121, groups),
+        nginx_exporter=Endpoint(LOOPBACK, 9113, "front-door"),
+        backups_bucket=f"watoto-backups{suffix}",
+        media_bucket=f"watoto-media{suffix}",
+        region=settings.region,
+    )

@@ -1,0 +1,3 @@
+"""gunicorn: workers, threads and timeouts of the LMS's app servers."""
+
+KEEPALIVE_SECONDS = 75

@@ -1,0 +1,80 @@
+"""What every context is built from: the stage, where its parts answer, the machines they run on, secrets, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from watoto_infra.contracts import SECRET_MARK
+from watoto_infra.rendering.endpoints import Endpoints, of_stage
+from watoto_infra.rendering.machines import Machine, of_instance_type
+from watoto_infra.rendering.versions import Versions
+from watoto_infra.settings.stage import StageSettings
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders the rendered files refer to; ``static`` is None where a CDN serves the front end."""
+
+    config: str = "/etc/watoto"
+    run: str = "/run/watoto"
+    data: str = "/var/lib/watoto"
+    logs: str = "/var/log/watoto"
+    static: str | None = "/srv/watoto/web"
+    certificate: str | None = None
+    certificate_key: str | None = None
+
+
+@dataclass
+class Secrets:
+    """The stack's secrets by name. What was handed out, or derived from it, is masked wherever text is shown."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+
+    def get(self, name: str) -> str | None:
+        """Give a secret, or None where files are rendered for a stage that no stack has secrets for."""
+        value = self.values.get(name)
+        return None if value is None else self.note(value)
+
+    def note(self, derived: str) -> str:
+        """Remember a text that gives a secret away, such as a hash of it."""
+        self.shown.add(derived)
+        return derived
+
+    def mask(self, text: str) -> str:
+        """Replace every secret handed out so far."""
+        for value in sorted(filter(None, self.shown), key=len, reverse=True):
+            text = text.replace(value, SECRET_MARK)
+        return text
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a family may look at. The same inputs give the same files, byte for byte.
+
+    ``machine`` is what an app server and its gateway may use, ``database_machine`` what one PostgreSQL server may.
+    """
+
+    stack: str
+    stage: str
+    settings: StageSettings
+    endpoints: Endpoints
+    versions: Versions
+    machine: Machine
+    database_machine: Machine
+    places: Places = Places()
+    secrets: Secrets = field(default_factory=Secrets)
+
+
+def for_stage(stage: str, settings: StageSettings, *, stack: str = "local", versions: Versions | None = None) -> Inputs:
+    """Build the inputs of a stage alone: documented addresses, machines as declared, no secrets; nothing is run."""
+    return Inputs(
+        stack=stack,
+        stage=stage,
+        settings=settings,
+        endpoints=of_stage(settings),
+        versions=versions or Versions(settings.versions),
+        machine=of_instance_type(settings.app.instance_types[0]),
+        database_machine=of_instance_type(settings.database.instance_class),
+    )

@@ -1,0 +1,22 @@
+"""Finding servers and their tools, which distributions keep outside a plain user's PATH."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+FOLDERS = (
+    str(Path(sys.executable).parent),
+    *(f"/usr/lib/postgresql/{major}/bin" for major in range(18, 12, -1)),
+    "/usr/lib/rabbitmq/bin",
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/sbin",
+)
+
+
+def find(name: str) -> str | None:
+    """Give the path of a server or tool, or None where it is not installed."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *FOLDERS]))
