@@ -39,6 +39,9 @@ class Settings(BaseModel):
 
     secret_key: SecretStr = Field(min_length=32, description="Signs sessions; at least 32 characters.")
 
+    session_lifetime_s: int = Field(default=12 * 3600, ge=60, description="A session ends after this at the latest.")
+    cookie_secure: bool = Field(default=True, description="Cookies go over HTTPS only. False only without TLS.")
+
     database_primary_url: SecretStr | None = Field(
         default=None, description="libpq URI of the one database; several hosts may be named. Or give a shard map."
     )
@@ -46,15 +49,18 @@ class Settings(BaseModel):
     shard_map: ShardMap | None = Field(default=None, description="JSON: databases and the logical shards they hold.")
     db_pool_size: int = Field(default=5, ge=1, le=20, description="Most connections of a process to one server.")
     db_pool_timeout_s: float = Field(default=3.0, gt=0, le=30, description="Longest wait for a pooled connection.")
+    db_statement_timeout_s: float = Field(default=15.0, gt=0, description="The server ends a longer statement.")
+    db_through_pgbouncer: bool = Field(default=False, description="The URLs lead to PgBouncer, pooling transactions.")
     replica_lag_max_s: float = Field(
-        default=5.0,
-        gt=0,
-        le=60,
-        description="A replica further behind is not read. A changed value is cached from "
+        default=10.0,
+        ge=6,
+        le=50,
+        description="A replica further behind is not read; more than one heartbeat (5 s). A changed value is cached from "
         "the primary for this long, so that no replica's past is kept.",
     )
 
     redis_cache_url: SecretStr = Field(description="The evicting instance: level 2 of the cache.")
+    redis_cache_cluster: bool = Field(default=False, description="Whether that is a Redis cluster.")
     redis_state_url: SecretStr = Field(description="The instance that never evicts: presence, limits.")
     redis_timeout_s: float = Field(default=0.5, gt=0, le=5, description="Longest wait for an answer from Redis.")
     cache_l1: bool = Field(default=True, description="Keep values in the process.")
@@ -76,6 +82,8 @@ class Settings(BaseModel):
 
     media_bucket: str | None = Field(default=None, description="S3 bucket of media files.")
     s3_endpoint_url: str | None = Field(default=None, description="Only where S3 is not AWS's own.")
+    upload_direct_max_bytes: int = Field(default=16 << 20, ge=1, description="Largest file streamed through the LMS.")
+    upload_max_bytes: int = Field(default=1 << 30, ge=1, description="Largest file uploaded with a presigned URL.")
 
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     access_log: bool = Field(default=True, description="One line per request.")

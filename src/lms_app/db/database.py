@@ -70,7 +70,7 @@ class Database:
         """
         if not self._probed:
             self._probe_once()
-        if self.replicas:
+        if self.replicas and not freshness.primary_only():
             wanted = freshness.mark(self.name)
             turn = next(self._turn)
             for n in range(len(self.replicas)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -57,7 +57,7 @@ class Databases:
         """All databases that hold users' rows, each once."""
         return self._user_databases
 
-    def by_database(self, user_ids: list[int]) -> dict[Database, list[int]]:
+    def by_database(self, user_ids: Iterable[int]) -> dict[Database, list[int]]:
         """Group user ids by the database that holds them, so that each is asked once."""
         groups: dict[Database, list[int]] = {}
         for user_id in user_ids:

@@ -14,6 +14,7 @@ from typing import NewType
 Lsn = NewType("Lsn", int)
 """A position in the write-ahead log, in bytes."""
 
+_primary_only: ContextVar[bool] = ContextVar("lms_primary_only", default=False)
 _marks: ContextVar[Mapping[str, Lsn] | None] = ContextVar("lms_read_after", default=None)
 
 
@@ -42,6 +43,21 @@ def marks() -> Mapping[str, Lsn]:
 def start(known: Mapping[str, Lsn] | None = None) -> None:
     """Begin a context that knows of these earlier writes and no others."""
     _marks.set(known)
+
+
+def primary_only() -> bool:
+    """Whether this context reads from primaries alone."""
+    return _primary_only.get()
+
+
+@contextmanager
+def from_primary() -> Iterator[None]:
+    """Make all reads of a block see every committed write, whoever wrote it."""
+    token = _primary_only.set(True)
+    try:
+        yield
+    finally:
+        _primary_only.reset(token)
 
 
 @contextmanager

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from lms_app.db.engines import sqlstate
 
 
 @dataclass(frozen=True)
@@ -34,28 +37,22 @@ _SLOWEST = text(
 )
 
 
-def is_tracked(connection: Connection) -> bool:
-    """Whether the extension is there and its library is loaded."""
-    return bool(
-        connection.exec_driver_sql(
-            "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')"
-            " AND current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%'"
-        ).scalar_one()
-    )
-
-
 def slowest(server: str, engine: Engine, *, limit: int = 10) -> list[SlowQuery]:
     """Return the statements with the longest mean time on one server.
 
     Raises StatementsNotTrackedError when pg_stat_statements is not at work there.
     """
-    with engine.connect() as connection:
-        if not is_tracked(connection):
-            raise StatementsNotTrackedError(
-                f"{server}: pg_stat_statements is not at work; put it in shared_preload_libraries, restart, and let a"
-                " superuser run CREATE EXTENSION pg_stat_statements"
-            )
-        return [
-            SlowQuery(server, row.calls, row.mean_exec_time, row.total_exec_time, row.rows, " ".join(row.query.split()))
-            for row in connection.execute(_SLOWEST, {"limit": limit})
-        ]
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(_SLOWEST, {"limit": limit}).all()
+    except DBAPIError as error:
+        if sqlstate(error) not in {"42P01", "55000"}:  # no such view; its library is not loaded
+            raise
+        raise StatementsNotTrackedError(
+            f"{server}: pg_stat_statements is not at work; put it in shared_preload_libraries, restart, and let a"
+            " superuser run CREATE EXTENSION pg_stat_statements"
+        ) from None
+    return [
+        SlowQuery(server, row.calls, row.mean_exec_time, row.total_exec_time, row.rows, " ".join(row.query.split()))
+        for row in rows
+    ]

@@ -1,0 +1,78 @@
+"""The session of a request: where its token comes from, who that is, and what they have just written."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import orjson
+from flask import Flask, Response, g, request
+from itsdangerous import BadData, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from lms_app.db import freshness
+from lms_app.db.freshness import Lsn
+from lms_app.domain.identity import Identity
+from lms_app.services import services
+
+SESSION_COOKIE = "lms_session"
+READ_AFTER_COOKIE = "lms_read_after"
+READ_AFTER_HEADER = "Lms-Read-After"
+READ_AFTER_SECONDS = 60
+"""Longer than a replica that is still read may lag."""
+
+
+def current_identity() -> Identity | None:
+    """Return who sent the request, none without a valid session. A bearer token wins over the cookie."""
+    known: Identity | None
+    try:
+        known = g.identity
+    except AttributeError:
+        known = g.identity = _identify()
+    return known
+
+
+def _identify() -> Identity | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        return services().sessions.verify(token.strip()) if scheme.lower() == "bearer" else None
+    cookie = request.cookies.get(SESSION_COOKIE)
+    return services().sessions.verify(cookie) if cookie else None
+
+
+class ReadAfter:
+    """Carries the position of a client's last write from one request to the next, signed.
+
+    Browsers return it as a cookie. Other clients may return the response header of the same content; without it they
+    may for an instant see the state before their own write.
+    """
+
+    def __init__(self, app: Flask, secret_key: str, *, secure: bool) -> None:
+        self._signer = TimestampSigner(secret_key, salt="lms.read-after", key_derivation="hmac", digest_method=sha256)
+        self._secure = secure
+        app.before_request(self._begin)
+        app.after_request(self._hand_out)
+
+    def _begin(self) -> None:
+        given = request.headers.get(READ_AFTER_HEADER) or request.cookies.get(READ_AFTER_COOKIE)
+        freshness.start(self._read(given) if given else None)
+
+    def _read(self, text: str) -> dict[str, Lsn] | None:
+        try:
+            marks: dict[str, Lsn] = orjson.loads(base64_decode(self._signer.unsign(text, max_age=READ_AFTER_SECONDS)))
+        except (BadData, orjson.JSONDecodeError):
+            return None
+        return marks
+
+    def _hand_out(self, response: Response) -> Response:
+        if request.method not in {"GET", "HEAD", "OPTIONS"} and (marks := freshness.marks()):
+            text = self._signer.sign(base64_encode(orjson.dumps(marks))).decode()
+            response.headers[READ_AFTER_HEADER] = text
+            response.set_cookie(
+                READ_AFTER_COOKIE,
+                text,
+                max_age=READ_AFTER_SECONDS,
+                httponly=True,
+                secure=self._secure,
+                samesite="Lax",
+            )
+        return response

@@ -1,0 +1,71 @@
+"""The application factory: makes the services of one process and wires the API to them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Flask
+from werkzeug.routing import IntegerConverter
+
+from lms_app import cli, errors
+from lms_app.api import resources
+from lms_app.api.sessions import ReadAfter
+from lms_app.caching import Caches
+from lms_app.db import freshness
+from lms_app.db.databases import Databases
+from lms_app.db.engines import EngineOptions
+from lms_app.domain.identity import Revocations, Sessions
+from lms_app.domain.storage import MediaStore
+from lms_app.services import EXTENSION, Services
+from lms_app.settings import Settings, load_settings
+
+MAX_BODY_BYTES = 256 * 1024
+"""Of JSON; the upload of a file has a limit of its own."""
+
+
+class IdConverter(IntegerConverter):
+    """An id that fits a bigint; anything else is no route."""
+
+    def __init__(self, map: object) -> None:  # noqa: A002 -- werkzeug's name
+        super().__init__(map, min=1, max=2**63 - 1)  # type: ignore[arg-type]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the app. Raises SettingsError when the environment lacks something; touches no server."""
+    settings = settings or load_settings()
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.converters["id"] = IdConverter
+    lms = make_services(settings)
+    app.extensions[EXTENSION] = lms
+    app.before_request(lms.databases.watch)
+    ReadAfter(app, settings.secret_key.get_secret_value(), secure=settings.cookie_secure)
+    errors.register(app)
+    cli.register(app)
+    for resource in resources():
+        app.register_blueprint(resource.blueprint)
+    return app
+
+
+def make_services(settings: Settings) -> Services:
+    """Build what requests, jobs and commands share. Touches no server."""
+    databases = Databases(settings.shards(), engine_options(settings), max_lag=settings.replica_lag_max_s)
+    lifetime = timedelta(seconds=settings.session_lifetime_s)
+    revocations = Revocations(databases.catalogue, lifetime=lifetime)
+    return Services(
+        settings=settings,
+        databases=databases,
+        caches=Caches(settings, from_primary=freshness.from_primary),
+        sessions=Sessions(settings.secret_key.get_secret_value(), revocations, lifetime=lifetime),
+        media=MediaStore(settings.media_bucket, settings.s3_endpoint_url) if settings.media_bucket else None,
+    )
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """How this process talks to its databases."""
+    return EngineOptions(
+        pool_size=settings.db_pool_size,
+        pool_timeout=settings.db_pool_timeout_s,
+        statement_timeout_ms=int(settings.db_statement_timeout_s * 1000),
+        through_pgbouncer=settings.db_through_pgbouncer,
+    )

@@ -1,0 +1,125 @@
+"""`flask …` commands of the LMS. Each reads the environment as the server does, does one thing and ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import orjson
+from flask import Flask
+from flask.cli import with_appcontext
+
+from lms_app.db import heartbeat, slow_queries
+from lms_app.db import migrate as migrations
+from lms_app.db.engines import EngineOptions
+from lms_app.domain import passwords, seeding
+from lms_app.domain.identity import Identity
+from lms_app.services import services
+
+
+def register(app: Flask) -> None:
+    """Add the commands to an app."""
+    for command in (migrate, seed, issue_sessions, show_slow_queries, beat):
+        app.cli.add_command(command)
+
+
+@click.command("migrate")
+@with_appcontext
+def migrate() -> None:
+    """Bring the schema of every database up to date."""
+    settings = services().settings
+    options = EngineOptions(through_pgbouncer=settings.db_through_pgbouncer)
+    for name in migrations.migrate(settings.shards(), options):
+        click.echo(f"{name}: up to date", err=True)
+
+
+@click.command("seed")
+@click.option("--users", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True)
+@click.option("--courses", type=click.IntRange(1, 100_000), default=200, show_default=True)
+@click.option("--courses-per-user", type=click.IntRange(0, 100), default=5, show_default=True)
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its first line becomes everybody's password. Without it nobody can sign in with a password.",
+)
+@click.option("--if-empty", is_flag=True, help="Do nothing, and succeed, where there are accounts already.")
+@with_appcontext
+def seed(users: int, courses: int, courses_per_user: int, password_file: Path | None, *, if_empty: bool) -> None:
+    """Fill empty databases with a school to try things on."""
+    password_hash = passwords.UNUSABLE
+    if password_file is not None:
+        password_hash = passwords.hashed(password_file.read_text().splitlines()[0])
+    started = time.monotonic()
+    try:
+        school = seeding.School(
+            users=users, courses=courses, courses_per_user=courses_per_user, password_hash=password_hash
+        )
+        counts = seeding.seed(services().databases, school)
+    except seeding.NotEmptyError as error:
+        if if_empty:
+            click.echo(f"nothing to do: {error}", err=True)
+            return
+        hint = "seeding fills empty databases only (--if-empty makes this no error)"
+        raise click.ClickException(f"{error}; {hint}") from None
+    for table, count in counts.items():
+        click.echo(f"{table}: {count} rows", err=True)
+    click.echo(f"seeded in {time.monotonic() - started:.1f} s", err=True)
+
+
+@click.command("issue-sessions")
+@click.option("--first", type=click.IntRange(1), default=2, show_default=True, help="First user.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@with_appcontext
+def issue_sessions(first: int, count: int) -> None:
+    """Print session tokens of seeded users, one a line, for load tests. The secret key is all it takes."""
+    sessions = services().sessions
+    for user_id in range(first, first + count):
+        token, _ = sessions.issue(Identity(user_id, seeding.role_of(user_id), 1))
+        click.echo(token)
+
+
+@click.command("slow-queries")
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@with_appcontext
+def show_slow_queries(limit: int, *, as_json: bool) -> None:
+    """Show the statements with the longest mean time, on every primary and replica."""
+    found: list[slow_queries.SlowQuery] = []
+    try:
+        for name, engine in services().databases.pools():
+            found += slow_queries.slowest(name, engine, limit=limit)
+    except slow_queries.StatementsNotTrackedError as error:
+        raise click.ClickException(str(error)) from None
+    found.sort(key=lambda query: query.mean_ms, reverse=True)
+    if as_json:
+        click.echo(orjson.dumps({"schema_version": 1, "queries": [asdict(query) for query in found[:limit]]}))
+        return
+    click.echo(f"{'mean ms':>10} {'calls':>10} {'total ms':>12} {'rows':>10}  server          statement")
+    for query in found[:limit]:
+        click.echo(
+            f"{query.mean_ms:10.2f} {query.calls:10d} {query.total_ms:12.1f} {query.rows:10d}"
+            f"  {query.server:<15} {query.query[:120]}"
+        )
+
+
+@click.command("heartbeat")
+@click.option("--interval", type=click.FloatRange(min=0.1), default=heartbeat.INTERVAL_SECONDS, show_default=True)
+@click.option("--once", is_flag=True, help="Write one heartbeat to every database and end.")
+@with_appcontext
+def beat(interval: float, *, once: bool) -> None:
+    """Write the heartbeat of every database until told to stop (SIGTERM, SIGINT)."""
+    databases = services().databases
+    if once:
+        for database in databases:
+            heartbeat.beat(database)
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    heartbeat.run(databases, stop, interval=interval)
+    sys.stderr.flush()

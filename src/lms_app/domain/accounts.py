@@ -1,0 +1,144 @@
+"""Accounts: who there is, signing in, and ending sessions.
+
+An account (e-mail address, session version) lies in the catalogue, where addresses are unique over all shards; the rest
+of a user lies in the database of their shard. A registration that dies between the two is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from lms_app.db.databases import Databases
+from lms_app.db.tables import accounts, users
+from lms_app.domain import pages, passwords
+from lms_app.domain.identity import Identity, Revocations, Role
+from lms_app.errors import ConflictError, NotFoundError, NotSignedInError
+from lms_app.jobs.outbox import JobType, enqueue
+
+COLUMNS = (users.c.id, users.c.email, users.c.name, users.c.role, users.c.is_active, users.c.created_at)
+_BY_ID = select(*COLUMNS).where(users.c.id == bindparam("user_id"))
+_ACCOUNT = select(accounts.c.user_id, accounts.c.session_version).where(accounts.c.email == bindparam("email"))
+_SECRETS = select(*COLUMNS, users.c.password_hash).where(users.c.id == bindparam("user_id"))
+NEWEST_ACTIVE = (
+    select(*COLUMNS)
+    .where(users.c.is_active)
+    .order_by(users.c.created_at.desc(), users.c.id.desc())
+    .limit(bindparam("limit"))
+)
+"""Served by idx_active_users, read backwards."""
+OLDER_ACTIVE = NEWEST_ACTIVE.where(
+    tuple_(users.c.created_at, users.c.id) < tuple_(bindparam("created_at"), bindparam("id"))
+)
+
+
+def register(databases: Databases, *, email: str, password: str, name: str, role: Role) -> dict[str, Any]:
+    """Make an account and greet its owner by mail. Raises ConflictError when the address has one already."""
+    claim = insert(accounts).values(email=email).on_conflict_do_nothing().returning(accounts.c.user_id)
+
+    def reserve(connection: Connection) -> int:
+        row = connection.execute(claim).one_or_none() or connection.execute(_ACCOUNT, {"email": email}).one()
+        user_id: int = row.user_id
+        return user_id
+
+    user_id = databases.catalogue.write(reserve)
+    values = {
+        "id": user_id,
+        "email": email,
+        "name": name,
+        "role": role.value,
+        "password_hash": passwords.hashed(password),
+    }
+
+    def add(connection: Connection) -> dict[str, Any]:
+        row = connection.execute(
+            insert(users).values(values).on_conflict_do_nothing().returning(*COLUMNS)
+        ).one_or_none()
+        if row is None:
+            raise ConflictError("this address has an account already")
+        enqueue(connection, JobType.WELCOME_EMAIL, {"user_id": user_id, "email": email})
+        return pages.as_dicts([row])[0]
+
+    return databases.of_user(user_id).write(add)
+
+
+def sign_in(databases: Databases, *, email: str, password: str) -> tuple[Identity, dict[str, Any]]:
+    """Return who this is. Raises NotSignedInError, which does not say whether the address or the password was wrong."""
+    account = databases.catalogue.read_primary(
+        lambda connection: connection.execute(_ACCOUNT, {"email": email}).one_or_none()
+    )
+    user = None
+    if account is not None:
+        keys = {"user_id": account.user_id}
+        user = databases.of_user(account.user_id).read_primary(
+            lambda connection: connection.execute(_SECRETS, keys).one_or_none()
+        )
+    fits = passwords.fits(password, user.password_hash if user is not None else None)
+    if account is None or user is None or not fits or not user.is_active:
+        raise NotSignedInError("the address or the password is wrong")
+    if passwords.outdated(user.password_hash):
+        _set_password(databases, user.id, password)
+    shown = pages.as_dicts([user])[0]
+    del shown["password_hash"]
+    return Identity(user.id, Role(user.role), account.session_version), shown
+
+
+def end_sessions(databases: Databases, revocations: Revocations, user_id: int) -> None:
+    """End all sessions of a user: here at once, elsewhere within a few seconds."""
+    statement = (
+        update(accounts)
+        .where(accounts.c.user_id == user_id)
+        .values(session_version=accounts.c.session_version + 1, revoked_at=func.clock_timestamp())
+        .returning(accounts.c.session_version)
+    )
+    version = databases.catalogue.write(lambda connection: connection.execute(statement).scalar_one_or_none())
+    if version is not None:
+        revocations.note(user_id, version)
+
+
+def find(databases: Databases, user_id: int) -> dict[str, Any]:
+    """Return a user. Raises NotFoundError."""
+    rows = databases.of_user(user_id).read(lambda connection: connection.execute(_BY_ID, {"user_id": user_id}).all())
+    if not rows:
+        raise NotFoundError(f"there is no user {user_id}")
+    return pages.as_dicts(rows)[0]
+
+
+def active(databases: Databases, *, cursor: str | None, limit: int) -> dict[str, Any]:
+    """One page of all shards' active users, the newest first."""
+    keys = pages.decode(cursor, datetime.fromisoformat, int)
+    statement, parameters = NEWEST_ACTIVE, {"limit": limit + 1}
+    if keys is not None:
+        statement, parameters = OLDER_ACTIVE, parameters | {"created_at": keys[0], "id": keys[1]}
+    found = databases.read_every_shard(lambda connection: connection.execute(statement, parameters).all())
+    merged = heapq.merge(*found, key=lambda row: (row.created_at, row.id), reverse=True)
+    return pages.page(list(islice(merged, limit + 1)), limit, lambda row: [row.created_at, row.id])
+
+
+def change(databases: Databases, user_id: int, values: dict[str, Any]) -> dict[str, Any]:
+    """Change a user's name, role or activity. Raises NotFoundError."""
+    statement = update(users).where(users.c.id == user_id).values(**values).returning(*COLUMNS)
+    rows = databases.of_user(user_id).write(lambda connection: connection.execute(statement).all())
+    if not rows:
+        raise NotFoundError(f"there is no user {user_id}")
+    return pages.as_dicts(rows)[0]
+
+
+def change_password(databases: Databases, user_id: int, *, current: str, new: str) -> None:
+    """Set a new password. Raises ConflictError when the current one is not given right."""
+    row = databases.of_user(user_id).read_primary(
+        lambda connection: connection.execute(_SECRETS, {"user_id": user_id}).one_or_none()
+    )
+    if not passwords.fits(current, row.password_hash if row is not None else None):
+        raise ConflictError("the current password is wrong")
+    _set_password(databases, user_id, new)
+
+
+def _set_password(databases: Databases, user_id: int, password: str) -> None:
+    statement = update(users).where(users.c.id == user_id).values(password_hash=passwords.hashed(password))
+    databases.of_user(user_id).write(lambda connection: connection.execute(statement))

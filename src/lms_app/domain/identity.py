@@ -1,0 +1,117 @@
+"""Who is asking: the role model, and sessions that are verified without a query.
+
+A session is a signed text ``user_id.role.version`` with its time of issue. It ends by age, or when the account's
+session version has moved on: sign-out, a new password, another role, deactivation. Every process reads the accounts
+whose version moved within the last lifetime, at most every few seconds, so a session that was ended anywhere is refused
+everywhere within `REVOCATION_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from itsdangerous import BadData, TimestampSigner
+from sqlalchemy import Connection, bindparam, select
+
+from lms_app.db.database import Database, DatabaseUnavailableError
+from lms_app.db.tables import accounts
+
+REVOCATION_SECONDS = 5.0
+_OVERLAP = timedelta(seconds=60)
+"""Longer than any transaction and any replica's lag: rows that became visible late are read again."""
+
+
+class Role(StrEnum):
+    """What a user is in the school."""
+
+    STUDENT = "student"
+    TEACHER = "teacher"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A signed-in user."""
+
+    user_id: int
+    role: Role
+    version: int
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the user may act on everybody's things."""
+        return self.role is Role.ADMIN
+
+
+_REVOKED = select(accounts.c.user_id, accounts.c.session_version).where(accounts.c.revoked_at > bindparam("since"))
+
+
+class Revocations:
+    """The accounts whose older sessions have been ended, as far as this process knows."""
+
+    def __init__(self, catalogue: Database, *, lifetime: timedelta, every: float = REVOCATION_SECONDS) -> None:
+        self._catalogue = catalogue
+        self._lifetime = lifetime
+        self._every = every
+        self._least: dict[int, int] = {}
+        self._read_up_to: datetime | None = None
+        self._next_read = 0.0
+        self._reading = threading.Lock()
+
+    def allow(self, identity: Identity) -> bool:
+        """Whether the session is of the account's present version."""
+        if time.monotonic() >= self._next_read:
+            self._refresh()
+        return identity.version >= self._least.get(identity.user_id, 0)
+
+    def note(self, user_id: int, least_version: int) -> None:
+        """Refuse older sessions in this process at once."""
+        self._least[user_id] = max(least_version, self._least.get(user_id, 0))
+
+    def _refresh(self) -> None:
+        if not self._reading.acquire(blocking=False):
+            return  # another thread of this process is at it
+        try:
+            started = datetime.now(UTC)
+            since = started - self._lifetime if self._read_up_to is None else self._read_up_to - _OVERLAP
+            self._next_read = time.monotonic() + self._every
+
+            def read(connection: Connection) -> list[tuple[int, int]]:
+                return [(row.user_id, row.session_version) for row in connection.execute(_REVOKED, {"since": since})]
+
+            for user_id, version in self._catalogue.read(read):
+                self.note(user_id, version)
+            self._read_up_to = started
+        except DatabaseUnavailableError:
+            pass  # what is known stays in force; sessions end by age all the same
+        finally:
+            self._reading.release()
+
+
+class Sessions:
+    """Issues and verifies session tokens."""
+
+    def __init__(self, secret_key: str, revocations: Revocations, *, lifetime: timedelta) -> None:
+        self._signer = TimestampSigner(secret_key, salt="lms.session", key_derivation="hmac", digest_method=sha256)
+        self.lifetime = lifetime
+        self.revocations = revocations
+
+    def issue(self, identity: Identity) -> tuple[str, datetime]:
+        """Return a token and when it ends."""
+        token = self._signer.sign(f"{identity.user_id}.{identity.role.value}.{identity.version}").decode()
+        return token, datetime.now(UTC) + self.lifetime
+
+    def verify(self, token: str) -> Identity | None:
+        """Return whose token it is; none when it is forged, too old or ended."""
+        try:
+            payload = self._signer.unsign(token, max_age=int(self.lifetime.total_seconds())).decode()
+            user_id, role, version = payload.split(".")
+            identity = Identity(int(user_id), Role(role), int(version))
+        except (BadData, ValueError):
+            return None
+        return identity if self.revocations.allow(identity) else None

@@ -1,0 +1,173 @@
+"""The LMS's error tree and how its errors are answered: problem documents (RFC 9457).
+
+A use case raises one of these; `register` turns them, and what Flask and the database raise, into
+`application/problem+json`. `type` is a relative reference to the list of problems in the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+from flask import Flask, Response
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from lms_app.db.database import DatabaseUnavailableError, OutcomeUnknownError
+
+log = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class LmsError(Exception):
+    """Base of everything that is answered with a problem document."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "The server failed"
+
+    def __init__(self, detail: str | None = None, **extension: object) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.extension = extension
+
+    def headers(self) -> dict[str, str]:
+        """Headers that belong to the answer."""
+        return {}
+
+
+class BadRequestError(LmsError):
+    """The request cannot be read."""
+
+    status, slug, title = 400, "bad-request", "The request cannot be read"
+
+
+class NotSignedInError(LmsError):
+    """No valid session came with the request."""
+
+    status, slug, title = 401, "not-signed-in", "Sign in first"
+
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="watoto"'}
+
+
+class ForbiddenError(LmsError):
+    """Signed in, but not allowed to."""
+
+    status, slug, title = 403, "forbidden", "This is not yours to do"
+
+
+class NotFoundError(LmsError):
+    """There is no such thing, or none that this user may know of."""
+
+    status, slug, title = 404, "not-found", "There is no such thing here"
+
+
+class ConflictError(LmsError):
+    """The state of the thing does not allow it."""
+
+    status, slug, title = 409, "conflict", "The present state does not allow this"
+
+
+class PreconditionFailedError(LmsError):
+    """It has been changed since the client read it (If-Match)."""
+
+    status, slug, title = 412, "precondition-failed", "It has been changed in the meantime"
+
+
+class TooLargeError(LmsError):
+    """The body is larger than the limit."""
+
+    status, slug, title = 413, "too-large", "The body is too large"
+
+
+class UnsupportedMediaTypeError(LmsError):
+    """The body is not of a type that is read here."""
+
+    status, slug, title = 415, "unsupported-media-type", "The body must be JSON"
+
+
+class InvalidError(LmsError):
+    """The request can be read, but values in it are wrong; `errors` lists them."""
+
+    status, slug, title = 422, "invalid", "The request has invalid values"
+
+
+class UnavailableError(LmsError):
+    """Something this needs is out of reach for the moment."""
+
+    status, slug, title = 503, "unavailable", "The service is not available at the moment"
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1, **extension: object) -> None:
+        super().__init__(detail, **extension)
+        self.retry_after = retry_after
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+
+def invalid(error: ValidationError, where: str) -> InvalidError:
+    """Describe what pydantic found: a JSON pointer and a message for each value, never the value itself."""
+    errors = [
+        {"pointer": "".join(f"/{part}" for part in fault["loc"]) or "/", "detail": fault["msg"]}
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return InvalidError(f"see errors: values of the {where}", errors=errors)
+
+
+def document(
+    status: int,
+    slug: str,
+    title: str,
+    detail: str | None = None,
+    *,
+    extension: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+) -> Response:
+    """Build the answer."""
+    body: dict[str, Any] = {"type": f"/problems/{slug}", "title": title, "status": status}
+    if detail is not None:
+        body["detail"] = detail
+    body |= extension or {}
+    response = Response(orjson.dumps(body), status, mimetype=PROBLEM_JSON)
+    response.headers.extend(headers)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def answer(error: LmsError) -> Response:
+    """Answer one of our own errors."""
+    return document(
+        error.status, error.slug, error.title, error.detail, extension=error.extension, headers=error.headers()
+    )
+
+
+def _answer_http(error: HTTPException) -> Response:
+    kept = [
+        (name, value) for name, value in error.get_headers() if name.lower() in {"allow", "retry-after", "location"}
+    ]
+    status = error.code or 500
+    slug = (error.name or "error").lower().replace(" ", "-")
+    return document(status, slug, error.name or "Error", error.description, headers=kept)
+
+
+def _answer_database(error: DatabaseUnavailableError) -> Response:
+    log.warning("answered 503: %s", error)
+    detail = "the outcome is not known; read before repeating" if isinstance(error, OutcomeUnknownError) else None
+    return answer(UnavailableError(detail, retry_after=error.retry_after))
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return answer(LmsError())
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the app with a problem document."""
+    app.register_error_handler(LmsError, answer)
+    app.register_error_handler(DatabaseUnavailableError, _answer_database)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Exception, _answer_unexpected)

@@ -1,0 +1,44 @@
+"""The outbox: a job is written in the transaction of what it follows from, so that both are there or neither.
+
+No broker is needed to write it; the relay publishes it as soon as there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from lms_app.db.tables import outbox, processed_jobs
+from lms_app.jobs.kinds import JobType
+
+__all__ = ["JobType", "enqueue", "first_time"]
+
+_INSERT = insert(outbox).values(
+    job_id=bindparam("job_id"), job_type=bindparam("job_type"), payload=bindparam("payload")
+)
+_DONE = upsert(processed_jobs).values(job_id=bindparam("job_id")).on_conflict_do_nothing()
+
+
+def enqueue(connection: Connection, job_type: JobType, payload: Mapping[str, Any]) -> UUID:
+    """Write a job beside the statements of this transaction and return its id.
+
+    Raises pydantic's ValidationError when the payload is not what this kind of job carries.
+    """
+    checked = job_type.payload.model_validate(payload)
+    job_id = uuid4()
+    connection.execute(
+        _INSERT, {"job_id": job_id, "job_type": job_type.value, "payload": checked.model_dump(mode="json")}
+    )
+    return job_id
+
+
+def first_time(connection: Connection, job_id: UUID) -> bool:
+    """Note in this transaction that a job's effect is made; False when it was made before.
+
+    Of two workers with the same job the second one waits here for the first one's transaction to end.
+    """
+    return connection.execute(_DONE, {"job_id": job_id}).rowcount == 1
