@@ -1,0 +1,174 @@
+"""Every resource type keeps the same promises on a real moto server."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.providers.aws import cases_ec2, cases_s3
+from tests.providers.world import Case, Made, World
+from watoto_infra.errors import UnsupportedFeature
+from watoto_infra.providers import base
+from watoto_infra.providers.aws.compare import same
+from watoto_infra.providers.aws.registry import RESOURCES
+from watoto_infra.providers.values import to_plain_map, to_property_map
+
+pytestmark = pytest.mark.local
+
+CASES: list[Case] = [*cases_ec2.CASES, *cases_s3.CASES]
+
+
+def label(case: Case) -> str:
+    return case.type.removeprefix("aws:")
+
+
+def per_property(kind: str, cases: list[Case]) -> list[Any]:
+    return [
+        pytest.param(case, name, value, id=f"{label(case)}-{name}")
+        for case in cases
+        for name, value in getattr(case, kind).items()
+    ]
+
+
+def seen_by_the_service(case: Case) -> Case:
+    """Leave out the changes that only state knows: nothing can be seen of them by reading."""
+    known = RESOURCES[case.type].inputs
+    blind = {name for name, field in known.items() if field.behaviour or field.unread} | set(case.simulated_updates)
+    return replace(case, updates={name: value for name, value in case.updates.items() if name not in blind})
+
+
+REAL = [case for case in CASES if not case.simulated]
+every_type = pytest.mark.parametrize("case", CASES, ids=label)
+every_real_type = pytest.mark.parametrize("case", REAL, ids=label)
+
+
+def made(world: World, case: Case) -> Made:
+    return world.make(case.type, case.inputs(world))
+
+
+SEEN = [seen_by_the_service(case) for case in REAL]
+
+
+def told(diff: base.DiffResponse) -> dict[str, str]:
+    return {path: item.kind.name for path, item in diff.detailed_diff.items()}
+
+
+def assert_holds(case: Case, outputs: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    known = RESOURCES[case.type].inputs
+    for name, value in wanted.items():
+        if name in {"tags", "__defaults"}:
+            continue
+        assert same(known[name], outputs.get(name), value), (name, outputs.get(name), value)
+    if wanted.get("tags"):
+        assert outputs["tags"] == wanted["tags"]
+        assert outputs["tagsAll"] == wanted["tags"]
+
+
+def test_every_type_of_the_tables_is_under_this_contract() -> None:
+    assert {case.type for case in CASES} == set(RESOURCES)
+
+
+@every_type
+def test_what_was_created_reads_back_as_it_was_asked_for(world: World, case: Case) -> None:
+    thing = made(world, case)
+    response = world.read(thing)
+    assert response.resource_id == thing.id
+    assert_holds(case, to_plain_map(response.properties), to_plain_map(thing.inputs))
+    assert to_plain_map(response.inputs) == to_plain_map(thing.inputs)
+    assert to_plain_map(response.properties) == thing.plain
+
+
+@every_type
+def test_what_the_emulator_does_not_implement_is_marked_and_nothing_else_is(world: World, case: Case) -> None:
+    thing = made(world, case)
+    assert thing.simulated == case.simulated
+    for name, value in case.updates.items():
+        after = world.update(thing, world.changed(thing, {name: value(world) if callable(value) else value}))
+        assert after.simulated == (case.simulated or name in case.simulated_updates), name
+
+
+@every_type
+def test_an_unchanged_thing_shows_no_difference_to_its_own_inputs(world: World, case: Case) -> None:
+    thing = made(world, case)
+    assert told(world.diff(thing, thing.inputs)) == {}
+    response = world.read(thing)
+    again = Made(thing.urn, thing.id, response.inputs, response.properties)
+    assert told(world.diff(again, thing.inputs)) == {}
+
+
+@pytest.mark.parametrize(("case", "name", "value"), per_property("updates", CASES))
+def test_a_property_changes_in_place_and_nothing_else_does(world: World, case: Case, name: str, value: Any) -> None:
+    thing = made(world, case)
+    value = value(world) if callable(value) else value
+    inputs = world.changed(thing, {name: value})
+    diff = world.diff(thing, inputs)
+    assert diff.changes
+    assert diff.diffs == [name]
+    assert diff.replaces == []
+    after = world.update(thing, inputs)
+    assert_holds(case, after.plain, to_plain_map(inputs))
+    assert told(world.diff(after, inputs)) == {}
+    response = world.read(after)
+    assert response.resource_id == thing.id
+    assert to_plain_map(response.inputs) == to_plain_map(inputs)
+
+
+@pytest.mark.parametrize(("case", "name", "value"), per_property("updates", SEEN))
+def test_a_change_made_by_hand_is_named_and_mended(world: World, case: Case, name: str, value: Any) -> None:
+    thing = made(world, case)
+    value = value(world) if callable(value) else value
+    by_hand = world.update(thing, world.changed(thing, {name: value}))
+    assert not by_hand.simulated
+    seen = world.read(thing)  # with the state from before the change
+    drifted = Made(thing.urn, thing.id, seen.inputs, seen.properties)
+    assert world.diff(drifted, thing.inputs).diffs == [name]
+    mended = world.update(drifted, thing.inputs)
+    assert told(world.diff(mended, thing.inputs)) == {}
+    assert to_plain_map(world.read(mended).inputs) == to_plain_map(thing.inputs)
+
+
+@pytest.mark.parametrize(("case", "name", "value"), per_property("replaces", CASES))
+def test_a_change_that_needs_a_new_thing_is_known_as_one(world: World, case: Case, name: str, value: Any) -> None:
+    thing = made(world, case)
+    value = value(world) if callable(value) else value
+    diff = world.diff(thing, world.changed(thing, {name: value}))
+    assert name in diff.replaces
+    assert any(kind.endswith("_REPLACE") for kind in told(diff).values())
+
+
+@every_real_type
+def test_a_create_that_was_killed_before_it_was_recorded_is_found(world: World, case: Case) -> None:
+    thing = made(world, case)
+    found = world.adopt(thing)
+    assert found is not None
+    assert found.resource_id == thing.id
+    assert to_plain_map(found.properties) == thing.plain
+    assert to_plain_map(found.inputs) == to_plain_map(thing.inputs)
+
+
+@pytest.mark.parametrize("case", [case for case in REAL if not case.always_there], ids=label)
+def test_a_create_that_never_reached_the_service_is_not_found(world: World, case: Case) -> None:
+    urn = world.urn(case.type)
+    never = Made(urn, "", world.checked(urn, case.inputs(world)), {})
+    assert world.adopt(never, uuid.uuid4().hex) is None
+
+
+@pytest.mark.parametrize("case", [case for case in REAL if case.deletable], ids=label)
+def test_a_deleted_thing_is_gone_and_deleting_it_again_is_no_error(world: World, case: Case) -> None:
+    thing = made(world, case)
+    world.delete(thing)
+    assert world.read(thing).resource_id is None
+    world.delete(thing)
+
+
+@every_type
+def test_a_property_that_is_not_mapped_is_refused_by_name(world: World, case: Case) -> None:
+    urn = world.urn(case.type)
+    inputs = {**case.inputs(world), "notAProperty": "x"}
+    with pytest.raises(UnsupportedFeature, match="notAProperty"):
+        asyncio.run(world.provider.check(base.CheckRequest(urn, {}, to_property_map(inputs), b"")))

@@ -1,0 +1,102 @@
+"""boto3 clients against one endpoint, and the service's errors in our words."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from watoto_infra.providers.aws.emulator import NOT_IMPLEMENTED, is_bare_page
+
+GLOBAL_REGION = "us-east-1"
+"""Where the services without regions (IAM, CloudFront) are signed for."""
+
+ANY = "emulator"
+"""Key and secret: an emulator takes any credentials, and a user's own must never be sent to one."""
+
+
+class ServiceError(Exception):
+    """A call was refused. ``code`` is the service's error code, ``words`` its own message."""
+
+    def __init__(self, operation: str, code: str, words: str) -> None:
+        super().__init__(f"{operation}: {code}: {words}")
+        self.operation = operation
+        self.code = code
+        self.words = words
+
+
+class NotImplementedByEmulatorError(ServiceError):
+    """The emulator has no such operation; nothing was done."""
+
+
+class Clients:
+    """One boto3 client per service and region, made on first use and shared by all threads.
+
+    The endpoint is the target's; on loopback timeouts are short and a call is tried three times at most, so that an
+    emulator that is gone is noticed in seconds.
+    """
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        self.endpoint = endpoint
+        self.region = region
+        self._session = boto3.session.Session(aws_access_key_id=ANY, aws_secret_access_key=ANY, region_name=region)
+        self._config = Config(
+            connect_timeout=2,
+            read_timeout=60,
+            retries={"max_attempts": 2, "mode": "standard"},
+            max_pool_connections=32,
+            s3={"addressing_style": "path"},
+            # Checksums in trailers cost a second pass and protect nothing on loopback.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        self._made: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, service: str, region: str | None = None) -> Any:
+        """Give the client of ``service``; the provider's own region unless another is named."""
+        key = (service, region or self.region)
+        if key not in self._made:
+            with self._lock:  # sessions must not be used by two threads at once
+                if key not in self._made:
+                    self._made[key] = self._session.client(  # type: ignore[call-overload]
+                        service, region_name=key[1], endpoint_url=self.endpoint, config=self._config
+                    )
+        return self._made[key]
+
+    @cached_property
+    def account(self) -> str:
+        """The number of the account behind the endpoint."""
+        return str(self.call("sts", None, "get_caller_identity")["Account"])
+
+    def call(self, service: str, region: str | None, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Make one call.
+
+        Raises ``NotImplementedByEmulatorError`` where moto has no such operation, else ``ServiceError``.
+        """
+        try:
+            answer: dict[str, Any] = getattr(self.get(service, region), operation)(**arguments)
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            code, words = str(told.get("Code", "")), str(told.get("Message", ""))
+            raise self._refusal(service, operation, code, words) from error
+        except ResponseParserError as error:
+            raise self._refusal(service, operation, "unreadable answer", str(error)) from error
+        except BotoCoreError as error:
+            raise ServiceError(operation, type(error).__name__, " ".join(str(error).split())) from error
+        answer.pop("ResponseMetadata", None)
+        return answer
+
+    @staticmethod
+    def _refusal(service: str, operation: str, code: str, words: str) -> ServiceError:
+        bare = is_bare_page(words) or code == words == "404" or (code, words) == ("404", "Not Found")
+        if bare and (service, operation) in NOT_IMPLEMENTED:
+            return NotImplementedByEmulatorError(operation, "NotImplemented", "the emulator does not implement it")
+        if is_bare_page(words):
+            return ServiceError(operation, code, "the emulator failed on this request (its log says why)")
+        return ServiceError(operation, code, " ".join(words.split()))

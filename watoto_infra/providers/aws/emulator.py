@@ -1,0 +1,29 @@
+"""What the emulator (moto) does not do: the one place where ``simulated`` comes from.
+
+moto answers an operation it does not have with a bare HTML page, as it answers its own crashes. So the operations are
+listed here, and a test probes the installed moto for each operation that a table calls: the list is exact both ways.
+"""
+
+from __future__ import annotations
+
+NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("autoscaling", "start_instance_refresh"),
+        ("elasticache", "create_cache_parameter_group"),
+        ("elasticache", "delete_cache_parameter_group"),
+        ("elasticache", "delete_cache_subnet_group"),
+        ("elasticache", "describe_cache_parameter_groups"),
+        ("elasticache", "describe_cache_parameters"),
+        ("elasticache", "modify_cache_parameter_group"),
+        ("elasticache", "modify_cache_subnet_group"),
+        ("elasticache", "reset_cache_parameter_group"),
+    }
+)
+"""(service, boto3 method) pairs that moto 5.2.5 answers with "not implemented"."""
+
+HTML_PAGES = ("<title>500 Internal Server Error</title>", "<title>404 Not Found</title>")
+
+
+def is_bare_page(text: str) -> bool:
+    """Tell moto's own error page (not implemented, or a crash of moto) from a service's answer."""
+    return any(page in text for page in HTML_PAGES)

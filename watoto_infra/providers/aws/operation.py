@@ -1,0 +1,99 @@
+"""One operation on one resource: what the calls of a table entry run in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from watoto_infra.providers.aws.clients import GLOBAL_REGION, Clients
+from watoto_infra.providers.aws.shape import fill
+from watoto_infra.providers.aws.table import OP_TAG, Call, Item, Resource
+
+
+class Operation(Mapping[str, Any]):
+    """The resource at hand, as a mapping for the braces of the table's texts.
+
+    ``inputs`` are what is wanted (empty on read and delete), ``state`` the last known outputs (empty on create),
+    ``item`` what the last read reported, ``simulated`` the properties whose last change the emulator
+    does not implement.
+    """
+
+    def __init__(
+        self,
+        entry: Resource,
+        clients: Clients,
+        *,
+        inputs: Mapping[str, Any],
+        state: Mapping[str, Any],
+        resource_id: str = "",
+        token: str | None = None,
+        timeout: float = 0,
+        default_tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.entry = entry
+        self.clients = clients
+        self.inputs = dict(inputs)
+        self.state = dict(state)
+        self.id = resource_id
+        self.token = token
+        self.timeout = timeout or entry.timeout
+        self.default_tags = dict(default_tags or {})
+        self.item: Item = {}
+        self.simulated: set[str] = set(self.state.get("__simulated") or ())
+        self.extra: dict[str, Any] = {}
+        self._reserved: dict[str, Callable[[], Any]] = {
+            "id": lambda: self.id,
+            "region": lambda: self.region,
+            "account": lambda: self.clients.account,
+            "token": lambda: self.token,
+        }
+
+    @property
+    def region(self) -> str:
+        if not self.entry.regional:
+            return GLOBAL_REGION
+        return str(self.inputs.get("region") or self.state.get("region") or self.clients.region)
+
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Call the entry's service; raises ``ServiceError``."""
+        return self.clients.call(self.entry.service, self.region, operation, **arguments)
+
+    def run(self, call: Call, **more: Any) -> dict[str, Any]:
+        """Make a table's call with its braces filled."""
+        return self.call(call.op, **self.filled(call.args), **more)
+
+    def filled(self, template: Any) -> Any:
+        return fill(template, self)
+
+    def wanted(self, name: str) -> Any:
+        """Give a property as the program wants it, else as it last was."""
+        return self.inputs.get(name, self.state.get(name))
+
+    @property
+    def wanted_tags(self) -> dict[str, str]:
+        """All tags the program wants: the provider's default ones under the resource's own."""
+        return {**self.default_tags, **(self.inputs.get("tags") or {})}
+
+    @property
+    def created_tags(self) -> dict[str, str]:
+        """The wanted tags and the one by which a killed create is found again."""
+        return {**self.wanted_tags, **({OP_TAG: self.token} if self.token else {})}
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self.extra:
+            return self.extra[key]
+        if key in self._reserved:
+            return self._reserved[key]()
+        for source in (self.inputs, self.state, self.item):
+            if source.get(key) is not None:
+                return source[key]
+        default = next((entry.default for entry in self.entry.fields if entry.name == key), None)
+        if default is not None:
+            return default
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self.extra, *self._reserved, *self.inputs, *self.state, *self.item})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

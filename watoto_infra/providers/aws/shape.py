@@ -1,0 +1,139 @@
+"""From Pulumi's properties to API parameters and back, by a table's fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import jmespath
+
+from watoto_infra.providers.aws.table import BLOCK_KINDS, Field, Item, Kind
+
+BRACES = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def _compiled(path: str) -> Any:
+    return jmespath.compile(path)
+
+
+def search(path: str, data: Any) -> Any:
+    """Give what the JMESPath ``path`` finds in ``data``; None when there is nothing."""
+    return _compiled(path).search(data)
+
+
+def fill(template: Any, values: Mapping[str, Any]) -> Any:
+    """Fill the braces of a template; a text that is one pair of braces becomes the value itself."""
+    if isinstance(template, Mapping):
+        return {key: fill(item, values) for key, item in template.items()}
+    if isinstance(template, list | tuple):
+        return [fill(item, values) for item in template]
+    if not isinstance(template, str):
+        return template
+    whole = BRACES.fullmatch(template)
+    if whole:
+        return values[whole[1]]
+    return BRACES.sub(lambda match: str(values[match[1]]), template)
+
+
+def put(target: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at a dotted path, making the mappings on the way."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        target = target.setdefault(parent, {})
+    target[last] = value
+
+
+def merge(target: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Merge nested mappings; what is new wins."""
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def parameters(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give API parameters for those fields that ``values`` has."""
+    request: dict[str, Any] = {}
+    for entry in fields:
+        value = values.get(entry.name)
+        if value is not None:
+            put(request, entry.request_path, to_api(entry, value))
+    return request
+
+
+def to_api(entry: Field, value: Any) -> Any:
+    """Give one property's value as the service wants it."""
+    if entry.to_api is not None:
+        return entry.to_api(value)
+    if entry.kind is Kind.BLOCK:
+        return parameters(entry.fields, value)
+    if entry.kind in BLOCK_KINDS:
+        value = [parameters(entry.fields, element) for element in value]
+    if entry.counted:
+        return {"Quantity": len(value), "Items": list(value)}
+    return value
+
+
+def properties(fields: Iterable[Field], item: Item) -> dict[str, Any]:
+    """Give the Pulumi properties of what was read; absent ones and those put together here are left out."""
+    found = {}
+    for entry in fields:
+        if entry.made:
+            continue
+        value = from_api(entry, search(entry.read_path, item))
+        if value is not None:
+            found[entry.name] = value
+    return found
+
+
+def from_api(entry: Field, value: Any) -> Any:
+    """Give one value of an answer as the property it is."""
+    if entry.from_api is not None:
+        return entry.from_api(value)
+    if value is None:
+        return None
+    if entry.counted:
+        value = value.get("Items") if isinstance(value, Mapping) else value
+        if value is None:
+            return None
+    return _FROM_API[entry.kind](entry, value)
+
+
+def _bool(_: Field, value: Any) -> bool:
+    return value.lower() == "true" if isinstance(value, str) else bool(value)
+
+
+def _json(_: Field, value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _map(_: Field, value: Any) -> dict[str, str]:
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _block(entry: Field, value: Any) -> dict[str, Any] | None:
+    return properties(entry.fields, value) or None
+
+
+def _blocks(entry: Field, value: Any) -> list[dict[str, Any]]:
+    return [properties(entry.fields, element) for element in value]
+
+
+_FROM_API: dict[Kind, Any] = {
+    Kind.STRING: lambda _, value: str(value),
+    Kind.INT: lambda _, value: int(value),
+    Kind.NUMBER: lambda _, value: float(value),
+    Kind.BOOL: _bool,
+    Kind.JSON: _json,
+    Kind.LIST: lambda _, value: list(value),
+    Kind.SET: lambda _, value: sorted(value),
+    Kind.MAP: _map,
+    Kind.BLOCK: _block,
+    Kind.BLOCKS: _blocks,
+    Kind.BLOCK_SET: _blocks,
+}

@@ -1,0 +1,83 @@
+"""S3: buckets."""
+
+from __future__ import annotations
+
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Item,
+    Read,
+    Resource,
+    Tags,
+    flag,
+    made,
+    text,
+)
+
+BUCKET_TAGS = Tags(
+    create="",
+    read="Tags",
+    whole=True,
+    put=Call("put_bucket_tagging", {"Bucket": "{id}", "Tagging": {"TagSet": "{tags}"}}),
+    remove=Call("delete_bucket_tagging", {"Bucket": "{id}"}),
+)
+
+
+def create_bucket(operation: Operation) -> str:
+    """Make the bucket; outside us-east-1 the region is said in the body (S3 API, CreateBucket)."""
+    name = operation.inputs["bucket"]
+    place = {"CreateBucketConfiguration": {"LocationConstraint": operation.region}}
+    operation.call("create_bucket", Bucket=name, **(place if operation.region != "us-east-1" else {}))
+    return str(name)
+
+
+def bucket_region(operation: Operation) -> Item:
+    """Where the bucket is; S3 says None for us-east-1."""
+    found = operation.call("get_bucket_location", Bucket=operation.id).get("LocationConstraint")
+    return {"Region": found or "us-east-1"}
+
+
+def delete_bucket(operation: Operation) -> None:
+    """Delete the bucket; with ``forceDestroy`` every object and version in it first."""
+    if operation.state.get("forceDestroy"):
+        empty_bucket(operation)
+    operation.call("delete_bucket", Bucket=operation.id)
+
+
+def empty_bucket(operation: Operation) -> None:
+    """Delete every object, version and delete marker, a page at a time."""
+    while True:
+        page = operation.call("list_object_versions", Bucket=operation.id, MaxKeys=1000)
+        found = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        if not found:
+            return
+        objects = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        operation.call("delete_objects", Bucket=operation.id, Delete={"Objects": objects, "Quiet": True})
+
+
+BUCKET = Resource(
+    type="aws:s3/bucket:Bucket",
+    service="s3",
+    fields=(
+        text("bucket", replaces=True, made="{id}"),
+        flag("forceDestroy", default=False, behaviour=True),
+        made("arn", "arn:aws:s3:::{id}"),
+        made("bucketDomainName", "{id}.s3.amazonaws.com"),
+        made("bucketRegionalDomainName", "{id}.s3.{region}.amazonaws.com"),
+    ),
+    create=Create("create_bucket", id="{bucket}", do=create_bucket),
+    read=(
+        Read("head_bucket", {"Bucket": "{id}"}),
+        Read(do=bucket_region),
+        Read("get_bucket_tagging", {"Bucket": "{id}"}, "TagSet", under="Tags", absent=("NoSuchTagSet",)),
+    ),
+    delete=Delete(do=delete_bucket),
+    tags=BUCKET_TAGS,
+    gone=("404", "NoSuchBucket"),
+    auto_name=AutoName("bucket", 63, lower=True),
+)
+
+RESOURCES = (BUCKET,)
