@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from watoto_infra import __version__, console
-from watoto_infra.cli import doctor, environment, render, settings, stack, state
+from watoto_infra.cli import doctor, environment, render, settings, stack
 from watoto_infra.errors import ExitCode, Interrupted, WatotoError
 
 
@@ -25,7 +25,7 @@ class Group(TyperGroup):
         except KeyboardInterrupt:
             code = _report(ctx, Interrupted("interrupted"))
         except BrokenPipeError:
-            sys.stdout = None  # type: ignore[assignment] # the reader is gone: nothing can be flushed any more
+            sys.stdout = None  # the reader is gone: nothing can be flushed any more
             code = ExitCode.DONE
         except OSError as error:
             code = _report(ctx, _from_system(error))
@@ -52,6 +52,7 @@ app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help would cost more time than the whole of `watoto --help` takes
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Provision, rehearse and recover the scaled Watoto LMS.",
 )
@@ -73,7 +74,7 @@ def root(
     """Provision, rehearse and recover the scaled Watoto LMS."""
 
 
-for room in (stack, state, settings, render, environment, doctor):
+for room in (stack, settings, render, environment, doctor):
     room.register(app)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import AsJson, Stack, Stage, Target, TargetName
+from watoto_infra.review.documents import SCHEMA_VERSION, SettingsDocument
+
+if TYPE_CHECKING:
+    from watoto_infra.settings import LoadedStage
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +33,30 @@ def settings(
         console.data_json(wiring.settings_schema())
         return
     loaded = wiring.stage_settings(stack, stage=stage, target=target)
+    document = settings_as_json(loaded)
     if as_json:
-        console.data_json({"schema_version": 1, **loaded.as_json()})
+        console.data_json(document)
         return
-    for path, value, origin in loaded.rows():
-        console.data(f"{path}: {value}  # {origin}")
+    for row in document["values"]:
+        console.data(f"{row['path']}: {json.dumps(row['value'])}  # {row['origin']}")
+
+
+def settings_as_json(loaded: LoadedStage) -> SettingsDocument:
+    """Give a loaded stage as the document that ``--json`` prints."""
+    merged = loaded.settings.model_dump(mode="json")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "stage": loaded.stage,
+        "target": loaded.target,
+        "settings": merged,
+        "values": [
+            {"path": path, "value": _at(merged, path), "origin": str(origin)}
+            for path, origin in sorted(loaded.origins.items())
+        ],
+    }
+
+
+def _at(values: Any, path: str) -> Any:
+    for key in path.split("."):
+        values = values[key]
+    return values

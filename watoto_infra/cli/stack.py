@@ -28,9 +28,10 @@ from watoto_infra.contracts import Allowances, Plan, Result
 from watoto_infra.deployment import Confirm, Declined, UnexpectedChanges
 from watoto_infra.errors import ChangesFound, UsageError
 from watoto_infra.review.digest import plan_as_json, result_as_json
+from watoto_infra.review.documents import SCHEMA_VERSION
 from watoto_infra.review.drift import read_rules, without_ignored
 from watoto_infra.review.markdown import plan_markdown
-from watoto_infra.review.text import plan_lines, result_lines
+from watoto_infra.review.text import plan_lines, result_lines, run_line
 
 
 def register(app: typer.Typer) -> None:
@@ -159,10 +160,10 @@ def history(stack: Stack = None, target: Target = TargetName.LOCAL, as_json: AsJ
     """List the stack's runs, newest last: when, what, how it ended."""
     runs = wiring.open_stack(stack, target=target, must_exist=True).history()
     if as_json:
-        console.data_json({"schema_version": 1, "runs": [run.as_json() for run in runs]})
+        console.data_json({"schema_version": SCHEMA_VERSION, "runs": runs})
         return
     for run in runs:
-        console.data(run.as_line())
+        console.data(run_line(run))
 
 
 def _confirm(yes: bool, progress: LiveProgress) -> Confirm:

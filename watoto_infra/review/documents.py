@@ -5,7 +5,7 @@ Readers ignore fields they do not know. A change that could break a reader raise
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -105,15 +105,18 @@ class StatusDocument(TypedDict):
 
 
 class RunDocument(TypedDict):
-    """One run: when it began and ended (ISO 8601), what it was, how it ended, how many steps of each kind it did."""
+    """One run: when it began (ISO 8601), which command, how it ended, how long it took, how many steps of each kind.
 
-    began: str
-    ended: str
+    `result` is `done`, `failed`, `interrupted` or `killed`; a killed run has only `when`, `kind`, `stage` and `result`.
+    """
+
+    when: str
     kind: str
-    stage: str
+    stage: str | None
     result: str
-    summary: dict[str, int]
-    digest: str | None
+    seconds: NotRequired[float]
+    summary: NotRequired[dict[str, int]]
+    digest: NotRequired[str | None]
 
 
 class HistoryDocument(TypedDict):

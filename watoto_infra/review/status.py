@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
-from watoto_infra.review.digest import SCHEMA_VERSION
+from watoto_infra.review.documents import SCHEMA_VERSION, ProcessDocument, StatusDocument, ThingDocument
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,16 @@ class StatusReport:
     things: tuple[DeclaredThing, ...]
     processes: tuple[LocalProcess, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> StatusDocument:
         """Give the report as ``status --json`` prints it."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "stack": self.stack,
+            "stage": self.stage,
+            "target": self.target,
+            "things": [cast("ThingDocument", asdict(thing)) for thing in self.things],
+            "processes": [cast("ProcessDocument", asdict(process)) for process in self.processes],
+        }
 
     def lines(self) -> Iterator[str]:
         """Give the report for people: processes first, then each declared thing."""

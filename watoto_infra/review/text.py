@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from watoto_infra.contracts import QUIET_OPS, REPLACEMENT_HALVES, Change, ChangeKind, Op, Plan, Result, Step
+from watoto_infra.review.documents import RunDocument
 
 SIGNS = {
     Op.SAME: " ",
@@ -62,6 +63,13 @@ def result_lines(result: Result) -> Iterator[str]:
         yield f"  stays, as on AWS: {urn}"
     for outcome in result.failures:
         yield f"  failed: {outcome.step.urn}: {outcome.error}"
+
+
+def run_line(run: RunDocument) -> str:
+    """Give one run of the history in one line."""
+    took = f" in {run['seconds']:.1f} s" if "seconds" in run else ""
+    counts = f": {summary_line(run['summary'], done=True)}" if run.get("summary") else ""
+    return f"{run['when']}  {run['kind']} {run['stage'] or ''}  {run['result']}{took}{counts}"
 
 
 def change_line(change: Change) -> str:

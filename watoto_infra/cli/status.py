@@ -1,0 +1,63 @@
+"""Gathers a stack's status from the engine's state and the local processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from watoto_infra.engine.embedded.model import OperationKind, ResourceState
+from watoto_infra.review.status import DeclaredThing, LocalProcess, StatusReport, moment
+
+if TYPE_CHECKING:
+    from watoto_infra.cli.wiring import StackSession
+
+
+def look(session: StackSession) -> StatusReport:
+    """Look at everything declared and every process; needs no passphrase and changes nothing."""
+    snapshot = session.store.peek()
+    pending = {operation.resource.urn: operation.kind for operation in snapshot.pending}
+    things = tuple(_thing(state, pending.get(state.urn)) for state in snapshot.resources if state.custom)
+    return StatusReport(session.stack, session.stage, session.target.name, things, tuple(_processes(session)))
+
+
+def _thing(state: ResourceState, pending: OperationKind | None) -> DeclaredThing:
+    changed = state.modified or state.created
+    return DeclaredThing(
+        urn=state.urn,
+        type=state.type,
+        id=state.id,
+        state=_word(state, pending),
+        since=changed.isoformat(timespec="seconds") if changed else None,
+        error="; ".join(state.init_errors) or None,
+    )
+
+
+def _word(state: ResourceState, pending: OperationKind | None) -> str:
+    if pending is not None:
+        return f"{pending.value}, interrupted"
+    if state.delete:
+        return "replaced, to be deleted"
+    if state.init_errors:
+        return "incomplete"
+    return "simulated" if state.simulated else "there"
+
+
+def _processes(session: StackSession) -> Iterator[LocalProcess]:
+    states = session.target.supervisor.states()
+    for service in session.target.services():
+        found = states.get(service.name)
+        running = found is not None and found["statename"] == "RUNNING"
+        yield LocalProcess(
+            name=service.name,
+            stands_for=service.stands_for,
+            state=_process_word(running, service.healthy() if running else False),
+            address=f"{service.address.host}:{service.address.port}" if service.address else None,
+            since=moment(found["start"]) if found and running else None,
+            error=found["spawnerr"] or None if found else None,
+        )
+
+
+def _process_word(running: bool, healthy: bool) -> str:
+    if not running:
+        return "stopped"
+    return "healthy" if healthy else "running, does not answer"

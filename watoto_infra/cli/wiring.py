@@ -1,0 +1,140 @@
+"""Puts the rooms together for one command: which stack, on which target, driven by which engine.
+
+The one place that knows every room; it does nothing itself. What needs pulumi is imported when a stack is opened, so
+that help and rendering do not pay for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from watoto_infra import console, stack_home
+from watoto_infra.cli.options import TargetName
+from watoto_infra.contracts import Program
+from watoto_infra.deployment import Deployment
+from watoto_infra.errors import NoSuchStack
+from watoto_infra.review.status import StatusReport
+
+if TYPE_CHECKING:
+    from watoto_infra.dataplane.local_target import LocalTarget
+    from watoto_infra.engine.embedded.store import StackStore
+    from watoto_infra.review.documents import RunDocument
+    from watoto_infra.settings import LoadedStage
+    from watoto_infra.stack_home import StackHome
+
+PROJECT = "watoto"
+PROGRAM_MODULE = "watoto_infra.program"
+FIRST_STAGE = "phase2"
+
+
+@dataclass(frozen=True)
+class StackSession:
+    """One stack, opened for one command."""
+
+    stack: str
+    stage: str
+    home: StackHome
+    target: LocalTarget
+    store: StackStore
+    deployment: Deployment
+
+    def history(self) -> list[RunDocument]:
+        """Give the runs so far, oldest first."""
+        return self.store.history()
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables that point other tools at the stack."""
+        from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
+
+        return self.target.environment(load_stage(self.stage, target=self.target.name).settings.region)
+
+    def status(self) -> StatusReport:
+        """Look at everything declared and every process."""
+        from watoto_infra.cli.status import look  # noqa: PLC0415 - needs the engine's state
+
+        return look(self)
+
+    def next_steps(self) -> Iterator[str]:
+        """Say what can be done with a stack that has just come up."""
+        option = "" if self.stack == self.target.name else f" --stack {self.stack}"
+        yield ""
+        yield f"Stack {self.stack} is at {self.stage}. From here:"
+        yield f"  watoto status{option}                   everything declared and every local process"
+        yield f"  watoto outputs{option}                  addresses, names and ids"
+        yield f'  eval "$(watoto env{option})"            point boto3 and the aws CLI at it'
+        yield f"  watoto preview{option} --stage phase3   what the next stage would change"
+        yield f"  watoto drift{option}                    what was changed by hand"
+
+
+def open_stack(
+    stack: str | None, *, stage: str | None = None, target: TargetName, must_exist: bool = False
+) -> StackSession:
+    """Open a stack: the target's own when none is named, at the stage last applied when none is given.
+
+    Raises ``NoSuchStack`` when ``must_exist`` and there is no state yet, ``UsageError`` for names that do not exist.
+    """
+    from watoto_infra.dataplane.local_target import LocalTarget  # noqa: PLC0415 - only commands on stacks need it
+
+    name = stack or target.value
+    home = stack_home.locate(name)
+    store = _store(home)
+    if must_exist and not store.exists:
+        raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
+    chosen = _choose_stage(stage, store.stage, target)
+    local = LocalTarget(home)
+    program = Program(
+        module=PROGRAM_MODULE,
+        project=PROJECT,
+        stack=name,
+        stage=chosen,
+        config={"watoto:stage": chosen, "watoto:target": target.value},
+    )
+    deployment = Deployment(_embedded_engine(name, store, local), local, program)
+    return StackSession(name, chosen, home, local, store, deployment)
+
+
+def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) -> LoadedStage:
+    """Load the settings of a stage as ``stack`` would use them."""
+    from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
+
+    last = None if stage else _store(stack_home.locate(stack or target.value)).stage
+    return load_stage(_choose_stage(stage, last, target), target=target.value)
+
+
+def settings_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a stage file."""
+    from watoto_infra.settings import json_schema  # noqa: PLC0415 - pydantic is not free
+
+    return json_schema()
+
+
+def _choose_stage(wanted: str | None, last: str | None, target: TargetName) -> str:
+    """Check a named stage; without one take the last, and say so."""
+    from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
+
+    chosen = wanted or last or FIRST_STAGE
+    if wanted is None:
+        why = "the one last applied" if last else "there is no stack yet"
+        console.note(f"stage: {chosen} ({why}; --stage names another)")
+    load_stage(chosen, target=target.value)
+    return chosen
+
+
+def _store(home: StackHome) -> StackStore:
+    from watoto_infra.engine.embedded.secrets import PassphraseSource  # noqa: PLC0415 - imports pulumi
+    from watoto_infra.engine.embedded.store import StackStore  # noqa: PLC0415
+
+    return StackStore(home.state, PassphraseSource(os.environ, home.state / "passphrase"))
+
+
+def _embedded_engine(stack: str, store: StackStore, target: LocalTarget) -> Any:
+    from watoto_infra.engine.embedded.engine import EmbeddedEngine  # noqa: PLC0415 - imports pulumi
+    from watoto_infra.providers.aws.provider import AwsProvider  # noqa: PLC0415
+    from watoto_infra.providers.random import RandomProvider  # noqa: PLC0415
+    from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
+
+    registry = {"aws": lambda: AwsProvider(target.endpoint), "random": RandomProvider}
+    return EmbeddedEngine(store, registry, data_bearing=is_data_bearing)

@@ -1,0 +1,74 @@
+"""The local target: AWS's stand-in on this machine, and what it takes to have it there."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cached_property
+
+from watoto_infra.contracts import Address
+from watoto_infra.dataplane.control_plane import SERVICE_NAME, control_plane
+from watoto_infra.dataplane.identity import Identity, process_identity
+from watoto_infra.dataplane.ports import PortTable
+from watoto_infra.dataplane.service import Service
+from watoto_infra.dataplane.supervisor import Supervisor
+from watoto_infra.stack_home import StackHome
+
+EMULATOR_CREDENTIALS = "emulator"
+"""Key and secret that the emulator is sent: it takes any, and a user's own must never reach it."""
+
+
+class LocalTarget:
+    """Implements ``deployment.Target`` with a moto server under the stack's own supervisor."""
+
+    name = "local"
+
+    def __init__(self, home: StackHome) -> None:
+        self._home = home
+
+    @cached_property
+    def identity(self) -> Identity:
+        return process_identity()
+
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self._home, self.identity)
+
+    @cached_property
+    def addresses(self) -> PortTable:
+        """The stack's port table; its folder is made when first asked for."""
+        self._home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self.identity.own_folder(self._home.run)
+        return PortTable(self._home.run / "ports.json")
+
+    @property
+    def endpoint(self) -> str:
+        """The control plane's address; the same for as long as the stack lives."""
+        address: Address = self.addresses.reserve(SERVICE_NAME, "http")
+        return f"http://{address.host}:{address.port}"
+
+    def services(self) -> tuple[Service, ...]:
+        """Everything that runs here for the stack, in the order of their start."""
+        return (control_plane(self._home, self.addresses),)
+
+    def prepare(self) -> None:
+        """Start the control plane, if it does not answer already."""
+        for service in self.services():
+            self.supervisor.start(service)
+
+    def dispose(self) -> None:
+        """End every process of the stack and remove its folders: nothing declared is left that could need them."""
+        self.supervisor.shutdown()
+        for folder in (self._home.root, self._home.sockets):
+            if folder.exists():
+                shutil.rmtree(folder)
+
+    def environment(self, region: str) -> dict[str, str]:
+        """Give the variables that point boto3 and the aws CLI at the stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": EMULATOR_CREDENTIALS,
+            "AWS_SECRET_ACCESS_KEY": EMULATOR_CREDENTIALS,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
