@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME …]``: measure everything, or the named modules, and print a table for docs/benchmarks.md."""
+"""``python -m benchmarks [NAME …]``: measure all, or the named modules; prints a table for docs/benchmarks.md."""
 
 from __future__ import annotations
 

@@ -13,6 +13,6 @@ RUNS = 9
 
 def figures() -> Iterator[Figure]:
     """Measure `watoto --help` and `watoto render nginx`."""
-    yield at_most("watoto --help / import typer, rich", median_ratio((*WATOTO, "--help"), BASELINE, RUNS), "×", 2.5)
+    yield at_most("watoto --help / import typer, rich", median_ratio((*WATOTO, "--help"), BASELINE, RUNS), "times", 2.5)
     render = (*WATOTO, "render", "nginx", "--stage", "phase2")
-    yield at_most("watoto render nginx / import typer, rich", median_ratio(render, BASELINE, RUNS), "×", 5)
+    yield at_most("watoto render nginx / import typer, rich", median_ratio(render, BASELINE, RUNS), "times", 5)
