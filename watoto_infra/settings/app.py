@@ -28,6 +28,7 @@ Image = Annotated[
     WithJsonSchema({"anyOf": [{"const": SOURCE_IMAGE}, {"type": "string", "pattern": IMAGE_PATTERN}]}),
 ]
 InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9]+$")]
+MachineImage = Annotated[str, StringConstraints(pattern=r"^(ami-[0-9a-f]{8,17}|resolve:ssm:[A-Za-z0-9/_.:-]+)$")]
 
 
 class ScalingKind(StrEnum):
@@ -78,8 +79,12 @@ class AppSettings(Strict):
     """Pause between two scaling actions."""
     health_grace_seconds: int = Field(default=300, ge=0, le=7200)
     """Time a new server gets before a failed health check replaces it."""
+    wait_for_capacity_minutes: int = Field(default=10, ge=0, le=60)
+    """How long a new group may take until its servers are healthy; 0: not waited for."""
     scaling: ScalingSettings = ScalingSettings()
     spot: SpotSettings | None = None
+    machine_image: MachineImage = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    """AMI, or the public parameter that names the newest one."""
     root_volume_gib: int = Field(default=30, ge=8, le=16_384)
     """Size of a server's encrypted root volume."""
     gateway_port: int = Field(default=80, ge=1, le=65_535)

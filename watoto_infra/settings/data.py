@@ -61,6 +61,8 @@ class DatabaseSettings(Strict):
     """Daily time of the snapshot, UTC."""
     maintenance_window: WeeklyWindow = "sun:03:30-sun:04:30"
     """Weekly time for maintenance, UTC; replicas have theirs on the following days."""
+    apply_immediately: bool = False
+    """Make changes that interrupt service at once, not in the next maintenance window."""
     monitoring_interval_seconds: Literal[0, 1, 5, 10, 15, 30, 60] = 60
     """Interval of enhanced monitoring; 0: off."""
     performance_insights: bool = True
@@ -125,6 +127,8 @@ class CacheSettings(Strict):
     """Daily time of the snapshot, UTC, 60 minutes or more."""
     maintenance_window: WeeklyWindow = "sun:05:30-sun:06:30"
     """Weekly time for maintenance, UTC, 60 minutes or more."""
+    apply_immediately: bool = False
+    """Make changes at once, not in the next maintenance window."""
     l1_seconds: int = Field(default=300, ge=1, le=86_400)
     """How long a process keeps a value in its own memory."""
     l2_seconds: int = Field(default=3600, ge=1, le=604_800)
@@ -170,7 +174,9 @@ class QueueSettings(Strict):
     consumer_timeout_ms: int = Field(default=1_800_000, ge=60_000, le=86_400_000)
     """Time after which an unacknowledged job goes back to its queue."""
     maintenance_window: WeeklyWindow = "sun:06:30-sun:08:30"
-    """Weekly time for maintenance, UTC; Amazon MQ takes two hours from its start."""
+    """Weekly time for maintenance, UTC; Amazon MQ reads its start, and takes two hours."""
+    apply_immediately: bool = False
+    """Restart the broker for changes at once, not in the next maintenance window."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

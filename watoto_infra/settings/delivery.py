@@ -22,7 +22,7 @@ class FrontDoor(StrEnum):
 
 
 class EdgeSettings(Strict):
-    """CloudFront in front of the load balancer and the static and media buckets."""
+    """CloudFront in front of the load balancer and the static bucket."""
 
     enabled: bool = True
     """Whether there is a distribution at all."""
@@ -34,6 +34,8 @@ class EdgeSettings(Strict):
     """Whether a web ACL with AWS's managed rules and a rate limit stands before the distribution."""
     waf_requests_per_5_minutes: int = Field(default=20_000, ge=100, le=2_000_000_000)
     """Requests from one address before it is blocked; high, because a whole school shares one address."""
+    wait_for_deployment: bool = True
+    """Wait until every edge location has a change; minutes on AWS."""
     aliases: tuple[HostName, ...] = ()
     """Host names of the LMS; need `certificate_arn`."""
     certificate_arn: CertificateArn | None = None

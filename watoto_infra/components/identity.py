@@ -1,0 +1,93 @@
+"""Who the app servers are to AWS, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import iam
+
+from watoto_infra.components.context import Context
+from watoto_infra.components.policies import Statement, assumed_by, document
+
+MANAGED_POLICIES = {
+    "registry": "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly",
+    "session-manager": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+}
+"""Pulling images, and a shell through Session Manager instead of SSH."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityArgs:
+    """What the app servers may reach."""
+
+    context: Context
+    media_arn: pulumi.Input[str]
+    backups_arn: pulumi.Input[str]
+    secret_arns: Sequence[pulumi.Input[str]]
+    key_arn: pulumi.Input[str]
+    log_group_arn: pulumi.Input[str]
+
+
+class Identity(pulumi.ComponentResource):
+    """The app servers' role and instance profile."""
+
+    role_arn: pulumi.Output[str]
+    profile_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("watoto:security:Identity", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags = args.context.tags("watoto-backend")
+        role = iam.Role(
+            "watoto-backend",
+            description="The LMS's app servers",
+            assume_role_policy=assumed_by("ec2.amazonaws.com"),
+            tags=tags,
+            opts=child,
+        )
+        iam.RolePolicy("watoto-backend", role=role.name, policy=document(_statements(args)), opts=child)
+        for label, policy_arn in MANAGED_POLICIES.items():
+            iam.RolePolicyAttachment(f"watoto-backend-{label}", role=role.name, policy_arn=policy_arn, opts=child)
+        profile = iam.InstanceProfile("watoto-backend", role=role.name, tags=tags, opts=child)
+        self.role_arn = role.arn
+        self.profile_arn = profile.arn
+        self.register_outputs({"role_arn": self.role_arn, "profile_arn": self.profile_arn})
+
+
+def _statements(args: IdentityArgs) -> list[Statement]:
+    below = "/*"
+    return [
+        {
+            "Sid": "Media",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            "Resource": pulumi.Output.concat(args.media_arn, below),
+        },
+        {"Sid": "MediaList", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": args.media_arn},
+        {
+            "Sid": "ApplicationBackups",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": pulumi.Output.concat(args.backups_arn, "/application/*"),
+        },
+        {
+            "Sid": "Secrets",
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": list(args.secret_arns),
+        },
+        {
+            "Sid": "Key",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": args.key_arn,
+        },
+        {
+            "Sid": "Logs",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": pulumi.Output.concat(args.log_group_arn, ":*"),
+        },
+    ]
