@@ -229,9 +229,8 @@ def _checked_envelope(document: Json) -> dict[str, Any]:
             "this is no deployment: it has no `deployment` object", hint="give a file that `pulumi stack export` wrote"
         )
     if document.get("version") != DEPLOYMENT_VERSION:
-        used = ", ".join(document.get("features") or ()) or "none named"
         raise StateError(
-            f"deployment version {document.get('version')} is not supported (features: {used})",
+            f"deployment version {document.get('version')} is not supported (features: {document.get('features')})",
             hint=f"only version {DEPLOYMENT_VERSION} is read; a newer one is written when a stack uses newer features",
         )
     deployment: dict[str, Any] = document["deployment"]
@@ -244,7 +243,7 @@ def _checked_envelope(document: Json) -> dict[str, Any]:
             raise StateError(f"the deployment sets {name}, which the embedded engine does not serve")
     manifest = deployment.get("manifest") or {}
     version = manifest.get("version") or ""
-    expected = hashlib.sha256(version.encode()).hexdigest() if version else ""
+    expected = hashlib.sha256(str(version).encode(errors="replace")).hexdigest() if version else ""
     if (manifest.get("magic") or "") != expected:
         raise StateError("the deployment's manifest does not fit its magic: it was damaged or edited")
     return deployment

@@ -22,7 +22,7 @@ from watoto_infra.engine.embedded.recorder import Recorder
 from watoto_infra.engine.embedded.secrets import PassphraseCrypter, PassphraseSource
 from watoto_infra.engine.embedded.statefile import StateFile, Working, read_state, replay, state_bytes
 from watoto_infra.engine.embedded.values import Crypter, Masking
-from watoto_infra.errors import StateError
+from watoto_infra.errors import NoSuchStack, StateError
 
 
 @dataclass
@@ -65,10 +65,15 @@ class StackStore:
 
         Raises ``WrongPassphrase``, and ``StateError`` for damage, naming file and line.
         """
+        return self.load_with_crypter()[0] if self.exists else self.peek()
+
+    def load_with_crypter(self) -> tuple[Snapshot, PassphraseCrypter]:
+        """Read the state and what its secrets were opened with. Raises ``NoSuchStack``, else as ``load``."""
         journal, state = self._read()
         if state is None:
-            return Snapshot()
-        return self._snapshot(state, journal, self._open_crypter(state))
+            raise NoSuchStack(f"there is no state in {self.folder}", hint="`watoto up` makes the stack")
+        crypter = self._open_crypter(state)
+        return self._snapshot(state, journal, crypter), crypter
 
     def peek(self) -> Snapshot:
         """Read the state without its passphrase: every secret reads ``SECRET_MARK``."""
@@ -150,9 +155,14 @@ class StackStore:
                 f"the state file {self.state_path} is missing, but its journal or backup is there",
                 hint="`watoto state repair` puts it together again from them",
             )
-        if journal is not None and state is not None and journal.header["base"] != state.serial:
-            journal = None
-        return journal, state
+        if journal is None or state is None or journal.header["base"] == state.serial:
+            return journal, state
+        if journal.header["base"] > state.serial:
+            raise StateError(
+                f"the state file {self.state_path} is older than its journal: an old file was put in its place",
+                hint="put the right file back, or let `watoto state repair` apply what the journal holds",
+            )
+        return None, state
 
     def _snapshot(self, state: StateFile, journal: JournalContent | None, crypter: Crypter) -> Snapshot:
         snapshot = state.snapshot(crypter)

@@ -114,7 +114,7 @@ def _signed_from_json(value: Mapping[str, Json], crypter: Crypter) -> PropertyVa
     signature = value[SIGNATURE_KEY]
     try:
         if signature == SECRET_SIGNATURE:
-            plaintext = value["plaintext"] if "plaintext" in value else crypter.decrypt(value["ciphertext"])
+            plaintext = value["plaintext"] if "plaintext" in value else crypter.decrypt(str(value["ciphertext"]))
             return from_json(json.loads(plaintext), _Transparent()).with_secret(True)
         if signature == ASSET_SIGNATURE:
             return PropertyValue(_asset_from(value))
