@@ -7,15 +7,16 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.routing import IntegerConverter
 
-from lms_app import cli, errors
+from lms_app import cli, errors, observability
 from lms_app.api import resources
-from lms_app.api.sessions import ReadAfter
+from lms_app.api.sessions import ReadAfter, signed_in_user
 from lms_app.caching import Caches
 from lms_app.db import freshness
 from lms_app.db.databases import Databases
 from lms_app.db.engines import EngineOptions
 from lms_app.domain.identity import Revocations, Sessions
 from lms_app.domain.storage import MediaStore
+from lms_app.jobs import commands
 from lms_app.services import EXTENSION, Services
 from lms_app.settings import Settings, load_settings
 
@@ -38,10 +39,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["id"] = IdConverter
     lms = make_services(settings)
     app.extensions[EXTENSION] = lms
+    observability.init_app(app, settings, databases=lms.databases, caches=lms.caches, signed_in_user=signed_in_user)
     app.before_request(lms.databases.watch)
     ReadAfter(app, settings.secret_key.get_secret_value(), secure=settings.cookie_secure)
     errors.register(app)
     cli.register(app)
+    commands.register(app)
     for resource in resources():
         app.register_blueprint(resource.blueprint)
     return app

@@ -1,0 +1,122 @@
+"""The LMS's cache as the rest of it sees it: get or load, and say what changes.
+
+    caches.get_or_load("course:42", load, namespaces=[course(42)])
+    with caches.changing(course(42), COURSES):
+        database.write(...)
+
+A value is reached only through the versions of its namespaces (`versions`), lies at two levels (`levels`), and is
+loaded by one caller while the others wait (dogpile.cache). Level 3 is in `headers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar, cast
+
+from dogpile.cache import make_region, register_backend
+
+from lms_app.caching.link import SETTLE_S, RedisLink, connect
+from lms_app.caching.versions import Versions
+from lms_app.observability import metrics
+from lms_app.settings import Settings
+
+T = TypeVar("T")
+
+COURSES = "courses"
+"""Everything that shows more than one course: the catalogue and every user's list of courses."""
+HEARTBEAT_S = 5.0
+"""How far apart heartbeats are. A replica's lag is known to one heartbeat and one look at it, so a version stays young
+for that much longer than the lag that is allowed."""
+
+register_backend("lms_app.two_levels", "lms_app.caching.levels", "TwoLevels")  # type: ignore[no-untyped-call]
+
+
+def course(course_id: int) -> str:
+    """Return the namespace of one course: what it is, its modules, its students."""
+    return f"course:{course_id}"
+
+
+def user(user_id: int) -> str:
+    """Return the namespace of one user: who they are, their list of courses, their progress."""
+    return f"user:{user_id}"
+
+
+class Caches:
+    """Levels 1 and 2. Shared by all threads of a process; one per process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        from_primary: Callable[[], AbstractContextManager[None]] = nullcontext,
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        """`from_primary` makes the database reads of a block go to the primary."""
+        client = connect(
+            settings.redis_cache_url.get_secret_value(),
+            timeout_s=settings.redis_timeout_s,
+            cluster=settings.redis_cache_cluster,
+        )
+        self._link = RedisLink(client, settle_s=settle_s)
+        self._on = settings.cache_l1 or settings.cache_l2
+        self._from_primary = from_primary
+        self._versions = Versions(
+            self._link, young_s=settings.replica_lag_max_s + 2 * HEARTBEAT_S, lasts_s=2 * settings.cache_l2_s
+        )
+        self._region = make_region().configure(
+            "lms_app.two_levels",
+            arguments={
+                "link": self._link,
+                "l1_s": settings.cache_l1_s if settings.cache_l1 else None,
+                "l1_entries": settings.cache_l1_entries,
+                "l2_s": settings.cache_l2_s if settings.cache_l2 else None,
+            },
+        )
+
+    @property
+    def up(self) -> bool:
+        """Whether the cache is in use; it is not while Redis is lost."""
+        return self._link.up
+
+    def get_or_load(self, key: str, load: Callable[[], T], *, namespaces: Sequence[str]) -> T:
+        """Return the cached value of `key`, or what `load` returns, which is then cached.
+
+        The value is bytes or JSON; falsy values and None are values. It belongs to all of `namespaces`: a change of any
+        of them ends it. What `load` raises is raised, and not cached. Redis lost: `load` is called.
+        """
+        if not self._on:
+            return load()
+        version = self._versions.read(namespaces)
+        if version is None:
+            metrics.cache_bypasses.labels("changing" if self._link.up else "lost").inc()
+            return load()
+        reading = self._from_primary if version.young else nullcontext
+
+        def create() -> T:
+            metrics.cache_misses.labels("l1").inc()
+            metrics.cache_misses.labels("l2").inc()
+            with reading():
+                return load()
+
+        return cast("T", self._region.get_or_create(f"{key}@{version.key}", create))
+
+    @contextmanager
+    def changing(self, *namespaces: str) -> Iterator[None]:
+        """Run a block that changes these namespaces in the database, and invalidate them in every process.
+
+        However the block ends: a commit whose outcome is unknown may have happened.
+        """
+        self._versions.suspend(namespaces)
+        try:
+            yield
+        finally:
+            self._versions.renew(namespaces)
+
+    def invalidate_user(self, user_id: int) -> None:
+        """Forget all that is cached of a user, after a change that was not made in `changing`."""
+        self._versions.renew([user(user_id)])
+
+    def invalidate_course(self, course_id: int) -> None:
+        """Forget all that is cached of a course, in the catalogue and in every enrolled user's list of courses too."""
+        self._versions.renew([course(course_id), COURSES])

@@ -1,0 +1,109 @@
+"""The line to Redis: when it breaks the cache is left alone, and taken up again only when it can be trusted.
+
+"Lost" must mean slower, never wrong. What was changed while Redis could not be reached is not known there, so after a
+loss the one who uses this link must see to it that nothing older is served (`on_return`), and a settling time lets the
+other processes, which may have changed something too, do the same before this one reads again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+PROBE_EVERY_S = 0.25
+SETTLE_S = 2.0
+BLIP_S = 1.0
+"""A command that timed out on a server that answers again within this time is no loss: it is the same server, and only
+this process's own changes can be missing there."""
+
+
+def connect(url: str, *, timeout_s: float, cluster: bool = False) -> Redis:
+    """Return a client that gives up after `timeout_s` and never tries again on its own. Opens no connection yet.
+
+    A silent second try would hide that the server is another one now, a replica that lacks the last changes.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return RedisCluster.from_url(url, **options) if cluster else Redis.from_url(url, **options)  # type: ignore[return-value]
+
+
+class RedisLink:
+    """Calls Redis while it answers, and not at all while it does not. Shared by all threads of a process."""
+
+    def __init__(self, client: Redis, *, settle_s: float = SETTLE_S) -> None:
+        self._client = client
+        self._settle_s = settle_s
+        self._lock = threading.Lock()
+        self._lost_at: float | None = None
+        self._hard = False
+        self._prober: threading.Thread | None = None
+        self.on_return: Callable[[Redis, float | None], None] = lambda _client, _since: None
+        """Called when Redis answers again, with the client and the Unix time of the loss, or None after a blip.
+        May raise RedisError, which is a new loss."""
+
+    @property
+    def up(self) -> bool:
+        """Whether Redis may be asked."""
+        if self._lost_at is None:
+            return True
+        self._start_probing()  # a forked child inherits the loss but not the thread
+        return False
+
+    def call(self, work: Callable[[Redis], T]) -> T | None:
+        """Return what `work` returns for the client; None when Redis is lost, now or already."""
+        if not self.up:
+            return None
+        try:
+            return work(self._client)
+        except RedisError as error:
+            self._note_loss(error)
+            return None
+
+    def _note_loss(self, error: RedisError) -> None:
+        with self._lock:
+            self._hard = self._hard or isinstance(error, RedisConnectionError)
+            if self._lost_at is None:
+                self._lost_at = time.time()
+                log.warning("Redis is lost, going on without it: %s", error)
+        self._start_probing()
+
+    def _start_probing(self) -> None:
+        with self._lock:
+            if self._lost_at is None or (self._prober is not None and self._prober.is_alive()):
+                return
+            self._prober = threading.Thread(target=self._probe, name="redis-link", daemon=True)
+            self._prober.start()
+
+    def _probe(self) -> None:
+        lost_at = self._lost_at
+        assert lost_at is not None
+        while True:
+            time.sleep(PROBE_EVERY_S)
+            try:
+                self._client.ping()
+                long_gone = self._hard or time.time() - lost_at > BLIP_S
+                self.on_return(self._client, lost_at if long_gone else None)
+                time.sleep(self._settle_s)
+                self._client.ping()
+            except RedisError:
+                self._hard = True
+                continue
+            with self._lock:
+                self._lost_at, self._hard = None, False
+            log.warning("Redis is back")
+            return

@@ -1,0 +1,30 @@
+"""gunicorn's settings, from the LMS's environment: `gunicorn -c gunicorn.conf.py lms_app.wsgi:app`."""
+
+from pathlib import Path
+
+from lms_app import serving
+from lms_app.observability import logs
+from lms_app.serving import child_exit, post_fork, pre_fork
+
+__all__ = ["child_exit", "post_fork", "pre_fork"]
+
+_settings = serving.settings_or_exit()
+serving.prepare()
+
+bind = [_settings.web_bind]
+workers = _settings.web_workers or 2 * serving.processors() + 1
+threads = _settings.web_threads
+worker_class = "lms_app.serving.Worker"
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- a heartbeat must not wait for a disk
+preload_app = True
+
+backlog = 2048
+timeout = _settings.web_timeout_s
+graceful_timeout = 30
+keepalive = 75  # longer than the proxy keeps an idle connection (30 s), or it sends into a closing one
+max_requests = 50_000
+max_requests_jitter = 5_000
+
+forwarded_allow_ips = ""  # nothing here trusts a forwarded header
+control_socket_disable = True
+logconfig_dict = logs.standard_config(_settings.log_level)

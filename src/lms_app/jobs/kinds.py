@@ -1,0 +1,99 @@
+"""The kinds of jobs, the queue each goes through and what it carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Queue(StrEnum):
+    """The queues; each has a worker of its own."""
+
+    EMAIL = "email_queue"
+    NOTIFICATION = "notification_queue"
+    ANALYTICS = "analytics_queue"
+
+
+class JobType(StrEnum):
+    """The kinds of jobs; also the names of the Celery tasks."""
+
+    WELCOME_EMAIL = "welcome_email"
+    NOTIFICATION = "notification"
+    PROGRESS_UPDATE = "progress_update"
+    REPORT = "report"
+
+    @property
+    def queue(self) -> Queue:
+        """Where jobs of this kind wait."""
+        return _QUEUES[self]
+
+    @property
+    def payload(self) -> type[Payload]:
+        """What a job of this kind carries."""
+        return _PAYLOADS[self]
+
+
+class Payload(BaseModel):
+    """What a job carries. An unknown field is an error, so that a misspelt one is found where it is written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Id = Annotated[int, Field(ge=1)]
+
+
+class WelcomeEmail(Payload):
+    """A new user is welcomed."""
+
+    user_id: Id
+    email: str
+
+
+class Message(Payload):
+    """What a notification says."""
+
+    kind: str = Field(min_length=1, max_length=100)
+    message: str = Field(min_length=1, max_length=10_000)
+
+
+class Notification(Payload):
+    """A user is told something inside the LMS."""
+
+    user_id: Id
+    notification: Message
+
+
+class Progress(Payload):
+    """How far a user has come in a course."""
+
+    progress_percentage: int = Field(ge=0, le=100)
+
+
+class ProgressUpdate(Payload):
+    """The progress of an enrolment, ``<user_id>-<course_id>``. It never goes back, so the order does not matter."""
+
+    enrollment_id: str = Field(pattern=r"^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$")
+    progress_data: Progress
+
+
+class Report(Payload):
+    """A report is to be made."""
+
+    report_id: UUID
+
+
+_QUEUES = {
+    JobType.WELCOME_EMAIL: Queue.EMAIL,
+    JobType.NOTIFICATION: Queue.NOTIFICATION,
+    JobType.PROGRESS_UPDATE: Queue.ANALYTICS,
+    JobType.REPORT: Queue.ANALYTICS,
+}
+_PAYLOADS: dict[JobType, type[Payload]] = {
+    JobType.WELCOME_EMAIL: WelcomeEmail,
+    JobType.NOTIFICATION: Notification,
+    JobType.PROGRESS_UPDATE: ProgressUpdate,
+    JobType.REPORT: Report,
+}

@@ -1,0 +1,78 @@
+"""Moves jobs from the outboxes of all databases to the broker. Any number of relays may run; each row goes through one.
+
+A row is deleted once the broker has confirmed its job. A relay that dies in between leaves the row, and the job is
+published again: jobs are at least once, and their handlers see to it that a second time has no effect.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from lms_app.db.database import Database, DatabaseUnavailableError
+from lms_app.db.databases import Databases
+from lms_app.db.tables import outbox
+from lms_app.jobs.kinds import JobType
+from lms_app.jobs.publisher import NotPublishedError, Publisher
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+IDLE_S = 0.2
+TROUBLE_S = 1.0
+
+_NEXT = (
+    select(outbox.c.id, outbox.c.job_id, outbox.c.job_type, outbox.c.payload)
+    .where(outbox.c.job_type.in_([kind.value for kind in JobType]))  # a newer version's job is left for its relay
+    .order_by(outbox.c.id)
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_DELETE = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
+
+
+class Relay:
+    """Relays one outbox after the other until told to stop."""
+
+    def __init__(self, databases: Databases, publisher: Publisher) -> None:
+        self._databases = databases
+        self._publisher = publisher
+
+    def run(self, stop: threading.Event) -> None:
+        """Relay until `stop` is set. A lost broker or database is tried again."""
+        while not stop.is_set():
+            pause = IDLE_S
+            for database in self._databases:
+                try:
+                    while self.relay(database) == BATCH and not stop.is_set():
+                        pause = 0
+                except (NotPublishedError, DatabaseUnavailableError, SQLAlchemyError) as error:
+                    log.warning("the outbox of %s waits: %s", database.name, str(error).splitlines()[0])
+                    pause = TROUBLE_S
+            stop.wait(pause)
+
+    def relay(self, database: Database) -> int:
+        """Publish one batch and return its size. Raises NotPublishedError after what came before it is settled."""
+        failures: list[NotPublishedError] = []
+
+        def work(connection: Connection) -> int:
+            confirmed: list[int] = []
+            rows = connection.execute(_NEXT).all()
+            for row in rows:
+                try:
+                    self._publisher.publish(JobType(row.job_type), row.job_id, row.payload)
+                except NotPublishedError as error:
+                    failures.append(error)
+                    break
+                confirmed.append(row.id)
+            if confirmed:
+                connection.execute(_DELETE, {"ids": confirmed})
+            return len(rows)
+
+        count = database.write(work)
+        if failures:
+            raise failures[0]
+        return count

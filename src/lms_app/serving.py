@@ -1,0 +1,91 @@
+"""How gunicorn runs the LMS: its worker, which loses no request when it stops, and the hooks of its configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from lms_app.observability import metrics, slots
+from lms_app.settings import Settings, SettingsError, load_settings
+
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+DRAIN_S = 0.5
+_prepared = False
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker that takes the connections that wait for it when it is told to stop, and lets no more come.
+
+    gthread only stops accepting. The kernel goes on completing connections for a listener that is still open, and
+    resets them when the last worker ends, after a proxy has sent requests on them. This worker accepts those that are
+    waiting and closes its listener at once, so that a new connection is refused, which a proxy takes to another server.
+    """
+
+    _told_to_stop = False
+    sockets: list[socket.socket]
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._told_to_stop = True
+        super().handle_exit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if self._told_to_stop and not enabled:
+            self._close_listeners()
+
+    def _close_listeners(self) -> None:
+        deadline = time.monotonic() + DRAIN_S  # others may still be accepting, and new ones coming: a reload
+        for listener in self.sockets:
+            while time.monotonic() < deadline and select.select([listener], [], [], 0)[0]:
+                self.accept(listener)
+            listener.close()
+        self.sockets = []
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings, or end the process with what is wrong with the environment: no traceback helps there."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
+
+
+def processors() -> int:
+    """How many processors this container may use, at least one."""
+    available = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = CPU_LIMIT.read_text().split()
+        available = min(available, max(1, round(int(quota) / int(period))))
+    return available
+
+
+def prepare() -> None:
+    """Empty the metrics folder when the server starts, and not again when it reloads its configuration."""
+    global _prepared  # noqa: PLW0603 -- gunicorn runs its configuration file anew at a reload
+    if not _prepared:
+        metrics.prepare_folder()
+        _prepared = True
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a new worker the lowest slot that no other worker has."""
+    worker.slot = slots.lowest_free({other.slot for other in server.WORKERS.values()})
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Let the worker be known by its slot."""
+    slots.take(f"web{worker.slot}")
+    metrics.forget_process(slots.current())
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Drop what only a living worker has."""
+    metrics.forget_process(f"web{worker.slot}")
