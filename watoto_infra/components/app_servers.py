@@ -27,7 +27,6 @@ class AppServersArgs:
 
     context: Context
     settings: AppSettings
-    image: str
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_id: pulumi.Input[str]
     profile_arn: pulumi.Input[str]

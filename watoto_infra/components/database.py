@@ -63,6 +63,10 @@ class Database(pulumi.ComponentResource):
             }
         )
 
+    def url_of(self, instance: rds.Instance) -> pulumi.Output[str]:
+        """``host:port/database`` of one of the servers, without user and password."""
+        return pulumi.Output.concat(instance.address, ":", instance.port.apply(str), f"/{self._args.settings.name}")
+
     def _generate_password(self) -> GeneratedSecret:
         args = self._args
         facts = {"engine": "postgres", "dbname": args.settings.name, "username": args.settings.username}

@@ -36,7 +36,7 @@ class LoadBalancer(pulumi.ComponentResource):
 
     balancer: lb.LoadBalancer
     target_group: lb.TargetGroup
-    listener: lb.Listener
+    serving: list[pulumi.Resource]
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -45,7 +45,7 @@ class LoadBalancer(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self.balancer = self._make_balancer()
         self.target_group = self._make_target_group()
-        self.listener = self._listen()
+        self.serving = self._listen()
         scheme = "http" if args.settings.certificate_arn is None else "https"
         self.url = pulumi.Output.concat(scheme, "://", self.balancer.dns_name)
         self.register_outputs(
@@ -105,8 +105,8 @@ class LoadBalancer(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _listen(self) -> lb.Listener:
-        """The listener that serves: HTTPS when there is a certificate, else HTTP."""
+    def _listen(self) -> list[pulumi.Resource]:
+        """Make the listeners and give what forwards to the servers: over HTTPS when there is a certificate."""
         settings = self._args.settings
         if settings.certificate_arn is None:
             return self._serve("http", {"port": 80, "protocol": "HTTP"})
@@ -119,12 +119,12 @@ class LoadBalancer(pulumi.ComponentResource):
         }
         return self._serve("https", secure)
 
-    def _serve(self, label: str, how: Mapping[str, Any]) -> lb.Listener:
+    def _serve(self, label: str, how: Mapping[str, Any]) -> list[pulumi.Resource]:
         forward: lb.ListenerDefaultActionArgsDict = {"type": "forward", "target_group_arn": self.target_group.arn}
         if self._args.origin_secret is None:
-            return self._listener(label, how, forward)
+            return [self._listener(label, how, forward)]
         listener = self._listener(label, how, _NOT_FROM_THE_CDN)
-        lb.ListenerRule(
+        rule = lb.ListenerRule(
             f"{label}-from-cdn",
             listener_arn=listener.arn,
             priority=1,
@@ -133,7 +133,7 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=self._args.context.tags("watoto-from-cdn"),
             opts=self._child,
         )
-        return listener
+        return [listener, rule]
 
     def _listener(self, label: str, how: Mapping[str, Any], action: lb.ListenerDefaultActionArgsDict) -> lb.Listener:
         return lb.Listener(

@@ -1,0 +1,59 @@
+"""What an app server does at its first boot: cloud-init, rendered from the stack's addresses.
+
+It names where secrets are kept and holds none: who may read instance metadata may read user data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pulumi
+
+from watoto_infra.templating import Templates
+
+TEMPLATE = "cloud-init/user-data.yaml.j2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserData:
+    """The template's context. Databases are ``host:port/name``, caches ``host:port``, ``queue`` is ``host:port``.
+
+    ``*_secret`` are ARNs. Every field may be an output before it is rendered.
+    """
+
+    image: str
+    region: str
+    port: int
+    gateway_port: int
+    pool_size: int
+    l1_seconds: int
+    l2_seconds: int
+    cache_is_cluster: bool
+    database: pulumi.Input[str]
+    replicas: pulumi.Input[list[str]]
+    cache: pulumi.Input[str]
+    state: pulumi.Input[str]
+    queue: pulumi.Input[str]
+    media_bucket: pulumi.Input[str]
+    log_group: pulumi.Input[str]
+    app_secret: pulumi.Input[str]
+    database_secret: pulumi.Input[str]
+    cache_secret: pulumi.Input[str]
+    state_secret: pulumi.Input[str]
+    queue_secret: pulumi.Input[str]
+
+    @property
+    def sign_in(self) -> str:
+        """The command that lets docker pull from a registry on ECR; nothing for any other registry."""
+        registry = self.image.partition("/")[0]
+        if not registry.endswith(".amazonaws.com"):
+            return "true"
+        password = f"aws ecr get-login-password --region {self.region}"
+        return f"{password} | docker login --username AWS --password-stdin {registry}"
+
+
+def render(data: UserData) -> pulumi.Output[str]:
+    """Render the cloud-init document once every address is known."""
+    values: dict[str, Any] = {field.name: getattr(data, field.name) for field in fields(data)}
+    return pulumi.Output.all(**values).apply(lambda known: Templates().render(TEMPLATE, UserData(**known)))
