@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import Flask
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 
-from lms_app import cli, errors, observability
+from lms_app import cli, errors
 from lms_app.api import resources
 from lms_app.api.sessions import ReadAfter, signed_in_user
 from lms_app.caching import Caches
@@ -17,6 +17,7 @@ from lms_app.db.engines import EngineOptions
 from lms_app.domain.identity import Revocations, Sessions
 from lms_app.domain.storage import MediaStore
 from lms_app.jobs import commands
+from lms_app.observability.wiring import observe
 from lms_app.services import EXTENSION, Services
 from lms_app.settings import Settings, load_settings
 
@@ -31,15 +32,22 @@ class IdConverter(IntegerConverter):
         super().__init__(map, min=1, max=2**63 - 1)  # type: ignore[arg-type]
 
 
+class EnrollmentConverter(BaseConverter):
+    """``<user_id>-<course_id>``, both ids that fit a bigint."""
+
+    regex = r"[1-9]\d{0,17}-[1-9]\d{0,17}"
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the app. Raises SettingsError when the environment lacks something; touches no server."""
     settings = settings or load_settings()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters |= {"id": IdConverter, "enrollment": EnrollmentConverter}
     lms = make_services(settings)
     app.extensions[EXTENSION] = lms
-    observability.init_app(app, settings, databases=lms.databases, caches=lms.caches, signed_in_user=signed_in_user)
+    # First, so that it sees everything that comes after.
+    observe(app, settings, databases=lms.databases, caches=lms.caches, signed_in_user=signed_in_user)
     app.before_request(lms.databases.watch)
     ReadAfter(app, settings.secret_key.get_secret_value(), secure=settings.cookie_secure)
     errors.register(app)

@@ -15,7 +15,7 @@ from lms_app.jobs.mail import mailer
 from lms_app.jobs.publisher import Publisher
 from lms_app.jobs.relay import Relay
 from lms_app.jobs.worker import Runner, make_celery, run_worker
-from lms_app.observability import metrics, side_server, slots
+from lms_app.observability import logs, metrics, side_server, slots
 from lms_app.services import services
 
 
@@ -31,6 +31,7 @@ def relay() -> None:
     """Hand the jobs of all outboxes to the broker until told to stop (SIGTERM, SIGINT)."""
     lms = services()
     settings = lms.settings
+    logs.configure(settings.log_level)
     slots.take("relay")
     metrics.prepare_folder()
     stop = threading.Event()
@@ -50,6 +51,7 @@ def worker(queue: str) -> None:
     settings = services().settings
     if queue == Queue.EMAIL and settings.mail_url is None:
         raise click.ClickException("the worker of email_queue needs LMS_MAIL_URL: smtp://host:port or file:///folder")
+    logs.configure(settings.log_level)
     side_server.start(settings.metrics_port)
     tools = Tools(
         services=services(),
