@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.aws import cases_ec2, cases_s3
+import tests.providers.aws
 from tests.providers.world import Case, Made, World
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.providers import base
@@ -20,7 +22,12 @@ from watoto_infra.providers.values import to_plain_map, to_property_map
 
 pytestmark = pytest.mark.local
 
-CASES: list[Case] = [*cases_ec2.CASES, *cases_s3.CASES]
+CASES: list[Case] = [
+    case
+    for module in pkgutil.iter_modules(tests.providers.aws.__path__)
+    if module.name.startswith("cases_")
+    for case in importlib.import_module(f"tests.providers.aws.{module.name}").CASES
+]
 
 
 def label(case: Case) -> str:

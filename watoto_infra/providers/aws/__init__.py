@@ -50,5 +50,5 @@ Rules of a good entry, each held by the contract suite in tests/providers/aws:
   emulator the result is then marked simulated. A property that moto takes but does not report is ``unread``.
 
 To add a service: ``tables/<service>.py`` with ``RESOURCES``, its name in ``registry.TABLES``, and
-``tests/providers/aws/cases_<service>.py`` with ``CASES`` (one ``Case`` per type), its name in ``test_contract.py``.
+``tests/providers/aws/cases_<service>.py`` with ``CASES``, one ``Case`` per type.
 """

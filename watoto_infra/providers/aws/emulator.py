@@ -21,6 +21,11 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
 )
 """(service, boto3 method) pairs that moto 5.2.5 answers with "not implemented"."""
 
+FORGOTTEN: dict[str, frozenset[str]] = {
+    "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"privateDnsEnabled"}),
+}
+"""By type, the properties whose change moto accepts and does not carry out: as good as not implemented."""
+
 HTML_PAGES = ("<title>500 Internal Server Error</title>", "<title>404 Not Found</title>")
 
 

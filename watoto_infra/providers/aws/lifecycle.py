@@ -11,6 +11,7 @@ from typing import Any
 from watoto_infra.providers.aws import tagging
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
 from watoto_infra.providers.aws.compare import is_empty, same
+from watoto_infra.providers.aws.emulator import FORGOTTEN
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import merge, parameters, properties, search
 from watoto_infra.providers.aws.table import OP_TAG, Field, Item, Kind, Read, Resource, Update
@@ -50,9 +51,9 @@ def _make(operation: Operation) -> str:
         return call.do(operation)
     request = create_request(operation)
     answer = operation.call(call.op, **request)
-    if "{" in call.id:
-        return str(operation.filled(call.id))
-    found = search(call.id, answer)
+    if call.id_is_known:
+        return operation.known_id()
+    found = search(str(call.id), answer)
     if found is None:
         raise ServiceError(call.op, "NoId", f"the answer holds nothing at {call.id} ({entry.type})")
     return str(found)
@@ -80,6 +81,8 @@ def sent_at_create(entry: Field) -> bool:
 def _finish(operation: Operation) -> None:
     """Do what the create call has no parameter for."""
     entry = operation.entry
+    if entry.finish is not None:
+        entry.finish(operation)
     late = (item for item in entry.fields if not (item.at_create or item.output or item.behaviour))
     changed = {
         item.name
@@ -93,8 +96,8 @@ def _finish(operation: Operation) -> None:
 
 def _pretend(operation: Operation) -> dict[str, Any]:
     """Answer for an emulator that cannot make the thing: what was asked, marked as simulated."""
-    template = operation.entry.create.id
-    operation.id = str(operation.filled(template)) if "{" in template else f"simulated-{uuid.uuid4().hex[:12]}"
+    known = operation.entry.create.id_is_known
+    operation.id = operation.known_id() if known else f"simulated-{uuid.uuid4().hex[:12]}"
     operation.simulated.add(EVERYTHING)
     return _known(operation)
 
@@ -141,6 +144,8 @@ def _apply(operation: Operation, changed: frozenset[str]) -> None:
                 operation.call(item.op, **update_request(operation, item, touched))
         except NotImplementedByEmulatorError:
             operation.simulated |= touched
+        else:
+            operation.simulated |= touched & FORGOTTEN.get(operation.entry.type, frozenset())
 
 
 def update_request(operation: Operation, item: Update, touched: frozenset[str]) -> dict[str, Any]:
@@ -208,7 +213,7 @@ def _look(operation: Operation, look: Read) -> Item | None:
         if look.do is not None:
             found = look.do(operation)
         else:
-            found = search(look.item, operation.call(look.op, **operation.filled(look.args)))
+            found = search(operation.filled(look.item), operation.call(look.op, **operation.filled(look.args)))
     except ServiceError as error:
         if error.code in look.absent:
             return {}
@@ -331,8 +336,8 @@ def find(operation: Operation) -> dict[str, Any] | None:
     """Find what a killed create had made; sets ``operation.id`` and gives the outputs, None when there is nothing."""
     entry = operation.entry
     try:
-        if "{" in entry.create.id:
-            operation.id = str(operation.filled(entry.create.id))
+        if entry.create.id_is_known:
+            operation.id = operation.known_id()
         elif entry.find is not None:
             answer = operation.call(entry.find.op, **operation.filled(entry.find.args))
             operation.id = str(search(operation.filled(entry.find.id), answer) or "")
@@ -345,6 +350,9 @@ def find(operation: Operation) -> dict[str, Any] | None:
         raise
     if found is None or not _ours(entry, operation):
         return None
+    if entry.finish is not None:
+        entry.finish(operation)
+        return read(operation)
     return found
 
 

@@ -65,6 +65,11 @@ class Operation(Mapping[str, Any]):
     def filled(self, template: Any) -> Any:
         return fill(template, self)
 
+    def known_id(self) -> str:
+        """Give the id where it follows from the inputs."""
+        template = self.entry.create.id
+        return template(self) if callable(template) else str(self.filled(template))
+
     def wanted(self, name: str) -> Any:
         """Give a property as the program wants it, else as it last was."""
         return self.inputs.get(name, self.state.get(name))

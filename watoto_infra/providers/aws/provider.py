@@ -301,7 +301,7 @@ def _same_name(entry: Resource, old: Mapping[str, Any], new: Mapping[str, Any]) 
     """Tell whether old and new would bear the same physical name, so that both cannot exist at once."""
     if entry.delete_first:
         return True
-    names = [entry.auto_name.field] if entry.auto_name else BRACES.findall(entry.create.id)
+    names = [entry.auto_name.field] if entry.auto_name else BRACES.findall(str(entry.create.id))
     return bool(names) and all(
         name not in automatic(new) and not is_empty(old.get(name)) and old.get(name) == new.get(name) for name in names
     )

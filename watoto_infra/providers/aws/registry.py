@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from watoto_infra.providers.aws.invokes import FUNCTIONS
 from watoto_infra.providers.aws.table import Resource
-from watoto_infra.providers.aws.tables import ec2_network, s3
+from watoto_infra.providers.aws.tables import ec2_network, ec2_security, iam, s3, s3_rules
 
 __all__ = ["FUNCTIONS", "RESOURCES"]
 
-TABLES = (ec2_network, s3)
+TABLES = (
+    ec2_network,
+    ec2_security,
+    iam,
+    s3,
+    s3_rules,
+)
 
 RESOURCES: dict[str, Resource] = {entry.type: entry for table in TABLES for entry in table.RESOURCES}

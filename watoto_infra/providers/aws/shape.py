@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import jmespath
@@ -15,7 +15,7 @@ from watoto_infra.providers.aws.table import BLOCK_KINDS, Field, Item, Kind
 BRACES = re.compile(r"\{(\w+)\}")
 
 
-@cache
+@lru_cache(maxsize=2048)
 def _compiled(path: str) -> Any:
     return jmespath.compile(path)
 

@@ -181,21 +181,26 @@ class Call:
 class Create:
     """The call that makes the thing. The fields with ``at_create`` and the tags are added to ``args``.
 
-    ``id`` is a JMESPath into the answer, or, when it has braces, a text: the id is then known before the call, and is
-    also the natural key by which a killed create is found. ``do`` replaces the call; it returns the id.
+    ``id`` is a JMESPath into the answer; or a text with braces, or a function: the id is then known before the call,
+    and is also the natural key by which a killed create is found. ``do`` replaces the call; it returns the id.
     """
 
     op: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
-    id: str = ""
+    id: str | Callable[[Operation], str] = ""
     do: Callable[[Operation], str] | None = None
+
+    @property
+    def id_is_known(self) -> bool:
+        """Whether the id follows from the inputs, so that it is also the natural key."""
+        return callable(self.id) or "{" in self.id
 
 
 @dataclass(frozen=True)
 class Read:
     """A call that reports the thing, or more of it. The answers of all reads are merged in order.
 
-    ``item`` picks the thing out of the answer; ``under`` puts it at a key instead of merging it at the top;
+    ``item`` (braces first) picks the thing out of the answer; ``under`` puts it at a key, else it is merged at the top;
     ``pairs`` turns a list of ``{Key, Value}`` into a mapping (give the two names). ``absent`` are error codes that mean
     that there is nothing to merge. ``do`` replaces the call; it returns what is merged, None for gone.
     """
@@ -284,8 +289,10 @@ class Resource:
 
     ``gone`` are error codes that mean that the thing does not exist; ``gone_when``, ``ready`` and ``failed`` are
     JMESPath conditions on what was read. ``timeout`` is how long to wait for ``ready``, in seconds, when the program
-    does not say. ``delete_first``: old and new cannot exist at once even though the service chooses the id (a subnet
-    with its range); a fixed physical name says that by itself.
+    does not say.
+    ``finish`` is done right after a create, and when a killed one is found: what AWS adds on its own and nobody asked
+    for is taken away there. ``delete_first``: old and new cannot exist at once even though the service chooses the id
+    (a subnet with its range); a fixed physical name says that by itself.
     """
 
     type: str
@@ -305,6 +312,7 @@ class Resource:
     auto_name: AutoName | None = None
     regional: bool = True
     delete_first: bool = False
+    finish: Callable[[Operation], None] | None = None
 
     @property
     def inputs(self) -> dict[str, Field]:

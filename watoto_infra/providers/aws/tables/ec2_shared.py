@@ -19,6 +19,15 @@ def ec2_tags(resource_type: str, read: str = "Tags") -> Tags:
     )
 
 
-def by_token(op: str, found: str) -> Find:
-    """Find a thing by the tag its create gave it."""
-    return Find(op, BY_TOKEN, found)
+OURS = f"[?Tags[?Key=='{OP_TAG}' && Value=='{{token}}']] | [0]"
+"""The same in JMESPath, for answers that were not filtered (moto ignores filters that it does not know)."""
+
+
+def by_token(op: str, many: str, one: str) -> Find:
+    """Find a thing by the tag its create gave it: ``many`` holds the things, ``one`` is a thing's id."""
+    return Find(op, BY_TOKEN, f"{many}{OURS}.{one}")
+
+
+def ec2_arn(kind: str) -> str:
+    """Give the ARN of an EC2 resource, which EC2 itself mostly does not report (IAM's list of EC2 resource types)."""
+    return f"arn:aws:ec2:{{region}}:{{account}}:{kind}/{{id}}"

@@ -1,0 +1,79 @@
+"""IAM's promises."""
+
+from __future__ import annotations
+
+import json
+
+from tests.providers.world import Case, World
+
+ROLE = "aws:iam/role:Role"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+PROFILE = "aws:iam/instanceProfile:InstanceProfile"
+POLICY = "aws:iam/policy:Policy"
+
+
+def trust(service: str) -> str:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
+
+
+def allow(*actions: str) -> str:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+
+
+def role(world: World) -> str:
+    return world.make(ROLE, assumeRolePolicy=trust("ec2.amazonaws.com")).id
+
+
+def policy(world: World) -> str:
+    return world.make(POLICY, policy=allow("s3:GetObject")).id
+
+
+CASES = [
+    Case(
+        ROLE,
+        lambda _: {
+            "assumeRolePolicy": trust("ec2.amazonaws.com"),
+            "description": "App servers",
+            "maxSessionDuration": 7200,
+            "tags": {"Name": "app"},
+        },
+        updates={
+            "assumeRolePolicy": trust("rds.amazonaws.com"),
+            "description": "Something else",
+            "maxSessionDuration": 3600,
+            "permissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+            "forceDetachPolicies": True,
+            "tags": {"owner": "school"},
+        },
+        replaces={"name": "fixed-role", "path": "/watoto/"},
+    ),
+    Case(
+        ROLE_POLICY,
+        lambda world: {"role": role(world), "policy": allow("s3:GetObject", "s3:ListBucket")},
+        updates={"policy": allow("s3:PutObject")},
+        replaces={"role": role, "name": "fixed-policy"},
+    ),
+    Case(
+        ATTACHMENT,
+        lambda world: {
+            "role": role(world),
+            "policyArn": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+        },
+        replaces={"role": role, "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+    ),
+    Case(
+        PROFILE,
+        lambda world: {"role": role(world), "tags": {"Name": "app"}},
+        updates={"role": role, "tags": {"owner": "school"}},
+        replaces={"name": "fixed-profile"},
+    ),
+    Case(
+        POLICY,
+        lambda _: {"policy": allow("s3:GetObject"), "description": "Reads media", "tags": {"Name": "app"}},
+        updates={"policy": allow("s3:PutObject"), "tags": {}},
+        replaces={"description": "Writes media", "name": "fixed"},
+    ),
+]
