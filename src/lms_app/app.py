@@ -14,6 +14,7 @@ from lms_app.caching import Caches
 from lms_app.db import freshness
 from lms_app.db.databases import Databases
 from lms_app.db.engines import EngineOptions
+from lms_app.domain.enrollments import ENROLLMENT_ID
 from lms_app.domain.identity import Revocations, Sessions
 from lms_app.domain.storage import MediaStore
 from lms_app.jobs import commands
@@ -35,7 +36,7 @@ class IdConverter(IntegerConverter):
 class EnrollmentConverter(BaseConverter):
     """``<user_id>-<course_id>``, both ids that fit a bigint."""
 
-    regex = r"[1-9]\d{0,17}-[1-9]\d{0,17}"
+    regex = ENROLLMENT_ID
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -72,6 +72,12 @@ class ConflictError(LmsError):
     status, slug, title = 409, "conflict", "The present state does not allow this"
 
 
+class LengthRequiredError(LmsError):
+    """A streamed body came without its length."""
+
+    status, slug, title = 411, "length-required", "The length of the body is needed"
+
+
 class PreconditionFailedError(LmsError):
     """It has been changed since the client read it (If-Match)."""
 

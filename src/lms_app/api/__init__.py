@@ -7,6 +7,17 @@ from lms_app.api.contract import Resource
 
 def resources() -> list[Resource]:
     """Return every group of endpoints."""
-    from lms_app.api import courses, enrollments  # noqa: PLC0415 -- the modules import this package's contract
+    from lms_app.api import (  # noqa: PLC0415 -- the modules import this package's contract
+        auth,
+        courses,
+        enrollments,
+        media,
+        modules,
+        notifications,
+        openapi,
+        reports,
+        users,
+    )
 
-    return [courses.resource, enrollments.resource]
+    groups = (auth, users, courses, modules, enrollments, notifications, media, reports, openapi)
+    return [group.resource for group in groups]

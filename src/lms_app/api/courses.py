@@ -6,14 +6,17 @@ from typing import Any
 
 import orjson
 from flask import Response
+from sqlalchemy import Connection
 
-from lms_app.api.contract import ANYONE, Reply, Resource
-from lms_app.api.models import CourseDetail, CoursePage, PageQuery
-from lms_app.api.responses import conditional
+from lms_app.api.contract import ANYONE, STAFF, Reply, Resource, me
+from lms_app.api.idempotency import Outcome, once
+from lms_app.api.models import CourseChange, CourseDetail, CourseIn, CoursePage, PageQuery, TaughtCoursePage
+from lms_app.api.responses import conditional, entity_tag, nothing, require_match
 from lms_app.api.sessions import current_identity
 from lms_app.caching import COURSES, course, headers
+from lms_app.db import freshness
 from lms_app.domain import courses
-from lms_app.errors import NotFoundError
+from lms_app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
 from lms_app.services import Services, services
 
 resource = Resource("courses")
@@ -61,3 +64,84 @@ def visible_course(lms: Services, course_id: int) -> dict[str, Any]:
     if found is None or not courses.may_see(found, None if found["is_published"] else current_identity()):
         raise NotFoundError(f"there is no course {course_id}")
     return found
+
+
+def editable_course(lms: Services, course_id: int) -> dict[str, Any]:
+    """Return a course that the present user may change. Raises NotFoundError, ForbiddenError."""
+    found = visible_course(lms, course_id)
+    if not courses.may_edit(found["teacher_id"], me()):
+        raise ForbiddenError(f"course {course_id} is another teacher's")
+    return found
+
+
+@resource.endpoint(
+    "GET",
+    "/api/teaching/courses",
+    STAFF,
+    "List one's own courses, drafts included",
+    {200: Reply(description="A page, by id.", model=TaughtCoursePage)},
+    query=PageQuery,
+)
+def list_taught(query: PageQuery) -> Response:
+    """What the present teacher has made."""
+    lms = services()
+    return conditional(courses.taught(lms.databases.catalogue, me().user_id, cursor=query.cursor, limit=query.limit))
+
+
+@resource.endpoint(
+    "POST",
+    "/api/courses",
+    STAFF,
+    "Make a course",
+    {201: Reply(description="The course.", model=CourseDetail, headers={"Location": "The course."})},
+    body=CourseIn,
+    idempotency_key=True,
+)
+def create_course(body: CourseIn) -> Response:
+    """It belongs to the one who makes it."""
+    lms, who = services(), me()
+
+    def work(connection: Connection) -> Outcome:
+        made = courses.create(connection, who, body.model_dump())
+        return Outcome(201, made, {"Location": f"/api/courses/{made['id']}"})
+
+    with lms.caches.changing(COURSES):
+        return once(lms.databases.catalogue, who.user_id, work)
+
+
+@resource.endpoint(
+    "PATCH",
+    "/api/courses/<id:course_id>",
+    STAFF,
+    "Change a course",
+    {200: Reply(description="The course as it is now.", model=CourseDetail)},
+    body=CourseChange,
+    errors=(PreconditionFailedError,),
+)
+def change_course(course_id: int, body: CourseChange) -> Response:
+    """With `If-Match`, only the version the client has read."""
+    lms, who = services(), me()
+    values = body.model_dump(exclude_none=True)
+    if not values:
+        raise InvalidError("name at least one field to change")
+
+    def work(connection: Connection) -> None:
+        courses.require_editor(connection, course_id, who, lock=True)
+        require_match(entity_tag(orjson.dumps(courses.read(connection, course_id))))
+        courses.change(connection, course_id, values)
+
+    with lms.caches.changing(course(course_id), COURSES):
+        lms.databases.catalogue.write(work)
+    with freshness.from_primary():
+        return conditional(courses.detail(lms.databases.catalogue, course_id), kept=headers.not_kept)
+
+
+@resource.endpoint(
+    "DELETE", "/api/courses/<id:course_id>", STAFF, "Delete a course", {204: Reply(description="It is gone.")}
+)
+def delete_course(course_id: int) -> Response:
+    """With its modules and files; its students keep their history."""
+    lms, who = services(), me()
+    with lms.caches.changing(course(course_id), COURSES):
+        lms.databases.catalogue.write(lambda connection: courses.remove(connection, course_id, who))
+    return nothing()

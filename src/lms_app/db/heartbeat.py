@@ -7,35 +7,32 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lms_app.db.database import Database, DatabaseUnavailableError
 from lms_app.db.databases import Databases
+from lms_app.db.housekeeping import tidy
 
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 5.0
+TIDY_SECONDS = 3600.0
 _BEAT = text(
     """
     INSERT INTO watoto_heartbeat (ts, lsn) VALUES (clock_timestamp(), pg_current_wal_insert_lsn())
     ON CONFLICT (ts) DO NOTHING
     """
 )
-_FORGET = text("DELETE FROM watoto_heartbeat WHERE ts < now() - interval '7 days'")
 _NEWEST = text("SELECT max(ts) FROM watoto_heartbeat")
 
 
 def beat(database: Database) -> None:
-    """Write one heartbeat and forget those older than a week. Raises what `Database.write` raises."""
-
-    def write(connection: Connection) -> None:
-        connection.execute(_BEAT)
-        connection.execute(_FORGET)
-
-    database.write(write)
+    """Write one heartbeat. Raises what `Database.write` raises."""
+    database.write(lambda connection: connection.execute(_BEAT))
 
 
 def newest(database: Database) -> datetime | None:
@@ -45,7 +42,7 @@ def newest(database: Database) -> datetime | None:
 
 
 def run(databases: Databases, stop: threading.Event, *, interval: float = INTERVAL_SECONDS) -> None:
-    """Beat on every database until told to stop. A database that cannot be written to is tried again next time."""
+    """Beat on every database until told to stop, and tidy it up every hour. A database that cannot be written to is tried again next time."""
     threads = [
         threading.Thread(target=_run_one, args=(database, stop, interval), name=f"heartbeat-{database.name}")
         for database in databases
@@ -57,9 +54,13 @@ def run(databases: Databases, stop: threading.Event, *, interval: float = INTERV
 
 
 def _run_one(database: Database, stop: threading.Event, interval: float) -> None:
+    tidied = float("-inf")
     while True:
         try:
             beat(database)
+            if time.monotonic() - tidied > TIDY_SECONDS:
+                tidy(database)
+                tidied = time.monotonic()
         except (DatabaseUnavailableError, SQLAlchemyError) as error:
             log.warning("no heartbeat on %s: %s", database.name, str(error).splitlines()[0])
         if stop.wait(interval):

@@ -59,7 +59,12 @@ def taught(catalogue: Database, teacher_id: int, *, cursor: str | None, limit: i
 
 def detail(catalogue: Database, course_id: int) -> dict[str, Any] | None:
     """A course with its modules in order, drafts too; none when there is no such course."""
-    rows = catalogue.read(lambda connection: connection.execute(DETAIL, {"course_id": course_id}).all())
+    return catalogue.read(lambda connection: read(connection, course_id))
+
+
+def read(connection: Connection, course_id: int) -> dict[str, Any] | None:
+    """As `detail`, within a transaction."""
+    rows = connection.execute(DETAIL, {"course_id": course_id}).all()
     if not rows:
         return None
     first = rows[0]
@@ -68,8 +73,8 @@ def detail(catalogue: Database, course_id: int) -> dict[str, Any] | None:
         "title": first.title,
         "description": first.description,
         "teacher_id": first.teacher_id,
+        "updated_at": first.updated_at.isoformat(),
         "is_published": first.is_published,
-        "updated_at": first.updated_at,
         "modules": [
             {"id": row.module_id, "title": row.module_title, "sequence_order": row.sequence_order}
             for row in rows
@@ -109,9 +114,8 @@ def create(connection: Connection, who: Identity, values: dict[str, Any]) -> dic
     return {**pages.as_dicts([row])[0], "modules": []}
 
 
-def change(connection: Connection, course_id: int, who: Identity, values: dict[str, Any]) -> None:
-    """Change some fields of a course."""
-    require_editor(connection, course_id, who, lock=True)
+def change(connection: Connection, course_id: int, values: dict[str, Any]) -> None:
+    """Change some fields of a course. The caller holds its lock."""
     connection.execute(update(courses).where(courses.c.id == course_id).values(**values, updated_at=func.now()))
 
 

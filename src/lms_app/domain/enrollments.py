@@ -6,15 +6,34 @@ twice the same as enrolling once.
 
 from __future__ import annotations
 
+import heapq
 import re
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
-from lms_app.db.tables import enrollments
-from lms_app.errors import NotFoundError
+from lms_app.db.database import Database
+from lms_app.db.databases import Databases
+from lms_app.db.tables import enrollments, module_completions
+from lms_app.domain import pages
+from lms_app.errors import ConflictError, NotFoundError
+from lms_app.jobs.outbox import JobType, enqueue
 
+COMPLETE = 100
 COLUMNS = (
     enrollments.c.user_id,
     enrollments.c.course_id,
@@ -24,7 +43,7 @@ COLUMNS = (
     enrollments.c.updated_at,
     enrollments.c.completed_at,
 )
-_new = insert(enrollments).values(user_id=bindparam("user_id"), course_id=bindparam("course_id"))
+_new = postgresql_insert(enrollments).values(user_id=bindparam("user_id"), course_id=bindparam("course_id"))
 ENROL = _new.on_conflict_do_update(
     index_elements=["course_id", "user_id"],
     set_={"status": "active", "updated_at": func.now()},
@@ -34,8 +53,8 @@ ENROL = _new.on_conflict_do_update(
 ONE = select(*COLUMNS).where(
     enrollments.c.user_id == bindparam("user_id"), enrollments.c.course_id == bindparam("course_id")
 )
-_ID = re.compile(r"([1-9]\d{0,18})-([1-9]\d{0,18})", re.ASCII)
-_MOST = 2**63 - 1
+ENROLLMENT_ID = "[1-9][0-9]{0,17}-[1-9][0-9]{0,17}"
+"""Two ids that fit a bigint."""
 
 
 class EnrollmentId(NamedTuple):
@@ -47,10 +66,10 @@ class EnrollmentId(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> EnrollmentId:
         """Read ``<user_id>-<course_id>``. Raises NotFoundError for anything else."""
-        match = _ID.fullmatch(text)
-        if match is None or max(numbers := [int(part) for part in match.groups()]) > _MOST:
+        if re.fullmatch(ENROLLMENT_ID, text) is None:
             raise NotFoundError("there is no such enrolment")
-        return cls(*numbers)
+        user_id, course_id = text.split("-")
+        return cls(int(user_id), int(course_id))
 
     def __str__(self) -> str:
         return f"{self.user_id}-{self.course_id}"
@@ -77,3 +96,131 @@ def enrol(connection: Connection, user_id: int, course_id: int) -> tuple[dict[st
     if row is not None:
         return shown(row), row.is_new
     return shown(connection.execute(ONE, keys).one()), False
+
+
+BY_PROGRESS = (
+    select(*COLUMNS)
+    .where(enrollments.c.user_id == bindparam("user_id"))
+    .order_by(enrollments.c.progress_percentage.desc(), enrollments.c.course_id.desc())
+    .limit(bindparam("limit"))
+)
+"""A user's enrolments, the furthest first; served by idx_enrollments_user_progress."""
+BY_PROGRESS_AFTER = BY_PROGRESS.where(
+    tuple_(enrollments.c.progress_percentage, enrollments.c.course_id)
+    < tuple_(bindparam("progress"), bindparam("course_id"))
+)
+PROGRESS = (
+    select(enrollments.c.course_id, enrollments.c.progress_percentage, enrollments.c.status)
+    .where(enrollments.c.user_id == bindparam("user_id"), enrollments.c.course_id > bindparam("after"))
+    .order_by(enrollments.c.course_id)
+    .limit(bindparam("limit"))
+)
+"""How far a user is in each course; idx_user_courses_covering holds all of it."""
+OF_COURSE = (
+    select(*COLUMNS)
+    .where(enrollments.c.course_id == bindparam("course_id"), enrollments.c.user_id > bindparam("after"))
+    .order_by(enrollments.c.user_id)
+    .limit(bindparam("limit"))
+)
+_RAISE = (
+    update(enrollments)
+    .where(
+        enrollments.c.user_id == bindparam("of_user"),
+        enrollments.c.course_id == bindparam("of_course"),
+        enrollments.c.status == "active",
+        enrollments.c.progress_percentage < bindparam("progress"),
+    )
+    .values(progress_percentage=bindparam("progress"), updated_at=func.now())
+    .returning(*COLUMNS)
+)
+_DROP = (
+    update(enrollments)
+    .where(
+        enrollments.c.user_id == bindparam("of_user"),
+        enrollments.c.course_id == bindparam("of_course"),
+        enrollments.c.status == "active",
+    )
+    .values(status="dropped", updated_at=func.now())
+)
+_DONE_MODULES = select(func.count()).where(
+    module_completions.c.user_id == bindparam("user_id"),
+    module_completions.c.course_id == bindparam("course_id"),
+    module_completions.c.module_id == any_(bindparam("module_ids", type_=ARRAY(BigInteger))),
+)
+
+
+def find(connection: Connection, key: EnrollmentId) -> dict[str, Any]:
+    """Return an enrolment. Raises NotFoundError."""
+    row = connection.execute(ONE, key._asdict()).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no enrolment {key}")
+    return shown(row)
+
+
+def of_user(database: Database, user_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+    """One page of a user's enrolments, the furthest first."""
+    keys = pages.decode(cursor, int, int)
+    statement, parameters = BY_PROGRESS, {"user_id": user_id, "limit": limit + 1}
+    if keys is not None:
+        statement, parameters = BY_PROGRESS_AFTER, parameters | {"progress": keys[0], "course_id": keys[1]}
+    rows = database.read(lambda connection: connection.execute(statement, parameters).all())
+    return _page(rows, limit, lambda row: [row.progress_percentage, row.course_id])
+
+
+def progress(database: Database, user_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+    """One page of how far a user is, by course."""
+    keys = pages.decode(cursor, int)
+    parameters = {"user_id": user_id, "after": keys[0] if keys else 0, "limit": limit + 1}
+    rows = database.read(lambda connection: connection.execute(PROGRESS, parameters).all())
+    return pages.page(rows, limit, lambda row: [row.course_id])
+
+
+def of_course(databases: Databases, course_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+    """One page of a course's enrolments by user, merged from all shards."""
+    keys = pages.decode(cursor, int)
+    parameters = {"course_id": course_id, "after": keys[0] if keys else 0, "limit": limit + 1}
+    found = databases.read_every_shard(lambda connection: connection.execute(OF_COURSE, parameters).all())
+    merged = heapq.merge(*found, key=lambda row: row.user_id)
+    return _page(list(islice(merged, limit + 1)), limit, lambda row: [row.user_id])
+
+
+def record_progress(connection: Connection, key: EnrollmentId, percentage: int) -> dict[str, Any]:
+    """Raise an active enrolment's progress, and queue what follows from it: a job completes the course at 100.
+
+    Progress never falls: a value that is not higher changes nothing: repeated and overtaken requests do no harm.
+    Raises NotFoundError, and ConflictError for one that was dropped.
+    """
+    parameters = {"of_user": key.user_id, "of_course": key.course_id, "progress": percentage}
+    row = connection.execute(_RAISE, parameters).one_or_none()
+    if row is None:
+        found = find(connection, key)
+        if found["status"] == "dropped":
+            raise ConflictError("the enrolment was dropped; enrol again first")
+        return found
+    data = {"progress_percentage": percentage}
+    enqueue(connection, JobType.PROGRESS_UPDATE, {"enrollment_id": str(key), "progress_data": data})
+    return shown(row)
+
+
+def complete_module(
+    connection: Connection, key: EnrollmentId, module_id: int, module_ids: Collection[int]
+) -> dict[str, Any]:
+    """Note that the user is through with a module; progress follows from the share of the course's modules done."""
+    find(connection, key)
+    done = postgresql_insert(module_completions).values(**key._asdict(), module_id=module_id).on_conflict_do_nothing()
+    connection.execute(done)
+    count = connection.execute(_DONE_MODULES, {**key._asdict(), "module_ids": list(module_ids)}).scalar_one()
+    return record_progress(connection, key, COMPLETE * count // len(module_ids))
+
+
+def drop(connection: Connection, key: EnrollmentId) -> None:
+    """Leave a course; progress is kept for a return. Raises NotFoundError, and ConflictError when it is completed."""
+    if connection.execute(_DROP, {"of_user": key.user_id, "of_course": key.course_id}).rowcount:
+        return
+    if find(connection, key)["status"] == "completed":
+        raise ConflictError("a completed course cannot be dropped")
+
+
+def _page(rows: Sequence[Any], limit: int, keys: Callable[[Any], Sequence[object]]) -> dict[str, Any]:
+    page = pages.page(rows, limit, keys)
+    return {"items": [shown(row) for row in rows[:limit]], "next": page["next"]}

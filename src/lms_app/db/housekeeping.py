@@ -1,0 +1,27 @@
+"""What need not be kept for ever: idempotency keys after a day, finished jobs' ids after a month, old heartbeats."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from lms_app.db.database import Database
+
+KEPT = {
+    "idempotency_keys": ("created_at", "1 day"),
+    "processed_jobs": ("processed_at", "30 days"),
+    "watoto_heartbeat": ("ts", "7 days"),
+}
+
+
+def tidy(database: Database) -> dict[str, int]:
+    """Delete what is older than it is kept; returns the number of rows by table. Raises what `Database.write` raises."""
+
+    def work(connection: Connection) -> dict[str, int]:
+        return {
+            table: connection.execute(
+                text(f"DELETE FROM {table} WHERE {column} < now() - interval '{age}'")  # noqa: S608 -- constants above
+            ).rowcount
+            for table, (column, age) in KEPT.items()
+        }
+
+    return database.write(work)

@@ -1,0 +1,69 @@
+"""What users are told: their notifications, and announcements to a whole course."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from lms_app.db.database import Database
+from lms_app.db.databases import Databases
+from lms_app.db.tables import enrollments, notifications, outbox
+from lms_app.domain import pages
+from lms_app.errors import NotFoundError
+from lms_app.jobs.outbox import JobType
+
+COLUMNS = (
+    notifications.c.id,
+    notifications.c.kind,
+    notifications.c.message,
+    notifications.c.created_at,
+    notifications.c.read_at,
+)
+NEWEST = (
+    select(*COLUMNS)
+    .where(notifications.c.user_id == bindparam("user_id"), notifications.c.id < bindparam("before"))
+    .order_by(notifications.c.id.desc())
+    .limit(bindparam("limit"))
+)
+NEWEST_UNREAD = NEWEST.where(notifications.c.read_at.is_(None))
+_LAST = 2**63 - 1
+
+
+def of_user(database: Database, user_id: int, *, unread: bool, cursor: str | None, limit: int) -> dict[str, Any]:
+    """One page of a user's notifications, the newest first."""
+    keys = pages.decode(cursor, int)
+    parameters = {"user_id": user_id, "before": keys[0] if keys else _LAST, "limit": limit + 1}
+    statement = NEWEST_UNREAD if unread else NEWEST
+    rows = database.read(lambda connection: connection.execute(statement, parameters).all())
+    return pages.page(rows, limit, lambda row: [row.id])
+
+
+def mark_read(connection: Connection, user_id: int, notification_id: int) -> None:
+    """Note that the user has seen it; the first time counts. Raises NotFoundError for another user's, too."""
+    changed = connection.execute(
+        update(notifications)
+        .where(notifications.c.id == notification_id, notifications.c.user_id == user_id)
+        .values(read_at=func.coalesce(notifications.c.read_at, func.now()))
+    )
+    if not changed.rowcount:
+        raise NotFoundError(f"there is no notification {notification_id}")
+
+
+def announce(databases: Databases, course_id: int, message: str) -> int:
+    """Queue a notification for everybody in a course, with one statement a shard; returns for how many."""
+    told = {"kind": "announcement", "message": message}
+    payload = func.jsonb_build_object(
+        text("'user_id'"), enrollments.c.user_id, text("'notification'"), cast(literal(told, JSONB), JSONB)
+    )
+    statement = insert(outbox).from_select(
+        ["job_type", "payload"],
+        select(literal(JobType.NOTIFICATION.value), payload).where(
+            enrollments.c.course_id == cast(literal(course_id), BigInteger), enrollments.c.status != "dropped"
+        ),
+    )
+    return sum(
+        database.write(lambda connection: connection.execute(statement).rowcount)
+        for database in databases.user_databases()
+    )
