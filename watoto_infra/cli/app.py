@@ -29,6 +29,10 @@ class Group(TyperGroup):
             code = ExitCode.DONE
         except OSError as error:
             code = _report(ctx, _from_system(error))
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # typer's own: usage errors and exits
+                raise
+            code = _report(ctx, _unexpected(error))
         raise typer.Exit(int(code))
 
 
@@ -45,6 +49,17 @@ def _from_system(error: OSError) -> WatotoError:
     return WatotoError(
         f"{where}{error.strerror or error}", hint="check that the file can be read and written and the disk is not full"
     )
+
+
+def _unexpected(error: Exception) -> WatotoError:
+    """Turn a fault of our own into an error for people; the chain stays for ``--debug``."""
+    words = " ".join(str(error).split()) or "no further words"
+    wrapped = WatotoError(
+        f"watoto itself failed: {type(error).__name__}: {words}",
+        hint="nothing more was done; the same command as `watoto --debug …` shows where, please report it",
+    )
+    wrapped.__cause__ = error
+    return wrapped
 
 
 app = typer.Typer(

@@ -35,11 +35,15 @@ class StackSession:
     """One stack, opened for one command."""
 
     stack: str
-    stage: str
+    loaded: LoadedStage
     home: StackHome
     target: LocalTarget
     store: StackStore
     deployment: Deployment
+
+    @property
+    def stage(self) -> str:
+        return self.loaded.stage
 
     def history(self) -> list[RunDocument]:
         """Give the runs so far, oldest first."""
@@ -47,9 +51,7 @@ class StackSession:
 
     def environment(self) -> dict[str, str]:
         """Give the variables that point other tools at the stack."""
-        from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
-
-        return self.target.environment(load_stage(self.stage, target=self.target.name).settings.region)
+        return self.target.environment(self.loaded.settings.region)
 
     def status(self) -> StatusReport:
         """Look at everything declared and every process."""
@@ -83,25 +85,27 @@ def open_stack(
     store = _store(home)
     if must_exist and not store.exists:
         raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
-    chosen = _choose_stage(stage, store.stage, target)
+    loaded = _load_stage(stage, store.stage, target)
     local = LocalTarget(home)
     program = Program(
         module=PROGRAM_MODULE,
         project=PROJECT,
         stack=name,
-        stage=chosen,
-        config={"watoto:stage": chosen, "watoto:target": target.value},
+        stage=loaded.stage,
+        config={
+            "watoto:stage": loaded.stage,
+            "watoto:target": target.value,
+            "aws:region": loaded.settings.region,
+        },
     )
     deployment = Deployment(_embedded_engine(name, store, local), local, program)
-    return StackSession(name, chosen, home, local, store, deployment)
+    return StackSession(name, loaded, home, local, store, deployment)
 
 
 def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) -> LoadedStage:
     """Load the settings of a stage as ``stack`` would use them."""
-    from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
-
     last = None if stage else _store(stack_home.locate(stack or target.value)).stage
-    return load_stage(_choose_stage(stage, last, target), target=target.value)
+    return _load_stage(stage, last, target)
 
 
 def settings_schema() -> dict[str, Any]:
@@ -111,16 +115,15 @@ def settings_schema() -> dict[str, Any]:
     return json_schema()
 
 
-def _choose_stage(wanted: str | None, last: str | None, target: TargetName) -> str:
-    """Check a named stage; without one take the last, and say so."""
+def _load_stage(wanted: str | None, last: str | None, target: TargetName) -> LoadedStage:
+    """Load the named stage; without one the last, and say so."""
     from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
 
     chosen = wanted or last or FIRST_STAGE
     if wanted is None:
         why = "the one last applied" if last else "there is no stack yet"
         console.note(f"stage: {chosen} ({why}; --stage names another)")
-    load_stage(chosen, target=target.value)
-    return chosen
+    return load_stage(chosen, target=target.value)
 
 
 def _store(home: StackHome) -> StackStore:
@@ -137,4 +140,4 @@ def _embedded_engine(stack: str, store: StackStore, target: LocalTarget) -> Any:
     from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
 
     registry = {"aws": lambda: AwsProvider(target.endpoint), "random": RandomProvider}
-    return EmbeddedEngine(store, registry, data_bearing=is_data_bearing)
+    return EmbeddedEngine(store, registry, stack=stack, data_bearing=is_data_bearing)
