@@ -92,12 +92,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do: every resource once, in the order in which the run would reach it."""
+    """What a run would do: every resource once, in the order in which the run would reach it.
+
+    ``refreshed``: everything was read first, so the run reads it again before it starts.
+    """
 
     stack: str
     stage: str
     steps: tuple[Step, ...]
     output_changes: tuple[Change, ...] = ()
+    refreshed: bool = False
 
     @property
     def summary(self) -> dict[str, int]:

@@ -1,0 +1,106 @@
+"""One stack of things in a temporary folder: what the engine's tests drive."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.engine.memory_provider import Cloud, Faults, MemoryProvider
+from watoto_infra.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
+from watoto_infra.engine.embedded.engine import EmbeddedEngine
+from watoto_infra.engine.embedded.secrets import PassphraseSource
+from watoto_infra.engine.embedded.store import StackStore
+
+THINGS = "tests.engine.programs.things"
+THING = "mem:index:Thing"
+
+
+class Watcher:
+    """A ``Progress`` that remembers."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str, str | None]] = []
+        self.started_steps: list[Step] = []
+        self.ended: list[StepOutcome] = []
+        self.on_start: Any = None
+
+    def planned(self, step: Step) -> None:
+        pass
+
+    def started(self, step: Step) -> None:
+        self.started_steps.append(step)
+        if self.on_start is not None:
+            self.on_start(step)
+
+    def finished(self, outcome: StepOutcome) -> None:
+        self.ended.append(outcome)
+
+    def message(self, severity: str, text: str, urn: str | None) -> None:
+        self.messages.append((severity, text, urn))
+
+
+@dataclass
+class ThingStack:
+    """A stack whose program declares the things of a graph (see ``programs/things.py``)."""
+
+    folder: Path
+    faults: Faults = field(default_factory=Faults)
+    volatile: bool = False
+    data_bearing_names: set[str] = field(default_factory=set)
+    parallel: int = 8
+    in_memory: bool = False
+    watcher: Watcher = field(default_factory=Watcher)
+
+    def __post_init__(self) -> None:
+        self.cloud = Cloud(None if self.in_memory else self.folder / "cloud.json")
+        self.store = StackStore(self.folder / "state", PassphraseSource({}, self.folder / "passphrase"))
+        self.engine = self.new_engine()
+
+    def new_engine(self) -> EmbeddedEngine:
+        return EmbeddedEngine(
+            self.store,
+            {"mem": lambda: MemoryProvider(self.cloud, self.faults, volatile=self.volatile)},
+            stack="test",
+            data_bearing=lambda type_, inputs: inputs.get("data") is True,
+            parallel=self.parallel,
+        )
+
+    def program(self, graph: list[dict[str, Any]], **config: str) -> Program:
+        return Program(THINGS, "watoto", "test", "phase1", {"things:graph": json.dumps(graph), **config})
+
+    def preview(self, graph: list[dict[str, Any]], **options: Any) -> Plan:
+        return self.engine.preview(self.program(graph), self.watcher, **options)
+
+    def up(
+        self, graph: list[dict[str, Any]], *, allow: Allowances = Allowances(), refresh: bool = False, **options: Any
+    ) -> Result:
+        plan = self.preview(graph, refresh=refresh, **options)
+        return self.engine.up(self.program(graph), self.watcher, expect=plan, allow=allow, **options)
+
+    def destroy(self, *, allow: Allowances = Allowances()) -> Result:
+        return self.engine.destroy(self.watcher, expect=self.engine.preview_destroy(), allow=allow)
+
+
+def thing(name: str, **entry: Any) -> dict[str, Any]:
+    """Give a graph's entry: ``props`` and the rest as in ``programs/things.py``."""
+    return {"name": name, **entry}
+
+
+def urn_of(name: str, type_: str = THING) -> str:
+    return f"urn:pulumi:test::watoto::{type_}::{name}"
+
+
+def shown(plan: Plan) -> dict[str, str]:
+    """Give a plan's operations by resource name, the stack resource left out."""
+    return {step.name: step.op.value for step in plan.steps if step.type != "pulumi:pulumi:Stack"}
+
+
+def done(result: Result) -> list[tuple[str, str]]:
+    """Give what a run did: (operation, name), in order, without what stayed the same and the stack resource."""
+    return [
+        (outcome.step.op.value, outcome.step.name)
+        for outcome in result.outcomes
+        if outcome.step.op.value != "same" and outcome.step.type != "pulumi:pulumi:Stack" and outcome.error is None
+    ]

@@ -1,0 +1,138 @@
+"""Differences between property values, as the contract shows them: masked, with Pulumi's paths and kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pulumi.provider.experimental.property_value import Computed, PropertyValue
+
+from watoto_infra.contracts import Change, ChangeKind
+from watoto_infra.engine.embedded import paths
+from watoto_infra.engine.embedded.model import Properties
+from watoto_infra.engine.embedded.values import plain
+from watoto_infra.providers.base import DiffResponse, PropertyDiffKind
+
+_KINDS = {
+    PropertyDiffKind.ADD: ChangeKind.ADD,
+    PropertyDiffKind.ADD_REPLACE: ChangeKind.ADD_REPLACE,
+    PropertyDiffKind.DELETE: ChangeKind.DELETE,
+    PropertyDiffKind.DELETE_REPLACE: ChangeKind.DELETE_REPLACE,
+    PropertyDiffKind.UPDATE: ChangeKind.UPDATE,
+    PropertyDiffKind.UPDATE_REPLACE: ChangeKind.UPDATE_REPLACE,
+}
+_REPLACING = {
+    ChangeKind.ADD: ChangeKind.ADD_REPLACE,
+    ChangeKind.DELETE: ChangeKind.DELETE_REPLACE,
+    ChangeKind.UPDATE: ChangeKind.UPDATE_REPLACE,
+}
+
+
+def compare(old: Properties, new: Properties) -> tuple[Change, ...]:
+    """List the differences, in order of path; an unknown new value counts as different."""
+    found = _compare(PropertyValue(dict(old)), PropertyValue(dict(new)), (), secret=False)
+    return tuple(sorted(found, key=lambda change: change.path))
+
+
+def from_provider(
+    response: DiffResponse, old_inputs: Properties, old_outputs: Properties, new_inputs: Properties
+) -> tuple[Change, ...]:
+    """Turn a provider's answer into changes; where it gives no details the inputs are compared."""
+    if response.changes is False:
+        return ()
+    if not response.detailed_diff:
+        return forced(compare(old_inputs, new_inputs), response.replaces)
+    changes = []
+    for text, detail in response.detailed_diff.items():
+        path = paths.parse(text)
+        before = paths.lookup(old_inputs, path) if detail.input_diff else paths.lookup(old_outputs, path)
+        after = paths.lookup(new_inputs, path)
+        changes.append(_change(path, _KINDS[detail.kind], before, after))
+    return forced(tuple(sorted(changes, key=lambda change: change.path)), response.replaces)
+
+
+def forced(changes: Iterable[Change], patterns: Iterable[str]) -> tuple[Change, ...]:
+    """Mark the changes that one of the patterns covers as forcing a replacement."""
+    parsed = [paths.parse(pattern) for pattern in patterns]
+    return tuple(
+        replace(change, kind=_REPLACING.get(change.kind, change.kind))
+        if any(paths.covers(pattern, paths.parse(change.path)) for pattern in parsed)
+        else change
+        for change in changes
+    )
+
+
+def has_unknowns(value: PropertyValue) -> bool:
+    """Tell whether anything inside is known only after an operation."""
+    held = value.value
+    if isinstance(held, Computed):
+        return True
+    if isinstance(held, Mapping):
+        return any(has_unknowns(item) for item in held.values())
+    return isinstance(held, Sequence) and not isinstance(held, str) and any(has_unknowns(item) for item in held)
+
+
+def any_unknown(properties: Properties) -> bool:
+    """Tell whether any property holds something unknown."""
+    return any(has_unknowns(value) for value in properties.values())
+
+
+def with_unknowns(properties: Properties, names: Iterable[str]) -> dict[str, PropertyValue]:
+    """Give the properties with those in ``names`` made unknown."""
+    return {**properties, **{name: PropertyValue.computed() for name in names}}
+
+
+def keep_secret(template: PropertyValue | None, value: PropertyValue) -> PropertyValue:
+    """Mark in ``value`` as secret what is secret at the same place in ``template``.
+
+    A service answers in clear what it was given as a secret; Pulumi marks such outputs in the same way.
+    """
+    if template is None or not template.contains_secret():
+        return value
+    if template.is_secret:
+        return value.with_secret(True)
+    held, old = value.value, template.value
+    if isinstance(held, Mapping) and isinstance(old, Mapping):
+        return value.with_value({key: keep_secret(old.get(key), item) for key, item in held.items()})
+    if isinstance(held, tuple) and isinstance(old, tuple) and len(held) == len(old):
+        return value.with_value([keep_secret(was, item) for was, item in zip(old, held, strict=True)])
+    return value.with_secret(True)  # its shape changed, so which part was the secret cannot be told
+
+
+def seal(properties: Properties, template: Properties, names: Iterable[str] = ()) -> dict[str, PropertyValue]:
+    """Mark as secret what ``template`` marks, and the properties in ``names``."""
+    named = set(names)
+    return {
+        key: value.with_secret(True) if key in named else keep_secret(template.get(key), value)
+        for key, value in properties.items()
+    }
+
+
+def _compare(
+    old: PropertyValue | None, new: PropertyValue | None, path: paths.Path, *, secret: bool
+) -> Iterator[Change]:
+    if old is None or new is None:
+        if old is not new:
+            yield _change(path, ChangeKind.ADD if old is None else ChangeKind.DELETE, old, new, secret=secret)
+        return
+    secret = secret or old.is_secret or new.is_secret
+    before, after = old.value, new.value
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            yield from _compare(before.get(key), after.get(key), (*path, key), secret=secret)
+    elif isinstance(before, tuple) and isinstance(after, tuple):
+        for index in range(max(len(before), len(after))):
+            was = before[index] if index < len(before) else None
+            becomes = after[index] if index < len(after) else None
+            yield from _compare(was, becomes, (*path, index), secret=secret)
+    elif isinstance(after, Computed) or before != after or old.is_secret != new.is_secret:
+        yield _change(path, ChangeKind.UPDATE, old, new, secret=secret)
+
+
+def _change(
+    path: paths.Path, kind: ChangeKind, old: PropertyValue | None, new: PropertyValue | None, *, secret: bool = False
+) -> Change:
+    def shown(value: PropertyValue | None) -> object:
+        return None if value is None else plain(value.with_secret(value.is_secret or secret))
+
+    return Change(paths.write(path), kind, shown(old), shown(new))

@@ -1,0 +1,303 @@
+"""The embedded engine: the port ``contracts.Engine`` without the official CLI.
+
+A run goes through the same stages each time: take the lock and open the state (``store``), find out what a killed run
+left open and whether the control plane still knows its things (``survey``), run the program and do what it asks
+(``host``, ``monitor``, ``run``), delete what it no longer asks for (``deletion``), close the state. A preview does the
+same without lock, recorder and effects, and gives the steps that came up.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from watoto_infra.contracts import (
+    Allowances,
+    Change,
+    DataBearing,
+    Json,
+    Op,
+    Plan,
+    Program,
+    Progress,
+    Result,
+    Step,
+    StepOutcome,
+)
+from watoto_infra.engine.embedded import diff
+from watoto_infra.engine.embedded.course import Course
+from watoto_infra.engine.embedded.deletion import Deletion, deletion_step, in_waves, reported
+from watoto_infra.engine.embedded.guard import PlanGuard, refuse_forbidden
+from watoto_infra.engine.embedded.host import ProgramHost
+from watoto_infra.engine.embedded.ledger import Ledger
+from watoto_infra.engine.embedded.lock import hold_lock
+from watoto_infra.engine.embedded.model import STACK_TYPE, Properties, ResourceState, Snapshot
+from watoto_infra.engine.embedded.operations import Operations
+from watoto_infra.engine.embedded.planner import Planner
+from watoto_infra.engine.embedded.provider_pool import ProviderPool, Registry
+from watoto_infra.engine.embedded.recorder import Recorder
+from watoto_infra.engine.embedded.run import Run, Workshop
+from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.survey import Finding, Survey
+from watoto_infra.engine.embedded.targets import Targets
+from watoto_infra.engine.embedded.upkeep import export_state, import_state
+from watoto_infra.engine.embedded.values import plain_properties
+from watoto_infra.errors import Interrupted, NoSuchStack
+
+DEFAULT_PARALLEL = 16
+SPARE_WORKERS = 8
+"""Registrations served beyond the operations that may run: components and comparisons need no slot."""
+
+
+@dataclass(frozen=True)
+class _Session:
+    """The parts of one run that know each other."""
+
+    ledger: Ledger
+    pool: ProviderPool
+    operations: Operations
+    course: Course
+    survey: Survey
+
+
+class EmbeddedEngine:
+    """Runs one stack. ``providers`` maps package names to what makes a provider bound to the target's endpoint."""
+
+    def __init__(
+        self,
+        store: StackStore,
+        providers: Registry,
+        *,
+        stack: str,
+        data_bearing: DataBearing,
+        parallel: int = DEFAULT_PARALLEL,
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._stack = stack
+        self._data_bearing = data_bearing
+        self._parallel = parallel
+        self._seeds: dict[str, bytes] = {}
+
+    # --- runs of a program ----------------------------------------------------------------------------------------
+
+    def preview(
+        self, program: Program, progress: Progress, *, refresh: bool = False, only: Collection[str] = ()
+    ) -> Plan:
+        """Say what ``up`` would do; nothing is written."""
+        session = self._session(self._store.load(), progress, dry_run=True)
+        targets = Targets(only)
+        with _stopping_on_interrupt(session.course, progress):
+            self._look(session, everything=refresh)
+            leftovers = list(session.ledger.condemned)
+            run = self._run(program, session, targets, progress, dry_run=True)
+        if session.course.interrupted:
+            raise Interrupted("interrupted; nothing had been begun")
+        leaving = [state for state in in_waves(run.surplus()) if not state.delete or state in leftovers]
+        deletions = [deletion_step(state, self._data_bearing) for state in leaving if reported(state)]
+        targets.check_all_met()
+        for step in deletions:
+            progress.planned(step)
+        steps = (*_in_order(session.course.steps, session.ledger), *deletions)
+        return Plan(program.stack, program.stage, steps, _output_changes(session.ledger), refreshed=refresh)
+
+    def up(
+        self,
+        program: Program,
+        progress: Progress,
+        *,
+        expect: Plan,
+        allow: Allowances = Allowances(),
+        only: Collection[str] = (),
+    ) -> Result:
+        """Perform the program, and nothing that ``expect`` does not show.
+
+        Raises ``ProtectedResource`` and ``DataAtRisk`` before anything is done; ``PlanViolated`` after what ran is
+        recorded. Operations that failed are in the result.
+        """
+        refuse_forbidden(expect.steps, allow)
+        begin = time.perf_counter()
+        with hold_lock(self._store.folder, "up"), self._store.begin("up", program.stage) as recorder:
+            session = self._session(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))
+            deletion = self._deletion(session)
+            with _stopping_on_interrupt(session.course, progress):
+                self._look(session, everything=expect.refreshed)
+                run = self._run(program, session, Targets(only), progress, dry_run=False)
+                if not session.course.stopped:
+                    deletion.delete(run.surplus())
+            return self._result(session, recorder, expect, begin, deletion.left_behind)
+
+    # --- runs without one -----------------------------------------------------------------------------------------
+
+    def refresh(self, progress: Progress, *, dry_run: bool) -> Result:
+        """Read everything again. The plan shows what differs; with ``dry_run`` (drift) nothing is written."""
+        self._require_stack()
+        begin = time.perf_counter()
+        if dry_run:
+            session = self._session(self._store.load(), progress, dry_run=True)
+            return self._found(session, session.survey.everything(), begin)
+        with hold_lock(self._store.folder, "refresh"), self._store.begin("refresh") as recorder:
+            session = self._session(recorder.snapshot(), progress, recorder=recorder)
+            session.survey.resolve_pending()
+            return self._found(session, session.survey.everything(), begin)
+
+    def preview_destroy(self) -> Plan:
+        """Say what ``destroy`` would delete, in its order."""
+        self._require_stack()
+        states = in_waves(self._store.load().resources)
+        steps = tuple(deletion_step(state, self._data_bearing) for state in states if reported(state))
+        return Plan(self._stack, self._store.stage or "", steps)
+
+    def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result:
+        """Delete everything in the state. Works when a control plane that keeps nothing is down or was emptied."""
+        self._require_stack()
+        refuse_forbidden(expect.steps, allow)
+        begin = time.perf_counter()
+        with hold_lock(self._store.folder, "destroy"), self._store.begin("destroy") as recorder:
+            session = self._session(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))
+            deletion = self._deletion(session)
+            with _stopping_on_interrupt(session.course, progress):
+                session.survey.volatile(may_be_down=True)
+                session.survey.resolve_pending()
+                deletion.delete([*session.ledger.old.values(), *session.ledger.condemned])
+            return self._result(session, recorder, expect, begin, deletion.left_behind)
+
+    # --- the state ------------------------------------------------------------------------------------------------
+
+    def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]:
+        """Give what the program exported."""
+        self._require_stack()
+        snapshot = self._store.load() if show_secrets else self._store.peek()
+        return plain_properties(snapshot.stack_outputs(), show_secrets=show_secrets)
+
+    def export_state(self) -> Json:
+        """Give the state as ``pulumi stack import`` reads it."""
+        return export_state(self._store)
+
+    def import_state(self, deployment: Json) -> None:
+        """Replace the state by what ``pulumi stack export`` wrote."""
+        with hold_lock(self._store.folder, "state import"):
+            import_state(self._store, deployment, stack=self._stack)
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _require_stack(self) -> None:
+        if not self._store.exists:
+            raise NoSuchStack(f"there is no stack {self._stack}", hint="`watoto up` makes it")
+
+    def _session(
+        self,
+        snapshot: Snapshot,
+        progress: Progress,
+        *,
+        recorder: Recorder | None = None,
+        guard: PlanGuard | None = None,
+        dry_run: bool = False,
+    ) -> _Session:
+        ledger = Ledger(snapshot, recorder)
+        pool = ProviderPool(self._providers, ledger.before)
+        operations = Operations(ledger, pool, dry_run=dry_run)
+        course = Course(progress, guard, parallel=self._parallel)
+        return _Session(ledger, pool, operations, course, Survey(ledger, pool, operations, parallel=self._parallel))
+
+    def _look(self, session: _Session, *, everything: bool) -> None:
+        session.survey.resolve_pending()
+        if everything:
+            session.survey.everything()
+        else:
+            session.survey.volatile()
+
+    def _run(self, program: Program, session: _Session, targets: Targets, progress: Progress, *, dry_run: bool) -> Run:
+        run = Run(
+            Workshop(
+                program=program,
+                ledger=session.ledger,
+                pool=session.pool,
+                operations=session.operations,
+                planner=Planner(program.stack, program.project, self._seeds),
+                course=session.course,
+                targets=targets,
+                data_bearing=self._data_bearing,
+                dry_run=dry_run,
+            )
+        )
+        host = ProgramHost(program, progress, dry_run=dry_run, workers=self._parallel + SPARE_WORKERS)
+        try:
+            host.run(run)
+        except Exception as error:
+            raise session.course.failure or error from None
+        if session.course.failure is not None:
+            raise session.course.failure
+        return run
+
+    def _deletion(self, session: _Session) -> Deletion:
+        return Deletion(session.operations, session.course, self._data_bearing, parallel=self._parallel)
+
+    def _result(
+        self, session: _Session, recorder: Recorder, plan: Plan, begin: float, left_behind: Sequence[str]
+    ) -> Result:
+        course, snapshot = session.course, recorder.snapshot()
+        result = Result(
+            plan=plan,
+            outcomes=tuple(course.outcomes),
+            seconds=time.perf_counter() - begin,
+            outputs=plain_properties(snapshot.stack_outputs()),
+            simulated=tuple(sorted(state.urn for state in snapshot.resources if state.simulated)),
+            left_behind=tuple(left_behind),
+            interrupted=course.interrupted,
+        )
+        word = "interrupted" if course.interrupted else "failed" if result.failures else "done"
+        recorder.close(word, summary=result.summary, digest=plan.digest)
+        return result
+
+    def _found(self, session: _Session, findings: Sequence[Finding], begin: float) -> Result:
+        steps = tuple(_finding_step(finding) for finding in sorted(findings, key=lambda finding: finding.was.urn))
+        plan = Plan(self._stack, self._store.stage or "", steps, refreshed=True)
+        return Result(plan, tuple(StepOutcome(step, 0.0) for step in steps), time.perf_counter() - begin)
+
+
+def _finding_step(finding: Finding) -> Step:
+    was, changes = finding.was, finding.changes
+    op = Op.DELETE if finding.now is None else Op.UPDATE if changes else Op.SAME
+    notes = ("gone: `watoto up` creates it again",) if finding.now is None else ()
+    return Step(op, was.urn, was.type, parent=was.parent, changes=changes, notes=notes)
+
+
+def _in_order(steps: Sequence[Step], ledger: Ledger) -> list[Step]:
+    """Order steps so that each comes after those it depends on, the same way in every run."""
+    level: dict[str, int] = {}
+    for urn, state in ledger.new.items():  # in the order they were reached, so what one needs is there already
+        level[urn] = 1 + max((level.get(needed, 0) for needed in state.needs()), default=0)
+    return sorted(steps, key=lambda step: (level.get(step.urn, 0), step.urn))
+
+
+def _output_changes(ledger: Ledger) -> tuple[Change, ...]:
+    def outputs(states: Mapping[str, ResourceState]) -> Properties:
+        return next((state.outputs for state in states.values() if state.type == STACK_TYPE), {})
+
+    return diff.compare(outputs(ledger.before), outputs(ledger.new))
+
+
+@contextmanager
+def _stopping_on_interrupt(course: Course, progress: Progress) -> Iterator[None]:
+    """Let the first Ctrl-C finish what runs; the second one leaves at once, as if there were no handler."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, former)
+        course.interrupt()
+        progress.message("warning", "stopping: what runs is finished and recorded; Ctrl-C again to leave at once", None)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)

@@ -1,0 +1,175 @@
+"""Runs the program in a child process and serves its registrations until it has ended.
+
+The two meet on a unix socket in a folder only this user can enter; the configuration, secrets included, travels through
+the child's stdin, never through arguments or environment. The child's events come back over a pipe of their own, and
+whatever the program prints is shown as a message. A child that dies is noticed by its pipe closing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import grpc
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
+
+from watoto_infra.contracts import Program, Progress
+from watoto_infra.engine.embedded.monitor import FEATURES, Monitor, Registrar
+from watoto_infra.errors import ProgramError
+
+CHILD_MODULE = "watoto_infra.engine.embedded.child"
+SECRET_VARIABLES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+SOCKET_PATH_LIMIT = 100
+"""Bytes; unix socket paths end at 107 on Linux and 103 on macOS."""
+
+
+class ProgramHost:
+    """One run of a program. ``workers`` bounds the registrations served at a time."""
+
+    def __init__(self, program: Program, progress: Progress, *, dry_run: bool, workers: int) -> None:
+        self._program = program
+        self._progress = progress
+        self._dry_run = dry_run
+        self._workers = workers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, registrar: Registrar) -> None:
+        """Run the program to its end. Raises ``ProgramError`` when it failed or died."""
+        with _private_folder() as folder, _events_pipe() as (read_end, write_end):
+            process = self._start(write_end)
+            os.close(write_end)
+            threads = ThreadPoolExecutor(self._workers, thread_name_prefix="registration")
+            server = self._serve(registrar, f"unix:{folder}/monitor.sock", threads)
+            try:
+                printed = threading.Thread(target=self._forward_prints, args=(process.stdout,), daemon=True)
+                printed.start()
+                self._send_request(process, f"unix:{folder}/monitor.sock", write_end)
+                ending = self._follow(read_end)
+                printed.join(timeout=5)
+            finally:
+                self.stop()
+                server.stop(grace=None)
+                threads.shutdown(
+                    wait=True
+                )  # an operation that runs is finished and recorded, whatever became of the child
+        _raise_failure(ending, process.returncode)
+
+    def stop(self) -> None:
+        """End the child, if it still runs; safe from any thread."""
+        process = self._process
+        if process is None:
+            return
+        if process.stdin and not process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _start(self, events_fd: int) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+        root = str(Path(__file__).parents[3])
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", CHILD_MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[events_fd],
+            start_new_session=True,  # Ctrl-C at the terminal is the engine's to handle
+            env=environment,
+        )
+        return self._process
+
+    def _serve(self, registrar: Registrar, address: str, threads: ThreadPoolExecutor) -> grpc.Server:
+        program = self._program
+        info = resource_pb2.DeploymentInfo(
+            project=program.project,
+            stack=program.stack,
+            organization="organization",
+            dryRun=self._dry_run,
+            parallel=self._workers,
+            supportedFeatures=FEATURES.values(),
+        )
+        server = grpc.server(threads, options=_GRPC_CHANNEL_OPTIONS)
+        resource_pb2_grpc.add_ResourceMonitorServicer_to_server(Monitor(registrar, info), server)
+        server.add_insecure_port(address)
+        server.start()
+        return server
+
+    def _send_request(self, process: subprocess.Popen[bytes], address: str, events_fd: int) -> None:
+        program = self._program
+        request = {
+            "address": address,
+            "events_fd": events_fd,
+            "module": program.module,
+            "project": program.project,
+            "stack": program.stack,
+            "config": dict(program.config),
+            "secret_keys": sorted(program.secret_keys),
+            "dry_run": self._dry_run,
+            "workers": self._workers,
+            "root": str(Path.cwd()),
+            "path": [str(Path.cwd()), *(entry for entry in sys.path if entry)],
+        }
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # a child that died already is reported by _follow
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+
+    def _follow(self, read_end: int) -> dict[str, Any]:
+        """Pass the child's messages on until it says how the program ended; empty if it never does."""
+        with os.fdopen(read_end, encoding="utf-8", closefd=False) as events:
+            for line in events:
+                event = json.loads(line)
+                log = event.get("log")
+                if log is None:
+                    return dict(event)
+                self._progress.message(log["severity"], log["text"], log["urn"])
+        return {}
+
+    def _forward_prints(self, stream: IO[bytes] | None) -> None:
+        for line in stream or ():
+            self._progress.message("info", line.decode(errors="replace").rstrip("\n"), None)
+
+
+def _raise_failure(ending: dict[str, Any], status: int) -> None:
+    if "done" in ending:
+        return
+    if "error" in ending:
+        place = ending["error"]["place"]
+        where = f" at {place}" if place else ""
+        raise ProgramError(
+            f"the program failed{where}: {ending['error']['text']}", hint="mend the program and run again"
+        )
+    how = f"was ended by signal {-status}" if status < 0 else f"left with status {status}"
+    raise ProgramError(f"the process that runs the program {how}", hint="what it printed last says why")
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[str]:
+    base = tempfile.gettempdir()
+    short = None if len(base.encode()) < SOCKET_PATH_LIMIT - 40 else "/tmp"  # noqa: S108 (mkdtemp makes it 0700)
+    with tempfile.TemporaryDirectory(prefix="watoto-", dir=short) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _events_pipe() -> Iterator[tuple[int, int]]:
+    read_end, write_end = os.pipe()
+    try:
+        yield read_end, write_end
+    finally:
+        os.close(read_end)

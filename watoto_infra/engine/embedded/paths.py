@@ -1,0 +1,110 @@
+"""Property paths as Pulumi writes them: ``tags.Name``, ``ingress[0].fromPort``, ``tags["a.b"]``, ``tags.*``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pulumi.provider.experimental.property_value import PropertyValue
+
+from watoto_infra.engine.embedded.model import Properties
+
+Key = str | int
+Path = tuple[Key, ...]
+
+ANY = "*"
+_TOKEN = re.compile(r'\.?(?P<name>[^.\[\]"]+)|\[(?P<index>\d+)\]|\[(?P<star>\*)\]|\.?\["(?P<quoted>(?:[^"\\]|\\.)*)"\]')
+_SIMPLE_NAME = re.compile(r'[^.\[\]"*]+')
+
+
+def parse(text: str) -> Path:
+    """Read a path. Raises ``ValueError`` where it is none."""
+    keys: list[Key] = []
+    position = 0
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise ValueError(f"{text!r} is no property path")
+        position = token.end()
+        if token["index"] is not None:
+            keys.append(int(token["index"]))
+        elif token["quoted"] is not None:
+            keys.append(re.sub(r"\\(.)", r"\1", token["quoted"]))
+        else:
+            keys.append(token["name"] or ANY)
+    return tuple(keys)
+
+
+def write(path: Path) -> str:
+    """Write a path; ``parse`` reads it back."""
+    text = ""
+    for key in path:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        elif _SIMPLE_NAME.fullmatch(key):
+            text += f".{key}" if text else key
+        else:
+            escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+            text += f'["{escaped}"]'
+    return text
+
+
+def covers(pattern: Path, path: Path) -> bool:
+    """Tell whether ``path`` is what ``pattern`` names or lies inside it; ``*`` matches any one key."""
+    return len(pattern) <= len(path) and all(wanted in (ANY, key) for wanted, key in zip(pattern, path, strict=False))
+
+
+def lookup(properties: Properties, path: Path) -> PropertyValue | None:
+    """Find a value; one inside a secret is a secret. None where the path leads nowhere."""
+    value: PropertyValue | None = PropertyValue(dict(properties))
+    secret = False
+    for key in path:
+        value = _child(value, key)
+        if value is None:
+            return None
+        secret = secret or value.is_secret
+    return value.with_secret(secret) if value is not None else None
+
+
+def reset(old: Properties, new: Properties, path: Path) -> dict[str, PropertyValue]:
+    """Give ``new`` with what ``path`` names put back to what it is in ``old`` (absent, if it is absent there)."""
+    result = _reset(PropertyValue(dict(old)), PropertyValue(dict(new)), path)
+    assert result is not None
+    assert isinstance(result.value, Mapping)
+    return dict(result.value)
+
+
+def _reset(old: PropertyValue | None, new: PropertyValue | None, path: Path) -> PropertyValue | None:
+    if not path:
+        return old
+    if new is None:
+        return None
+    key, rest = path[0], path[1:]
+    if isinstance(new.value, Mapping):
+        held: dict[str, PropertyValue] = dict(new.value)
+        olds = old.value if old is not None and isinstance(old.value, Mapping) else {}
+        for name in sorted({*held, *olds}) if key == ANY else [str(key)]:
+            value = _reset(olds.get(name), held.get(name), rest)
+            if value is None:
+                held.pop(name, None)
+            else:
+                held[name] = value
+        return new.with_value(held)
+    if isinstance(new.value, Sequence) and not isinstance(new.value, str):
+        items = list(new.value)
+        for index in range(len(items)) if key == ANY else [key]:
+            if isinstance(index, int) and index < len(items):
+                value = _reset(_child(old, index), items[index], rest)
+                items[index] = items[index] if value is None else value
+        return new.with_value(items)
+    return new
+
+
+def _child(value: PropertyValue | None, key: Key) -> PropertyValue | None:
+    held = value.value if value is not None else None
+    if isinstance(held, Mapping):
+        return held.get(str(key))
+    if isinstance(held, Sequence) and not isinstance(held, str) and isinstance(key, int) and key < len(held):
+        item: PropertyValue = held[key]
+        return item
+    return None

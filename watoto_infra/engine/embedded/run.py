@@ -1,0 +1,296 @@
+"""One run of a program against one stack: the registrations, as the monitor hands them over, each done when it comes.
+
+The life of a run: the program (in its own process) registers a resource → the planner decides what that means → the
+guard looks whether the plan showed it → the operation is done and recorded → the program gets the outputs, and goes on
+to what depends on them. So dependencies order themselves, and what does not depend on each other runs in parallel.
+When the program has ended, what it did not ask for is deleted (``deletion.py``).
+
+A preview is the same run with providers that only foretell. After a failure, or Ctrl-C, what runs is finished and
+recorded; every later registration is answered with "skipped", so the program soon ends by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass, replace
+
+from pulumi.provider.experimental.property_value import PropertyValue
+
+from watoto_infra.contracts import DataBearing, Op, Program, Step
+from watoto_infra.engine.embedded import diff
+from watoto_infra.engine.embedded.course import Course
+from watoto_infra.engine.embedded.goal import Goal
+from watoto_infra.engine.embedded.guard import PROTECTED
+from watoto_infra.engine.embedded.ledger import Ledger
+from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
+from watoto_infra.engine.embedded.monitor import Answer
+from watoto_infra.engine.embedded.operations import Operations
+from watoto_infra.engine.embedded.planner import Decision, Planner, replaced_with
+from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
+from watoto_infra.engine.embedded.targets import Targets
+from watoto_infra.engine.embedded.urns import default_provider_urn, make_urn, name_of, package_of
+from watoto_infra.engine.embedded.values import UNKNOWN_SENTINEL, plain_properties
+from watoto_infra.errors import ProgramError, UsageError
+from watoto_infra.providers.base import DiffRequest, DiffResponse, InvokeRequest
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a run works with."""
+
+    program: Program
+    ledger: Ledger
+    pool: ProviderPool
+    operations: Operations
+    planner: Planner
+    course: Course
+    targets: Targets
+    data_bearing: DataBearing
+    dry_run: bool
+
+
+class Run:
+    """Serves one program's registrations (``monitor.Registrar``). Its methods are called from many threads."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._shop = workshop
+        self._ledger = workshop.ledger
+        self._course = workshop.course
+        self._lock = threading.Lock()
+        self._default_lock = threading.Lock()
+        self._replacing_lock = threading.Lock()
+        self._taken: dict[str, Goal] = {}
+        self._former: dict[str, tuple[str, ...]] = {}
+        self._vacated: set[str] = set()
+        self._left_out: set[str] = set()
+
+    # --- what the monitor calls -----------------------------------------------------------------------------------
+
+    def register(self, goal: Goal) -> Answer:
+        """Bring one resource to what the program asks for, and give its outputs."""
+        urn = self._take(goal)
+        if self._course.stopped:
+            return Answer(urn, skipped=True)
+        old = self._former_state(urn, goal)
+        if goal.type.startswith(PROVIDER_TYPE_PREFIX):
+            return _answer(self._provide(urn, goal, old, quiet=False))
+        provider = None
+        if goal.custom:
+            if not self._shop.targets.include(urn):
+                return self._leave(urn, old)
+            self._refuse_left_out(urn, goal)
+            goal = replace(goal, provider=goal.provider or self._default_provider(package_of(goal.type), goal.version))
+            provider = self._shop.pool.get(goal.provider, urn)
+        return self._perform(self._shop.planner.decide(goal, urn, old, provider, deleted=urn in self._vacated))
+
+    def read(self, goal: Goal) -> Answer:
+        """Read a resource that the program does not manage (``Resource.get``)."""
+        urn = self._take(goal)
+        if self._course.stopped or goal.read_id in {None, "", UNKNOWN_SENTINEL}:
+            return Answer(urn, skipped=True)
+        reference = goal.provider or self._default_provider(package_of(goal.type), goal.version)
+        asked = ResourceState(
+            urn=urn,
+            type=goal.type,
+            custom=True,
+            id=goal.read_id,
+            inputs=goal.inputs,
+            parent=goal.parent,
+            external=True,
+            dependencies=goal.dependencies,
+            provider=reference,
+            additional_secret_outputs=goal.additional_secret_outputs,
+        )
+        found = self._shop.operations.read(asked)
+        if found is None:
+            raise UsageError(f"{urn}: there is no {goal.type} with id {goal.read_id}", hint=f"see {goal.place}")
+        self._ledger.reach(replace(found, inputs=goal.inputs), was=self._ledger.old.get(urn))
+        self._done(Step(Op.READ, urn, goal.type, parent=goal.parent))
+        return _answer(found)
+
+    def register_outputs(self, urn: str, outputs: Properties) -> None:
+        """Take what a component, or the stack itself, gives out."""
+        state = self._ledger.new.get(urn)
+        if state is not None and not self._course.stopped:
+            self._ledger.complete(replace(state, outputs=outputs))
+
+    def invoke(
+        self, token: str, arguments: Properties, provider: str | None, version: str
+    ) -> tuple[Properties, tuple[tuple[str, str], ...]]:
+        """Call a provider's function."""
+        reference = provider or self._default_provider(package_of(token), version)
+        serving = self._shop.pool.get(reference, token)
+        response = answer(serving.invoke(InvokeRequest(token, dict(arguments))), operation="invoke", urn=token)
+        failures = tuple((failure.property, failure.reason) for failure in response.failures)
+        return response.return_value or {}, failures
+
+    def fail(self, error: Exception) -> None:
+        """Note why the run cannot go on; nothing new starts from here."""
+        self._course.fail(error)
+
+    # --- after the program ----------------------------------------------------------------------------------------
+
+    def surplus(self) -> list[ResourceState]:
+        """What the program did not ask for, and old halves of replacements: to be deleted."""
+        targets = self._shop.targets
+        gone = [state for state in self._ledger.old.values() if targets.include(state.urn)]
+        if not targets.everything:
+            deleted = {state.urn for state in gone}
+            kept = [state for urn, state in self._ledger.old.items() if urn not in deleted]
+            needed = {urn for state in (*kept, *self._ledger.new.values()) for urn in state.needs()}
+            gone = [state for state in gone if state.urn not in needed]
+        return [*gone, *self._ledger.condemned]
+
+    # --- one registration -----------------------------------------------------------------------------------------
+
+    def _take(self, goal: Goal) -> str:
+        program = self._shop.program
+        urn = make_urn(program.stack, program.project, goal.parent, goal.type, goal.name)
+        with self._lock:
+            other = self._taken.setdefault(urn, goal)
+        if other is not goal:
+            raise ProgramError(
+                f"two resources have the URN {urn} (declared at {other.place} and {goal.place})",
+                hint="give one of them another name",
+            )
+        return urn
+
+    def _former_state(self, urn: str, goal: Goal) -> ResourceState | None:
+        aliases = self._shop.planner.alias_urns(goal, self._former)
+        if aliases:
+            self._former[urn] = aliases
+        return next((self._ledger.old[name] for name in (urn, *aliases) if name in self._ledger.old), None)
+
+    def _perform(self, decision: Decision) -> Answer:
+        step = self._step(decision)
+        self._course.permit(step)
+        if decision.op is Op.SAME:
+            state = self._shop.operations.perform(decision)
+            self._done(step)
+            return _answer(state)
+        if decision.delete_first and not self._make_way(decision):
+            return Answer(decision.urn, skipped=True)
+        if decision.delete_first and decision.old is not None:
+            decision = replace(decision, old=self._ledger.before[decision.old.urn])
+        if self._shop.dry_run:
+            state = self._shop.operations.perform(decision)
+            self._course.note(step)
+            return _answer(state)
+        if decision.op is Op.REPLACE:
+            step = replace(step, op=Op.CREATE_REPLACEMENT)
+        done = self._course.operate(step, lambda: self._shop.operations.perform(decision))
+        return _answer(done) if done is not None else Answer(decision.urn, skipped=True)
+
+    def _step(self, decision: Decision) -> Step:
+        state, old = decision.state, decision.old
+        inputs = old.inputs if old is not None else state.inputs
+        return Step(
+            decision.op,
+            state.urn,
+            state.type,
+            changes=decision.changes,
+            may_replace=decision.may_replace,
+            data_bearing=state.custom and self._shop.data_bearing(state.type, plain_properties(inputs)),
+            notes=(PROTECTED,) if state.protect and decision.op is Op.REPLACE else (),
+            parent=state.parent,
+        )
+
+    def _done(self, step: Step) -> None:
+        """Note a step that needed no operation."""
+        if self._shop.dry_run:
+            self._course.note(step)
+        else:
+            self._course.unchanged(step)
+
+    # --- --only ---------------------------------------------------------------------------------------------------
+
+    def _leave(self, urn: str, old: ResourceState | None) -> Answer:
+        """Leave a resource as it is because ``--only`` does not name it."""
+        if old is None or old.urn != urn:
+            self._left_out.add(urn)
+            return Answer(urn, skipped=True)
+        self._ledger.reach(old, was=old)
+        self._done(Step(Op.SAME, urn, old.type, parent=old.parent))
+        return _answer(old)
+
+    def _refuse_left_out(self, urn: str, goal: Goal) -> None:
+        needed = {goal.parent or "", *goal.dependencies} | {
+            urn for urns in goal.property_dependencies.values() for urn in urns
+        }
+        missing = sorted(needed & self._left_out)
+        if missing:
+            raise UsageError(
+                f"{urn} needs {', '.join(missing)}, which does not exist and which --only leaves out",
+                hint="name it with --only too",
+            )
+
+    # --- delete before replace ------------------------------------------------------------------------------------
+
+    def _make_way(self, decision: Decision) -> bool:
+        """Delete the old thing now, and before it what cannot stand without it; False when that failed."""
+        assert decision.old is not None
+        with self._replacing_lock:
+            dependents = replaced_with(decision.old, self._ledger.before, self._compare)
+            for state in reversed([decision.old, *dependents]):
+                mine = state is decision.old
+                if state.urn in self._vacated or (not mine and state.urn in self._taken):
+                    continue  # gone already, or reached without it: then it does not depend on it any more
+                if not self._vacate(state):
+                    return False
+                self._vacated.add(state.urn)
+        return True
+
+    def _vacate(self, state: ResourceState) -> bool:
+        bearing = self._shop.data_bearing(state.type, plain_properties(state.inputs))
+        step = Step(Op.DELETE_REPLACED, state.urn, state.type, data_bearing=bearing, parent=state.parent)
+        self._course.permit(step)
+        if self._shop.dry_run:
+            self._shop.operations.vacate(state)
+            return True
+        return self._course.operate(step, lambda: self._shop.operations.vacate(state)) is not None
+
+    def _compare(self, state: ResourceState, inputs: Properties) -> DiffResponse:
+        provider = self._shop.pool.get(state.provider, state.urn)
+        ignored = list(state.ignore_changes)
+        request = DiffRequest(state.urn, state.id or "", dict(state.outputs), dict(inputs), ignored)
+        return answer(provider.diff(request), operation="diff", urn=state.urn)
+
+    # --- provider resources ---------------------------------------------------------------------------------------
+
+    def _default_provider(self, package: str, version: str) -> str:
+        """Give the reference of the provider made for resources that name none; Pulumi does not report it either."""
+        program = self._shop.program
+        urn = default_provider_urn(program.stack, program.project, package, version)
+        with self._default_lock:
+            state = self._ledger.new.get(urn)
+            if state is None:
+                inputs = {"version": PropertyValue(version)} if version else {}
+                for key, value in program.config.items():
+                    if key.startswith(f"{package}:"):
+                        secret = key in program.secret_keys
+                        inputs[key.removeprefix(f"{package}:")] = PropertyValue(value, is_secret=secret)
+                goal = Goal(type=f"{PROVIDER_TYPE_PREFIX}{package}", name=name_of(urn), custom=True, inputs=inputs)
+                state = self._provide(urn, goal, self._ledger.old.get(urn), quiet=True)
+            return f"{urn}::{state.id}"
+
+    def _provide(self, urn: str, goal: Goal, old: ResourceState | None, *, quiet: bool) -> ResourceState:
+        """Check and configure a provider; nothing real stands behind its resource."""
+        provider = self._shop.pool.make(goal.type)
+        decision = self._shop.planner.decide(goal, urn, old, provider)
+        step = self._step(decision)
+        if not quiet:
+            self._course.permit(step)
+        new_id = UNKNOWN_SENTINEL if self._shop.dry_run else str(uuid.uuid4())
+        state = replace(decision.state, id=old.id if old is not None else new_id, outputs=decision.state.inputs)
+        if not diff.any_unknown(state.inputs):
+            self._shop.pool.configure(urn, goal.type, state.inputs, provider)
+        self._ledger.reach(state, was=old)
+        if not quiet:
+            self._done(step)
+        return state
+
+
+def _answer(state: ResourceState) -> Answer:
+    known = state.id if state.id != UNKNOWN_SENTINEL else None
+    return Answer(state.urn, known, state.outputs if state.custom else {})
