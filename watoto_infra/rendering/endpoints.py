@@ -12,6 +12,9 @@ from watoto_infra.settings.stage import StageSettings
 
 LOOPBACK = "127.0.0.1"
 
+WORKERS = ("email", "notification", "analytics")
+"""One kind of job worker for each queue."""
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -47,6 +50,7 @@ class Endpoints:
     queue: Endpoint
     queue_management: Endpoint
     queue_metrics: Endpoint
+    worker_metrics: tuple[Endpoint, ...]
     prometheus: Endpoint
     alertmanager: Endpoint
     grafana: Endpoint
@@ -60,11 +64,6 @@ class Endpoints:
     region: str
     s3_endpoint: str | None = None
     media_origins: tuple[str, ...] = ()
-
-    @property
-    def app_metrics(self) -> tuple[Endpoint, ...]:
-        """Where Prometheus reads the LMS: at each app server, never through the front door."""
-        return self.app_servers
 
 
 def _counted(first_port: int, names: list[str]) -> tuple[Endpoint, ...]:
@@ -97,6 +96,7 @@ def of_stage(settings: StageSettings) -> Endpoints:
         queue=Endpoint(LOOPBACK, 5672, "queue"),
         queue_management=Endpoint(LOOPBACK, 15672, "queue"),
         queue_metrics=Endpoint(LOOPBACK, 15692, "queue"),
+        worker_metrics=_counted(9201, [*WORKERS, "relay"]),
         prometheus=Endpoint(LOOPBACK, 9090, "prometheus"),
         alertmanager=Endpoint(LOOPBACK, 9093, "alertmanager"),
         grafana=Endpoint(LOOPBACK, 3000, "grafana"),

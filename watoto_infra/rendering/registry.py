@@ -14,6 +14,8 @@ ALL = "all"
 
 FAMILIES: dict[str, str] = {
     "nginx": "nginx",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
 }
 """Name on the command line to module of ``families``."""
 

@@ -80,8 +80,8 @@ class GatewaySettings(Strict):
     """Networks beside the VPC's own whose X-Forwarded-For is believed."""
     micro_cache: bool = True
     """Whether answers the LMS marks as public are kept for as long as it says."""
-    max_body_mib: int = Field(default=2, ge=1, le=1_024)
-    """Largest request body; files are uploaded to the media bucket, not through here."""
+    max_body_mib: int = Field(default=20, ge=1, le=1_024)
+    """Largest request body; larger files are uploaded to the media bucket, not through here."""
 
 
 class VersionSettings(Strict):

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from watoto_infra.settings.alerting import AlertingSettings
 from watoto_infra.settings.app import AppSettings
 from watoto_infra.settings.base import Strict, not_allowed
 from watoto_infra.settings.data import CacheSettings, DatabaseSettings, QueueSettings
@@ -40,6 +41,7 @@ class StageSettings(Strict):
     storage: StorageSettings = StorageSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     logs: LogSettings = LogSettings()
+    alerting: AlertingSettings = AlertingSettings()
     versions: VersionSettings = VersionSettings()
 
     @model_validator(mode="after")

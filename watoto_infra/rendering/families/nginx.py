@@ -42,7 +42,7 @@ LOGIN_PATHS = ("/api/auth/login",)
 IDEMPOTENT_PATHS = ("/api/enrollments",)
 """Requests that may be sent to another server although the first may have had them: one row per user and course."""
 
-SESSION_COOKIE = "session"
+SESSION_COOKIE = "lms_session"
 LOOPBACK_NETWORK = "127.0.0.0/8"
 SMALLEST_KEY_STATE = 128
 
