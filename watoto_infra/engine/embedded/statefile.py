@@ -1,8 +1,8 @@
 """The state file and what the journal adds to it: from and to the bytes on the disk.
 
 The file is itself a deployment that ``pulumi stack import`` reads. What Pulumi has no place for stands beside the
-deployment, under ``watoto``: a serial number, the stage, tokens of pending operations, which resources were simulated,
-and a checksum over the whole document.
+deployment, under ``watoto``: a serial number, the stage, tokens of pending operations, which resources were simulated
+(their places in the list of resources, continued by that of pending operations), and a checksum over the document.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class StateFile:
         return replace(
             snapshot,
             resources=tuple(
-                replace(resource, simulated=True) if index in simulated else resource
-                for index, resource in enumerate(snapshot.resources)
+                replace(resource, simulated=index in simulated) for index, resource in enumerate(snapshot.resources)
             ),
             pending=tuple(
-                replace(pending, token=token) for pending, token in zip(snapshot.pending, own["tokens"], strict=True)
+                replace(pending, token=token, resource=replace(pending.resource, simulated=index in simulated))
+                for index, (pending, token) in enumerate(
+                    zip(snapshot.pending, own["tokens"], strict=True), start=len(snapshot.resources)
+                )
             ),
         )
 
@@ -92,7 +94,11 @@ def state_bytes(snapshot: Snapshot, crypter: Crypter, *, salt: str, serial: int,
         "serial": serial,
         "stage": stage,
         "tokens": [pending.token for pending in snapshot.pending],
-        "simulated": [index for index, resource in enumerate(snapshot.resources) if resource.simulated],
+        "simulated": [
+            index
+            for index, resource in enumerate((*snapshot.resources, *(pending.resource for pending in snapshot.pending)))
+            if resource.simulated
+        ],
     }
     document["watoto"] = own
     own["checksum"] = _checksum(document)
