@@ -49,7 +49,7 @@ def check_inputs(entry: Resource, urn: str, inputs: Mapping[str, Any]) -> list[C
     ]
     for name, item in known.items():
         failures += [CheckFailure(path, reason) for path, reason in _faults(entry, urn, item, name, inputs.get(name))]
-    tags = inputs.get("tags")
+    tags = inputs.get("tags") if entry.tags else None
     if tags not in (None, UNKNOWN) and not isinstance(tags, dict):
         failures.append(CheckFailure("tags", "must be a map of strings"))
     return failures

@@ -197,6 +197,7 @@ class AwsProvider(base.Provider):
         except ServiceError as error:
             raise _failed(request.urn, "delete", error) from error
         left = entry.delete.left_behind
+        left = left(operation) if callable(left) else str(operation.filled(left))
         return base.DeleteResponse(simulated, f"{request.resource_id} ({left})" if left else None)
 
     async def adopt(self, request: base.AdoptRequest) -> base.AdoptResponse | None:

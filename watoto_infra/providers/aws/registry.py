@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from watoto_infra.providers.aws.invokes import FUNCTIONS
 from watoto_infra.providers.aws.table import Resource
-from watoto_infra.providers.aws.tables import ec2_network, ec2_security, iam, s3, s3_rules
+from watoto_infra.providers.aws.tables import (
+    ec2_network,
+    ec2_security,
+    elbv2,
+    elbv2_rules,
+    iam,
+    rds,
+    rds_groups,
+    s3,
+    s3_rules,
+)
 
 __all__ = ["FUNCTIONS", "RESOURCES"]
 
 TABLES = (
     ec2_network,
     ec2_security,
+    elbv2,
+    elbv2_rules,
     iam,
+    rds,
+    rds_groups,
     s3,
     s3_rules,
 )

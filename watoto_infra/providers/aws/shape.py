@@ -61,7 +61,11 @@ def parameters(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, 
     request: dict[str, Any] = {}
     for entry in fields:
         value = values.get(entry.name)
-        if value is not None:
+        if value is None:
+            continue
+        if entry.flat:
+            merge(request, to_api(entry, value))
+        else:
             put(request, entry.request_path, to_api(entry, value))
     return request
 

@@ -63,6 +63,7 @@ class Field:
                   something is reported.
     ``unset``     what an update sends when the property was removed; lists and maps send their empty selves.
     ``key``       for sets of blocks: sub-property that says which block is which.
+    ``flat``      (blocks) the block's properties are parameters of the call itself.
     ``counted``   lists that CloudFront wants as ``{"Quantity": n, "Items": [...]}``.
     ``same``      gives the form in which two values are compared (lower case, sorted, ...).
     ``to_api``, ``from_api`` convert the value where the service's form is another one.
@@ -87,6 +88,7 @@ class Field:
     secret: bool = False
     unset: Any = None
     key: str = ""
+    flat: bool = False
     counted: bool = False
     choices: tuple[str, ...] = ()
     low: float | None = None
@@ -101,7 +103,7 @@ class Field:
 
     @property
     def read_path(self) -> str:
-        return self.read or self.request_path
+        return self.read or ("@" if self.flat else self.request_path)
 
 
 def text(name: str, api: str = "", **rest: Any) -> Field:
@@ -233,13 +235,14 @@ class Update:
 class Delete:
     """The call that deletes the thing; None of ``op`` and ``do``: there is nothing to call.
 
-    ``before`` are calls made first (detaching); ``left_behind`` says in words what AWS keeps; ``wait``: until gone.
+    ``before`` are calls made first (detaching); ``left_behind`` says in words what AWS keeps ("": nothing);
+    ``wait``: until gone.
     """
 
     op: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
     before: tuple[Call, ...] = ()
-    left_behind: str = ""
+    left_behind: str | Callable[[Operation], str] = ""
     wait: bool = False
     do: Callable[[Operation], None] | None = None
 

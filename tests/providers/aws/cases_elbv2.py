@@ -1,0 +1,145 @@
+"""Elastic Load Balancing's promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.providers.aws.cases_ec2 import group, subnet, vpc
+from tests.providers.world import Case, World
+
+BALANCER = "aws:lb/loadBalancer:LoadBalancer"
+TARGETS = "aws:lb/targetGroup:TargetGroup"
+LISTENER = "aws:lb/listener:Listener"
+RULE = "aws:lb/listenerRule:ListenerRule"
+
+TAGS = {"Name": "main", "stage": "test"}
+OTHER_TAGS = {"Name": "renamed", "owner": "school"}
+FORBIDDEN = {
+    "type": "fixed-response",
+    "fixedResponse": {"contentType": "text/plain", "messageBody": "Forbidden", "statusCode": "403"},
+}
+REDIRECT = {"type": "redirect", "redirect": {"port": "443", "protocol": "HTTPS", "statusCode": "HTTP_301"}}
+
+
+def balancer_inputs(world: World) -> dict[str, Any]:
+    vpc_id = vpc(world)
+    return {
+        "loadBalancerType": "application",
+        "internal": False,
+        "subnets": [subnet(world, vpc_id), subnet(world, vpc_id, "us-east-1b", 2)],
+        "securityGroups": [group(world, vpc_id)],
+        "enableDeletionProtection": False,
+        "dropInvalidHeaderFields": True,
+        "desyncMitigationMode": "defensive",
+        "enableHttp2": True,
+        "idleTimeout": 60,
+        "clientKeepAlive": 3600,
+        "accessLogs": {"bucket": "logs", "enabled": True, "prefix": "alb/access"},
+        "connectionLogs": {"bucket": "logs", "enabled": True, "prefix": "alb/connection"},
+        "tags": TAGS,
+    }
+
+
+def balancer(world: World) -> str:
+    return world.make(BALANCER, balancer_inputs(world)).id
+
+
+def target_inputs(world: World) -> dict[str, Any]:
+    return {
+        "vpcId": vpc(world),
+        "port": 8080,
+        "protocol": "HTTP",
+        "targetType": "instance",
+        "loadBalancingAlgorithmType": "least_outstanding_requests",
+        "deregistrationDelay": 30,
+        "slowStart": 30,
+        "healthCheck": {
+            "enabled": True,
+            "path": "/readyz",
+            "protocol": "HTTP",
+            "port": "traffic-port",
+            "matcher": "200",
+            "interval": 10,
+            "timeout": 5,
+            "unhealthyThreshold": 3,
+            "healthyThreshold": 2,
+        },
+        "tags": TAGS,
+    }
+
+
+def targets(world: World) -> str:
+    return world.make(TARGETS, target_inputs(world)).id
+
+
+def forward(world: World) -> list[dict[str, Any]]:
+    return [{"type": "forward", "targetGroupArn": targets(world)}]
+
+
+def listener(world: World) -> str:
+    return world.make(
+        LISTENER, loadBalancerArn=balancer(world), port=80, protocol="HTTP", defaultActions=[FORBIDDEN]
+    ).id
+
+
+def from_cdn(value: str) -> list[dict[str, Any]]:
+    return [{"httpHeader": {"httpHeaderName": "X-Origin-Verify", "values": [value]}}]
+
+
+CASES = [
+    Case(
+        BALANCER,
+        balancer_inputs,
+        updates={
+            "idleTimeout": 120,
+            "enableDeletionProtection": True,
+            "dropInvalidHeaderFields": False,
+            "desyncMitigationMode": "strictest",
+            "accessLogs": {"bucket": "other", "enabled": True, "prefix": "alb/access"},
+            "connectionLogs": None,
+            "tags": OTHER_TAGS,
+        },
+        replaces={"internal": True, "name": "fixed"},
+    ),
+    Case(
+        TARGETS,
+        target_inputs,
+        updates={
+            "healthCheck": {"path": "/healthz", "interval": 20, "matcher": "200-204"},
+            "deregistrationDelay": 60,
+            "slowStart": None,
+            "loadBalancingAlgorithmType": None,
+            "tags": OTHER_TAGS,
+        },
+        replaces={"port": 9090, "vpcId": vpc, "name": "fixed"},
+    ),
+    Case(
+        LISTENER,
+        lambda world: {
+            "loadBalancerArn": balancer(world),
+            "port": 80,
+            "protocol": "HTTP",
+            "defaultActions": forward(world),
+            "tags": TAGS,
+        },
+        updates={"port": 8080, "defaultActions": [REDIRECT], "tags": OTHER_TAGS},
+        replaces={"loadBalancerArn": balancer},
+    ),
+    Case(
+        RULE,
+        lambda world: {
+            "listenerArn": listener(world),
+            "priority": 1,
+            "actions": forward(world),
+            "conditions": from_cdn("secret"),
+            "tags": TAGS,
+        },
+        updates={
+            "priority": 2,
+            "actions": [REDIRECT],
+            "conditions": [*from_cdn("other"), {"pathPattern": {"values": ["/api/*"]}}],
+            "tags": OTHER_TAGS,
+        },
+        replaces={"listenerArn": listener},
+    ),
+]
