@@ -42,7 +42,7 @@ def newest(database: Database) -> datetime | None:
 
 
 def run(databases: Databases, stop: threading.Event, *, interval: float = INTERVAL_SECONDS) -> None:
-    """Beat on every database until told to stop, and tidy it up every hour. A database that cannot be written to is tried again next time."""
+    """Beat on every database, and tidy it up every hour, until told to stop. What fails is tried again next time."""
     threads = [
         threading.Thread(target=_run_one, args=(database, stop, interval), name=f"heartbeat-{database.name}")
         for database in databases

@@ -14,7 +14,7 @@ KEPT = {
 
 
 def tidy(database: Database) -> dict[str, int]:
-    """Delete what is older than it is kept; returns the number of rows by table. Raises what `Database.write` raises."""
+    """Delete what is too old; returns the number of rows by table. Raises what `Database.write` raises."""
 
     def work(connection: Connection) -> dict[str, int]:
         return {
