@@ -102,6 +102,16 @@ def open_stack(
     return StackSession(name, loaded, home, local, store, deployment)
 
 
+def open_state(stack: str | None, *, target: TargetName, may_be_new: bool = False) -> tuple[str, StackStore]:
+    """Give a stack's name and its state. Raises ``NoSuchStack`` when nothing at all of it is on this machine."""
+    name = stack or target.value
+    home = stack_home.locate(name)
+    store = _store(home)
+    if not may_be_new and not home.state.is_dir():
+        raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
+    return name, store
+
+
 def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) -> LoadedStage:
     """Load the settings of a stage as ``stack`` would use them."""
     last = None if stage else _store(stack_home.locate(stack or target.value)).stage

@@ -126,6 +126,39 @@ class HistoryDocument(TypedDict):
     runs: list[RunDocument]
 
 
+class HeldDocument(TypedDict):
+    """One resource in the state. `delete`: the old half of a replacement; `simulated`: see the result document."""
+
+    urn: str
+    type: str
+    id: str | None
+    parent: str | None
+    provider: str | None
+    dependencies: list[str]
+    protect: bool
+    delete: bool
+    simulated: bool
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+class PendingDocument(TypedDict):
+    """An operation that a killed run began: creating, updating, deleting or reading."""
+
+    operation: str
+    urn: str
+
+
+class StateDocument(TypedDict):
+    """`watoto state show --json`; secrets show as `[secret]`. For another tool use `watoto state export`."""
+
+    schema_version: int
+    stack: str
+    stage: str | None
+    resources: list[HeldDocument]
+    pending: list[PendingDocument]
+
+
 class ValueDocument(TypedDict):
     """One setting and where its value comes from."""
 
@@ -167,6 +200,7 @@ DOCUMENTS: tuple[type, ...] = (
     ResultDocument,
     StatusDocument,
     HistoryDocument,
+    StateDocument,
     SettingsDocument,
     DoctorDocument,
 )
