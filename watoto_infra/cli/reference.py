@@ -64,16 +64,9 @@ def _parameter_rows(command: Any) -> Iterator[str]:
             names = f"`{parameter.metavar or parameter.name.upper()}`"
         else:
             shown = [*parameter.opts, *parameter.secondary_opts]
-            metavar = "" if parameter.is_flag else f" {_metavar(parameter)}"
+            metavar = "" if parameter.is_flag else f" {parameter.metavar or parameter.display_type()}"
             names = ", ".join(f"`{name}{metavar}`" for name in shown)
         yield f"| {names.replace('|', chr(92) + '|')} | {_one_line(getattr(parameter, 'help', '') or '')} |"
-
-
-def _metavar(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
-    return str(parameter.metavar or parameter.name.upper())
 
 
 def _exit_codes_page() -> str:

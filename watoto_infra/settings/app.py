@@ -74,7 +74,7 @@ class AppSettings(Strict):
     desired: int = Field(ge=0, le=500)
     """App servers to run; with target tracking only at first, unless `hold_desired`."""
     hold_desired: bool = False
-    """Keep to `desired` even where target tracking is declared; set by `watoto scale` and on the local target."""
+    """Keep to `desired` even where target tracking is declared; so on the local target, where nothing scales."""
     cooldown_seconds: int = Field(default=300, ge=0, le=86_400)
     """Pause between two scaling actions."""
     health_grace_seconds: int = Field(default=300, ge=0, le=7200)

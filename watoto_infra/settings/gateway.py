@@ -55,15 +55,19 @@ class LimitSettings(Strict):
     session_rate: int = Field(default=20, ge=1, le=100_000)
     """For one signed-in session."""
     session_burst: int = Field(default=60, ge=1, le=100_000)
+    """Requests of one session let through at once above its rate."""
     stranger_rate: int = Field(default=50, ge=1, le=100_000)
     """For all callers without a session at one address."""
     stranger_burst: int = Field(default=300, ge=1, le=100_000)
+    """Requests without a session let through at once above their rate."""
     address_rate: int = Field(default=500, ge=1, le=100_000)
     """For one address, however many sessions it has."""
     address_burst: int = Field(default=1_000, ge=1, le=100_000)
+    """Requests of one address let through at once above its rate."""
     login_rate: int = Field(default=5, ge=1, le=100_000)
     """For sign-in from one address; the LMS limits tries per account."""
     login_burst: int = Field(default=120, ge=1, le=100_000)
+    """Sign-ins of one address let through at once: a class signs in within the same minute."""
     exempt: tuple[Cidr, ...] = ()
     """Networks without a limit per address, such as that of a load generator."""
 
@@ -72,6 +76,7 @@ class GatewaySettings(Strict):
     """The way from the load balancer to the app servers."""
 
     kind: GatewayKind = GatewayKind.NGINX
+    """What passes requests on to the app servers."""
     server_names: tuple[HostName, ...] = Field(default=("api.example.com",), min_length=1, max_length=50)
     """Host names the LMS answers to; any other is not answered at all."""
     balancing: BalancingSettings = BalancingSettings()
@@ -88,11 +93,20 @@ class VersionSettings(Strict):
     """Versions of the servers that will read the rendered files; none: the one installed here."""
 
     nginx: VersionText | None = None
+    """Version of nginx."""
     openssl: VersionText | None = None
+    """Version of OpenSSL, which nginx is built with."""
     postgresql: VersionText | None = None
+    """Version of PostgreSQL."""
     pgbouncer: VersionText | None = None
+    """Version of PgBouncer."""
     pgbackrest: VersionText | None = None
+    """Version of pgBackRest."""
     redis: VersionText | None = None
+    """Version of Redis."""
     rabbitmq: VersionText | None = None
+    """Version of RabbitMQ."""
     prometheus: VersionText | None = None
+    """Version of Prometheus."""
     kong: VersionText | None = None
+    """Version of Kong."""

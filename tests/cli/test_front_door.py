@@ -1,0 +1,122 @@
+"""How the command line answers: help, wrong use, and errors for people."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from watoto_infra import __version__
+from watoto_infra.cli.app import Group
+from watoto_infra.errors import Interrupted, NoSuchStack, StackLocked, WatotoError, WrongPassphrase
+
+ROOT = Path(__file__).parents[2]
+
+
+def watoto(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"WATOTO_HOME": str(home)} | environment,
+    )
+
+
+def raising(error: BaseException) -> typer.Typer:
+    app = typer.Typer(cls=Group)
+
+    @app.callback()
+    def root(debug: bool = False) -> None:
+        pass
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (WatotoError("no"), 1),
+        (NoSuchStack("no"), 10),
+        (StackLocked("no"), 11),
+        (WrongPassphrase("no"), 12),
+        (Interrupted("no"), 130),
+        (KeyboardInterrupt(), 130),
+        (PermissionError(13, "Permission denied", "/some/file"), 1),
+        (ZeroDivisionError("a fault of our own"), 1),
+    ],
+)
+def test_every_error_ends_with_its_code_and_one_line_and_never_a_traceback(error: BaseException, code: int):
+    outcome = CliRunner().invoke(raising(error), ["fail"])
+    assert outcome.exit_code == code
+    assert outcome.stderr.startswith("error: ")
+    assert "Traceback" not in outcome.output
+    assert outcome.stdout == ""
+
+
+def test_debug_shows_where_an_error_comes_from():
+    outcome = CliRunner().invoke(raising(WatotoError("no")), ["--debug", "fail"])
+    assert isinstance(outcome.exception, WatotoError)
+
+
+def test_the_hint_stands_on_a_line_of_its_own():
+    outcome = CliRunner().invoke(raising(WatotoError("it broke", hint="mend it")), ["fail"])
+    assert outcome.stderr == "error: it broke\nhint: mend it\n"
+
+
+def test_the_front_door_of_a_checkout_says_the_version(tmp_path):
+    assert watoto("--version", home=tmp_path).stdout == f"watoto {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (("preview", "--stage", "phase9"), "error: there is no stage 'phase9'", 2),
+        (("settings", "--stage", "phase9"), "error: there is no stage 'phase9'", 2),
+        (("preview", "--stack", "Ünïcode"), "error: 'Ünïcode' is not a stack name", 2),
+        (("preview", "--stack", "../../etc"), "error: '../../etc' is not a stack name", 2),
+        (("preview", "--target", "moon"), "Invalid value for '--target'", 2),
+        (("launch",), "No such command 'launch'", 2),
+        (("outputs",), "error: there is no stack local", 10),
+        (("status",), "error: there is no stack local", 10),
+        (("destroy", "--yes"), "error: there is no stack local", 10),
+        (("drift",), "error: there is no stack local", 10),
+        (("history",), "error: there is no stack local", 10),
+        (("env",), "error: there is no stack local", 10),
+    ],
+)
+def test_wrong_use_is_named_in_one_line_and_makes_nothing(tmp_path, arguments, message, code):
+    outcome = watoto(*arguments, home=tmp_path / "home")
+    assert outcome.returncode == code
+    assert message in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stdout == ""
+    assert not (tmp_path / "home").exists()
+
+
+def test_settings_name_the_file_and_line_each_value_comes_from(tmp_path):
+    shown = watoto("settings", "--stage", "phase2", home=tmp_path).stdout
+    assert "app.max_size: 10  # stacks/phase2.yaml:" in shown
+    assert "protection: false  # stacks/overlays/local.yaml:" in shown
+
+
+def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):
+    command = f"{sys.executable} {ROOT / 'cli.py'} settings --stage phase2 | head -n 1; exit ${{PIPESTATUS[0]}}"
+    outcome = subprocess.run(
+        ["bash", "-c", command],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"WATOTO_HOME": str(tmp_path)},
+    )
+    assert "Traceback" not in outcome.stderr
+    assert outcome.returncode == 0
