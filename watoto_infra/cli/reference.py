@@ -64,7 +64,7 @@ def _parameter_rows(command: Any) -> Iterator[str]:
             names = f"`{parameter.metavar or parameter.name.upper()}`"
         else:
             shown = [*parameter.opts, *parameter.secondary_opts]
-            metavar = "" if parameter.is_flag else f" {parameter.metavar or parameter.display_type()}"
+            metavar = "" if parameter.is_flag else f" {parameter.metavar or parameter.display_type(None)}"
             names = ", ".join(f"`{name}{metavar}`" for name in shown)
         yield f"| {names.replace('|', chr(92) + '|')} | {_one_line(getattr(parameter, 'help', '') or '')} |"
 
