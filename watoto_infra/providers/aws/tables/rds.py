@@ -1,0 +1,246 @@
+"""RDS: PostgreSQL instances, primaries and read replicas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from watoto_infra.providers.aws.clients import ServiceError
+from watoto_infra.providers.aws.lifecycle import create_request
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Read,
+    Resource,
+    Tags,
+    Update,
+    flag,
+    integer,
+    output,
+    string_set,
+    text,
+)
+
+TAGS = Tags(
+    read="TagList",
+    put=Call("add_tags_to_resource", {"ResourceName": "{arn}", "Tags": "{tags}"}),
+    remove=Call("remove_tags_from_resource", {"ResourceName": "{arn}", "TagKeys": "{tag_keys}"}),
+)
+
+
+def create_instance(operation: Operation) -> str:
+    """Make a primary, or a replica of ``replicateSourceDb``: another call, which takes fewer parameters."""
+    request = create_request(operation)
+    if operation.inputs.get("replicateSourceDb") is None:
+        for name in ("engine", "username"):
+            if not operation.inputs.get(name):
+                raise ServiceError("create_db_instance", "MissingParameter", f"a primary needs `{name}`")
+        operation.call("create_db_instance", **request)
+    else:
+        taken = _parameters_of(operation, "CreateDBInstanceReadReplica")
+        fitting = {name: value for name, value in request.items() if name in taken}
+        operation.call("create_db_instance_read_replica", **fitting)
+    return operation.known_id()
+
+
+def finish_replica(operation: Operation) -> None:
+    """Give a new replica what the call that makes replicas has no parameter for (its maintenance window).
+
+    The limit of storage autoscaling is its own too: the source's, if it was taken over, is turned off.
+    """
+    if operation.inputs.get("replicateSourceDb") is None:
+        return
+    waiter = operation.clients.get("rds", operation.region).get_waiter("db_instance_available")
+    waiter.wait(DBInstanceIdentifier=operation.id)
+    request = create_request(operation)
+    late = _parameters_of(operation, "ModifyDBInstance") - _parameters_of(operation, "CreateDBInstanceReadReplica")
+    wanted = {name: request[name] for name in sorted(late & request.keys())}
+    found = operation.call("describe_db_instances", DBInstanceIdentifier=operation.id)["DBInstances"][0]
+    if "MaxAllocatedStorage" in found and "MaxAllocatedStorage" not in request:
+        wanted["MaxAllocatedStorage"] = found["AllocatedStorage"]
+    if wanted:
+        operation.call("modify_db_instance", DBInstanceIdentifier=operation.id, ApplyImmediately=True, **wanted)
+
+
+def _parameters_of(operation: Operation, name: str) -> frozenset[str]:
+    model = operation.clients.get("rds", operation.region).meta.service_model
+    return frozenset(model.operation_model(name).input_shape.members)
+
+
+def change_log_exports(operation: Operation, _: frozenset[str]) -> None:
+    """Turn on and off the exports that came and went; RDS takes no whole list."""
+    old = set(operation.state.get("enabledCloudwatchLogsExports") or ())
+    new = set(operation.inputs.get("enabledCloudwatchLogsExports") or ())
+    change = {"EnableLogTypes": sorted(new - old), "DisableLogTypes": sorted(old - new)}
+    _modify(operation, CloudwatchLogsExportConfiguration={name: logs for name, logs in change.items() if logs})
+
+
+def change_storage_limit(operation: Operation, _: frozenset[str]) -> None:
+    """Move the limit of storage autoscaling; a limit at the storage there is turns it off (RDS API)."""
+    limit = operation.inputs.get("maxAllocatedStorage") or operation.wanted("allocatedStorage")
+    _modify(operation, MaxAllocatedStorage=limit)
+
+
+def promote(operation: Operation, _: frozenset[str]) -> None:
+    """Make a replica a primary of its own. A primary cannot become a replica, nor a replica change its source."""
+    if operation.inputs.get("replicateSourceDb") is not None:
+        reason = "an instance cannot be made a replica, or another primary's replica; delete it first"
+        raise ServiceError("modify_db_instance", "InvalidParameterCombination", reason)
+    operation.call("promote_read_replica", DBInstanceIdentifier=operation.id)
+
+
+def _modify(operation: Operation, **change: Any) -> None:
+    at_once = bool(operation.wanted("applyImmediately"))
+    operation.call("modify_db_instance", DBInstanceIdentifier=operation.id, ApplyImmediately=at_once, **change)
+
+
+def delete_instance(operation: Operation) -> None:
+    """Delete the instance, with its final snapshot unless that is to be skipped."""
+    request: dict[str, Any] = {"SkipFinalSnapshot": bool(operation.state.get("skipFinalSnapshot"))}
+    if not request["SkipFinalSnapshot"]:
+        request["FinalDBSnapshotIdentifier"] = operation.state.get("finalSnapshotIdentifier")
+        if not request["FinalDBSnapshotIdentifier"]:
+            reason = "set `finalSnapshotIdentifier`, or `skipFinalSnapshot` to lose the data"
+            raise ServiceError("delete_db_instance", "InvalidParameterCombination", reason)
+    if operation.state.get("replicateSourceDb") is None:
+        # A replica has no automated backups of its own unless asked for, and RDS refuses the parameter for it.
+        request["DeleteAutomatedBackups"] = bool(operation["deleteAutomatedBackups"])
+    operation.call("delete_db_instance", DBInstanceIdentifier=operation.id, **request)
+
+
+def final_snapshot(operation: Operation) -> str:
+    """Say which snapshot stays when the instance goes."""
+    skipped = operation.state.get("skipFinalSnapshot")
+    return "" if skipped else f"final snapshot {operation.state.get('finalSnapshotIdentifier')}"
+
+
+IN_PLACE = (
+    "instanceClass",
+    "allocatedStorage",
+    "storageType",
+    "iops",
+    "storageThroughput",
+    "engineVersion",
+    "password",
+    "dbSubnetGroupName",
+    "vpcSecurityGroupIds",
+    "parameterGroupName",
+    "multiAz",
+    "publiclyAccessible",
+    "deletionProtection",
+    "copyTagsToSnapshot",
+    "autoMinorVersionUpgrade",
+    "iamDatabaseAuthenticationEnabled",
+    "backupRetentionPeriod",
+    "backupWindow",
+    "maintenanceWindow",
+    "caCertIdentifier",
+    "monitoringInterval",
+    "monitoringRoleArn",
+    "performanceInsightsEnabled",
+    "performanceInsightsKmsKeyId",
+    "performanceInsightsRetentionPeriod",
+)
+
+INSTANCE = Resource(
+    type="aws:rds/instance:Instance",
+    service="rds",
+    fields=(
+        # RDS can rename an instance; here the name is the id, and ids do not change.
+        text("identifier", "DBInstanceIdentifier", replaces=True),
+        text("replicateSourceDb", "SourceDBInstanceIdentifier", read="ReadReplicaSourceDBInstanceIdentifier"),
+        # A replica takes these over from its source.
+        text("engine", computed=True, replaces=True),
+        text("engineVersion", computed=True),
+        text("dbName", "DBName", computed=True, replaces=True),
+        text("username", "MasterUsername", computed=True, replaces=True),
+        text("kmsKeyId", computed=True, replaces=True),
+        integer("allocatedStorage", computed=True, low=20, high=65536),
+        integer("maxAllocatedStorage"),
+        text("password", "MasterUserPassword", secret=True, unread=True),
+        text("instanceClass", "DBInstanceClass", required=True),
+        flag("storageEncrypted", default=False, replaces=True),
+        text("storageType", computed=True, choices=("gp2", "gp3", "io1", "io2", "standard")),
+        integer("iops", computed=True),
+        integer("storageThroughput", computed=True),
+        text("availabilityZone", computed=True, replaces=True),
+        text("dbSubnetGroupName", "DBSubnetGroupName", read="DBSubnetGroup.DBSubnetGroupName", computed=True),
+        string_set("vpcSecurityGroupIds", read="VpcSecurityGroups[].VpcSecurityGroupId", computed=True),
+        text(
+            "parameterGroupName",
+            "DBParameterGroupName",
+            read="DBParameterGroups[0].DBParameterGroupName",
+            computed=True,
+        ),
+        flag("multiAz", "MultiAZ", default=False, always=True),
+        flag("publiclyAccessible", default=False, always=True),
+        flag("deletionProtection", default=False, always=True),
+        flag("copyTagsToSnapshot", default=False, always=True),
+        flag("autoMinorVersionUpgrade", default=True, always=True),
+        flag(
+            "iamDatabaseAuthenticationEnabled",
+            "EnableIAMDatabaseAuthentication",
+            read="IAMDatabaseAuthenticationEnabled",
+            default=False,
+            always=True,
+        ),
+        integer("backupRetentionPeriod", computed=True, low=0, high=35),
+        text("backupWindow", "PreferredBackupWindow", computed=True, same=str.lower),
+        text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, same=str.lower),
+        text("caCertIdentifier", "CACertificateIdentifier", computed=True),
+        integer("monitoringInterval", default=0, low=0, high=60),
+        text("monitoringRoleArn", unset=""),
+        # moto reports nothing of performance insights.
+        flag(
+            "performanceInsightsEnabled",
+            "EnablePerformanceInsights",
+            read="PerformanceInsightsEnabled",
+            default=False,
+            unread=True,
+        ),
+        text("performanceInsightsKmsKeyId", "PerformanceInsightsKMSKeyId", computed=True, unread=True),
+        integer("performanceInsightsRetentionPeriod", computed=True, unread=True),
+        string_set("enabledCloudwatchLogsExports", "EnableCloudwatchLogsExports", read="EnabledCloudwatchLogsExports"),
+        flag("applyImmediately", default=False, behaviour=True),
+        flag("allowMajorVersionUpgrade", default=False, behaviour=True),
+        flag("skipFinalSnapshot", default=False, behaviour=True),
+        text("finalSnapshotIdentifier", behaviour=True),
+        flag("deleteAutomatedBackups", default=True, behaviour=True),
+        output("arn", "DBInstanceArn"),
+        output("address", "Endpoint.Address"),
+        output("endpoint", "join(':', [Endpoint.Address, to_string(Endpoint.Port)])"),
+        output("port", "Endpoint.Port", kind=integer("port").kind),
+        output("hostedZoneId", "Endpoint.HostedZoneId"),
+        output("resourceId", "DbiResourceId"),
+        output("engineVersionActual", "EngineVersion", unstable=True),
+        output("status", "DBInstanceStatus"),
+    ),
+    create=Create("create_db_instance", id="{identifier}", do=create_instance),
+    read=(Read("describe_db_instances", {"DBInstanceIdentifier": "{id}"}, "DBInstances[0]"),),
+    updates=(
+        Update("promote_read_replica", ("replicateSourceDb",), do=promote),
+        Update(
+            "modify_db_instance",
+            IN_PLACE,
+            {
+                "DBInstanceIdentifier": "{id}",
+                "ApplyImmediately": "{applyImmediately}",
+                "AllowMajorVersionUpgrade": "{allowMajorVersionUpgrade}",
+            },
+        ),
+        Update("modify_db_instance", ("maxAllocatedStorage",), do=change_storage_limit),
+        Update("modify_db_instance", ("enabledCloudwatchLogsExports",), do=change_log_exports),
+    ),
+    delete=Delete("delete_db_instance", do=delete_instance, left_behind=final_snapshot, wait=True),
+    tags=TAGS,
+    gone=("DBInstanceNotFound", "DBInstanceNotFoundFault"),
+    ready="contains(['available', 'storage-optimization'], DBInstanceStatus)",
+    failed="contains(['failed', 'storage-full', 'incompatible-parameters'], DBInstanceStatus)",
+    finish=finish_replica,
+    timeout=4800,
+    auto_name=AutoName("identifier", 63, lower=True),
+)
+
+RESOURCES = (INSTANCE,)
