@@ -82,8 +82,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(_server: Any, worker: Any) -> None:
     """Let the worker be known by its slot."""
-    slots.take(f"web{worker.slot}")
-    metrics.forget_process(slots.current())
+    metrics.enter(f"web{worker.slot}")
 
 
 def child_exit(_server: Any, worker: Any) -> None:

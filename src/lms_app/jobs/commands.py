@@ -15,7 +15,7 @@ from lms_app.jobs.mail import mailer
 from lms_app.jobs.publisher import Publisher
 from lms_app.jobs.relay import Relay
 from lms_app.jobs.worker import Runner, make_celery, run_worker
-from lms_app.observability import logs, metrics, side_server, slots
+from lms_app.observability import logs, metrics, side_server
 from lms_app.services import services
 
 
@@ -32,8 +32,8 @@ def relay() -> None:
     lms = services()
     settings = lms.settings
     logs.configure(settings.log_level)
-    slots.take("relay")
     metrics.prepare_folder()
+    metrics.enter("relay")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -20,7 +20,12 @@ __all__ = ["JobType", "enqueue", "first_time"]
 _INSERT = insert(outbox).values(
     job_id=bindparam("job_id"), job_type=bindparam("job_type"), payload=bindparam("payload")
 )
-_DONE = upsert(processed_jobs).values(job_id=bindparam("job_id")).on_conflict_do_nothing()
+_DONE = (
+    upsert(processed_jobs)
+    .values(job_id=bindparam("job_id"))
+    .on_conflict_do_nothing()
+    .returning(processed_jobs.c.job_id)
+)
 
 
 def enqueue(connection: Connection, job_type: JobType, payload: Mapping[str, Any]) -> UUID:
@@ -41,4 +46,4 @@ def first_time(connection: Connection, job_id: UUID) -> bool:
 
     Of two workers with the same job the second one waits here for the first one's transaction to end.
     """
-    return connection.execute(_DONE, {"job_id": job_id}).rowcount == 1
+    return connection.execute(_DONE, {"job_id": job_id}).one_or_none() is not None

@@ -130,12 +130,12 @@ class Runner:
 
 def run_worker(celery: Celery, queue: Queue, *, concurrency: int) -> None:
     """Work on one queue until told to stop (SIGTERM: the job at hand is finished first)."""
-    slots.take("main")
     metrics.prepare_folder()
+    metrics.enter("main")
 
     @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def _take_slot(**_: Any) -> None:
-        slots.take(f"worker{current_process().index}")
+        metrics.enter(f"worker{current_process().index}")
 
     @signals.worker_process_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     def _leave(**_: Any) -> None:

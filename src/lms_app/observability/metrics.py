@@ -20,6 +20,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's own variable: it decides at its import whether values live in files."""
 
 if FOLDER_VARIABLE in os.environ:
+    Path(os.environ[FOLDER_VARIABLE]).mkdir(mode=0o700, parents=True, exist_ok=True)  # metrics made below write there
     values.ValueClass = values.MultiProcessValue(process_identifier=slots.current)  # type: ignore[no-untyped-call]
 
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
@@ -102,10 +103,15 @@ def prepare_folder() -> None:
     """Empty the metrics folder. Called once, before the first process of a server writes to it."""
     if not _in_files():
         return
-    folder = Path(os.environ[FOLDER_VARIABLE])
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
+    for file in Path(os.environ[FOLDER_VARIABLE]).glob("*.db"):
         file.unlink(missing_ok=True)
+
+
+def enter(slot: str) -> None:
+    """Count under this slot from now on. What has no value yet shows as 0, so that its first increase is seen."""
+    slots.take(slot)
+    forget_process(slot)
+    course_completions.inc(0)  # the first touch after a change of slot moves all metrics there
 
 
 def forget_process(slot: str) -> None:

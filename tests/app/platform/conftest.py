@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from lms_app.db.engines import EngineOptions
+from lms_app.db.migrate import migrate
+from lms_app.db.sharding import DatabaseUrls, ShardMap
+from lms_app.jobs.kinds import Queue
+from lms_app.jobs.topology import dead_letter_queue
 from lms_app.settings import Settings, load_settings
+from tests.app.servers.postgres import PostgresServers, Server
 from tests.app.servers.rabbitmq import RabbitMqServer
 from tests.app.servers.redis import RedisServer
 
@@ -65,3 +73,56 @@ def make_settings(redis_server: RedisServer) -> MakeSettings:
         return load_settings(environment(**(urls | values)))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _postgres(require_binary: RequireBinary) -> Iterator[Server]:
+    servers = PostgresServers(require_binary("initdb").parent)
+    try:
+        yield servers.primary()
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def _schema(_postgres: Server) -> Server:
+    migrate(ShardMap.single(DatabaseUrls(primary_url=SecretStr(_postgres.url()))), EngineOptions())
+    return _postgres
+
+
+@pytest.fixture
+def database_server(_schema: Server) -> Server:
+    """A migrated database with one student (7) and one course (3), and nothing else."""
+    tables = _schema.query("SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = 'public'")
+    kept = "alembic_version"
+    names = [name for name in tables[0][0].split(", ") if name != kept]
+    _schema.query(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE")
+    _schema.query("INSERT INTO accounts (user_id, email) OVERRIDING SYSTEM VALUE VALUES (7, 'amina@school.example')")
+    _schema.query(
+        "INSERT INTO users (id, email, name, role, password_hash)"
+        " VALUES (7, 'amina@school.example', 'Amina', 'student', 'x')"
+    )
+    _schema.query(
+        "INSERT INTO courses (id, title, teacher_id, is_published) OVERRIDING SYSTEM VALUE"
+        " VALUES (3, 'Algebra', 1, true)"
+    )
+    return _schema
+
+
+@pytest.fixture
+def lms_environment(
+    redis_server: RedisServer, broker: RabbitMqServer, database_server: Server, tmp_path: Path
+) -> dict[str, str]:
+    """The environment of an LMS whose servers are all there, with short delays and mail to files."""
+    if not broker.processes:
+        broker.start()
+    broker.purge(*(name for queue in Queue for name in (queue.value, dead_letter_queue(queue))), "retry.0.3s")
+    mail = tmp_path / "mail"
+    return environment(
+        redis_cache_url=redis_server.url,
+        redis_state_url=redis_server.url,
+        amqp_url=broker.url,
+        database_primary_url=database_server.url(),
+        job_retry_delays_s="0.3,0.3",
+        mail_url=f"file://{mail}",
+    ) | {"PYTHONPATH": "src", "PATH": os.environ["PATH"], "FLASK_APP": "lms_app.app"}

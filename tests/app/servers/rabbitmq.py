@@ -110,14 +110,13 @@ class RabbitMqServer:
                     except connection.channel_errors:
                         continue
 
-    def publish(self, queue: str, body: bytes, **properties: Any) -> None:
+    def publish(
+        self, queue: str, body: bytes, *, content_type: str = "application/json", headers: dict[str, Any] | None = None
+    ) -> None:
         with self.connection() as connection:
             connection.default_channel.basic_publish(
                 connection.default_channel.prepare_message(
-                    body,
-                    content_type=properties.pop("content_type", "application/json"),
-                    content_encoding="utf-8",
-                    properties=properties,
+                    body, content_type=content_type, content_encoding="utf-8", headers=headers
                 ),
                 exchange="",
                 routing_key=queue,
