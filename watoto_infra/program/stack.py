@@ -26,6 +26,7 @@ from watoto_infra.program.exports import Parts, outputs
 from watoto_infra.settings import LoadedStage, StageSettings
 from watoto_infra.settings.app import SOURCE_IMAGE
 from watoto_infra.settings.network import Tier
+from watoto_infra.settings.problems import shown
 
 LONGEST_SUFFIX = 16
 """What ElastiCache's 40 characters leave for a stack's name."""
@@ -238,7 +239,7 @@ class _Builder:
         image = settings.app.image
         if image is None or image == SOURCE_IMAGE:
             raise SettingsError(
-                f"app.image is {image!r} and there is no source tree beside the stage files",
+                f"app.image is {shown(image)} and there is no source tree beside the stage files",
                 hint="set app.image to repository@sha256:<64 hex digits>",
             )
         logs = cloudwatch.LogGroup(

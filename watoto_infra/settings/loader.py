@@ -19,7 +19,7 @@ from watoto_infra.errors import SettingsError, UsageError
 from watoto_infra.settings import yaml_file
 from watoto_infra.settings.app import SOURCE_IMAGE
 from watoto_infra.settings.merge import DEFAULT, Layers, Origin
-from watoto_infra.settings.problems import settings_error
+from watoto_infra.settings.problems import settings_error, shown
 from watoto_infra.settings.source_image import source_image
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.settings.yaml_file import KeyPath, SettingsFile
@@ -70,6 +70,7 @@ def load_stage(
     layers = Layers()
     for file in _stage_files(stage, root):
         layers.lay_file(file)
+    _validate(layers, stage)  # what an overlay hides on this target must hold on the others
     overlay = root / "stacks" / "overlays" / f"{target}.yaml"
     if overlay.exists():
         layers.lay_file(yaml_file.read(overlay, f"stacks/overlays/{target}.yaml"))
@@ -100,9 +101,15 @@ def _stage_files(stage: str, root: Path) -> list[SettingsFile]:
         parent = file.values.pop("extends", None)
         place = f"{file.name}:{file.lines.get(('extends',), 1)}"
         if parent is not None and parent not in known:
-            raise SettingsError(f"{place}: extends is {parent!r}; allowed: {', '.join(known)}")
+            raise SettingsError(
+                f"{place}: extends is {shown(parent)}; allowed: the name of another stage",
+                hint=f"stages: {', '.join(known)}",
+            )
         if parent in seen:
-            raise SettingsError(f"{place}: extends goes in a circle: {' -> '.join([*seen, parent])}")
+            raise SettingsError(
+                f"{place}: extends goes in a circle: {' -> '.join([*seen, parent])}",
+                hint="one of these stages must extend none of the others",
+            )
         chain.insert(0, file)
         following = parent
     return chain
@@ -120,7 +127,9 @@ def _validate(layers: Layers, stage: str) -> StageSettings:
     try:
         text = json.dumps(layers.values)
     except (TypeError, ValueError, RecursionError) as error:
-        raise SettingsError(f"stage {stage}: an override is not plain data: {error}") from error
+        raise SettingsError(
+            f"stage {stage}: an override is not plain data: {error}", hint="overrides are laid out like a stage file"
+        ) from error
     try:
         return StageSettings.model_validate_json(text)
     except ValidationError as error:
@@ -131,7 +140,7 @@ def _check_target(settings: StageSettings, target: str, layers: Layers) -> None:
     if target != "aws" or settings.app.image not in (None, SOURCE_IMAGE):
         return
     origin = layers.set_at(("app", "image"))
-    found = f"{origin}: app.image is {settings.app.image!r}" if origin else "app.image is not set"
+    found = f"{origin}: app.image is {shown(settings.app.image)}" if origin else "app.image is not set"
     raise SettingsError(
         f"{found}; allowed on the aws target: repository@sha256:<64 hex digits>",
         hint="push the LMS's image and name it, with its digest, in stacks/overlays/aws.yaml",

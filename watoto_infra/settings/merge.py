@@ -36,14 +36,6 @@ class Layers:
     def lay(self, values: Mapping[str, Any], source: str) -> None:
         self._lay(self.values, values, (), lambda _: Origin(source))
 
-    def origin(self, path: KeyPath) -> Origin | None:
-        """Where the value at ``path`` was set, or else the nearest value that holds it; None: nowhere."""
-        for length in range(len(path), 0, -1):
-            found = self._origins.get(path[:length])
-            if found is not None:
-                return found
-        return None
-
     def set_at(self, path: KeyPath) -> Origin | None:
         """Where exactly ``path`` was set, or something below it (a section has the origin of its last value)."""
         found = self._origins.get(path)

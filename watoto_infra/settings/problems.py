@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -58,21 +59,30 @@ def _describe(problem: ErrorDetails, layers: Layers, model: type[BaseModel], sta
     if kind == NOT_ALLOWED and context["key"]:
         path = (*path, *str(context["key"]).split("."))
     value = context["value"] if kind == NOT_ALLOWED else problem.get("input")
-    origin = layers.set_at(path) or layers.origin(path)
+    origin = layers.set_at(_holder(path))
     place = f"{origin}: " if origin is not None else f"stage {stage}: "
     if kind == "extra_forbidden":
-        return f"{place}{'.'.join(path)} is {_short(value)}, but there is no such key", _similar(path, model)
+        return f"{place}{'.'.join(path)} is {shown(value)}, but there is no such key", _similar(path, model)
     template = _ALLOWED.get(kind)
     allowed = template.format(**context) if template is not None else problem["msg"]
-    return f"{place}{'.'.join(path) or 'the settings'} is {_short(value)}; allowed: {allowed}", _where_to_look(path)
+    return f"{place}{'.'.join(path) or 'the settings'} is {shown(value)}; allowed: {allowed}", _where_to_look(path)
 
 
 def _where_to_look(path: KeyPath) -> str:
     return f"docs/reference/settings.md describes {path[0]}" if path else "docs/reference/settings.md lists every key"
 
 
-def _short(value: Any) -> str:
-    text = "empty" if value is None else repr(value)
+def _holder(path: KeyPath) -> KeyPath:
+    """The key that holds a value: an item of a list is set where the list is."""
+    length = len(path)
+    while length and path[length - 1].isdigit():
+        length -= 1
+    return path[:length]
+
+
+def shown(value: Any) -> str:
+    """A value as a stage file would have it, cut short."""
+    text = "empty" if value is None else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
