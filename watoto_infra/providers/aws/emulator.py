@@ -17,11 +17,15 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
         ("elasticache", "modify_cache_parameter_group"),
         ("elasticache", "modify_cache_subnet_group"),
         ("elasticache", "reset_cache_parameter_group"),
+        ("logs", "associate_kms_key"),
+        ("logs", "disassociate_kms_key"),
+        ("rds", "reset_db_parameter_group"),
     }
 )
 """(service, boto3 method) pairs that moto 5.2.5 answers with "not implemented"."""
 
 FORGOTTEN: dict[str, frozenset[str]] = {
+    "aws:autoscaling/group:Group": frozenset({"capacityRebalance", "defaultCooldown", "terminationPolicies"}),
     "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"privateDnsEnabled"}),
 }
 """By type, the properties whose change moto accepts and does not carry out: as good as not implemented."""

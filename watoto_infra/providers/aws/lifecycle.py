@@ -308,7 +308,8 @@ def delete(operation: Operation) -> bool:
     except NotImplementedByEmulatorError:
         return True
     except ServiceError as error:
-        if error.code not in entry.gone:
+        # Some services have one code for all that can be wrong with a request.
+        if error.code not in entry.gone and read(operation) is not None:
             raise
     if entry.delete.wait:
         _await_gone(operation)
@@ -338,6 +339,8 @@ def find(operation: Operation) -> dict[str, Any] | None:
     try:
         if entry.create.id_is_known:
             operation.id = operation.known_id()
+        elif entry.find is not None and entry.find.do is not None:
+            operation.id = entry.find.do(operation) or ""
         elif entry.find is not None:
             answer = operation.call(entry.find.op, **operation.filled(entry.find.args))
             operation.id = str(search(operation.filled(entry.find.id), answer) or "")
