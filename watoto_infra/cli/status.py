@@ -52,6 +52,7 @@ def _processes(session: StackSession) -> Iterator[LocalProcess]:
             stands_for=service.stands_for,
             state=_process_word(running, service.healthy() if running else False),
             address=f"{service.address.host}:{service.address.port}" if service.address else None,
+            pid=found["pid"] if found and running else None,
             since=moment(found["start"]) if found and running else None,
             error=found["spawnerr"] or None if found else None,
         )

@@ -89,6 +89,7 @@ class ProcessDocument(TypedDict):
     stands_for: str
     state: str
     address: str | None
+    pid: int | None
     since: str | None
     error: str | None
 

@@ -35,6 +35,7 @@ class LocalProcess:
     stands_for: str
     state: str
     address: str | None
+    pid: int | None
     since: str | None
     error: str | None = None
 

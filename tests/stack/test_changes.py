@@ -1,0 +1,110 @@
+"""What previews show, what `up` does, and what happens to a stack behind its program's back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.stack.driver import Driver
+
+pytestmark = pytest.mark.local
+
+GROUP = "watoto-backend-asg"
+
+
+def test_a_stack_that_is_up_has_nothing_to_change_however_often_one_looks(phase2: Driver):
+    for _ in range(2):
+        phase2.ok("preview", "--stage", "phase2", "--expect-no-changes")
+    phase2.ok("preview", "--stage", "phase2", "--refresh", "--expect-no-changes")
+
+
+def test_up_on_an_unchanged_stack_says_so_and_does_nothing(phase2: Driver):
+    done = phase2.run("up", "--stage", "phase2", "--yes", "--json")
+    assert done.returncode == 0
+    assert set(json.loads(done.stdout)["summary"]) <= {"same", "read", "refresh"}
+
+
+def test_nobody_changed_anything_so_there_is_no_drift(phase2: Driver):
+    phase2.ok("drift")
+
+
+def test_the_state_holds_just_what_the_plan_showed(own: Driver):
+    shown = {step["urn"] for step in own.plan("phase2")["steps"]}
+    own.ok("up", "--stage", "phase2", "--yes")
+    held = {resource["urn"] for resource in own.json("state", "export")["deployment"]["resources"]}
+    providers = {urn for urn in held | shown if "pulumi:providers:" in urn}
+    assert held - providers == shown - providers
+
+
+def test_a_change_by_hand_is_named_with_urn_and_property_and_up_mends_it(own: Driver):
+    own.ok("up", "--stage", "phase1", "--yes")
+    own.aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, DefaultCooldown=77)
+    drift = own.run("drift", "--json")
+    assert drift.returncode == 3
+    (step,) = [step for step in json.loads(drift.stdout)["steps"] if step["changes"]]
+    assert step["urn"].endswith(f"::{GROUP}")
+    assert [(change["path"], change["after"]) for change in step["changes"]] == [("defaultCooldown", 77)]
+    own.ok("up", "--stage", "phase1", "--yes")
+    (group,) = own.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
+    assert group["DefaultCooldown"] == 300
+    own.ok("drift")
+
+
+def test_what_was_deleted_by_hand_is_drift_and_comes_back(own: Driver):
+    own.ok("up", "--stage", "phase1", "--yes")
+    own.aws("s3").delete_bucket_policy(Bucket="watoto-media")
+    assert own.run("drift").returncode == 3
+    own.ok("up", "--stage", "phase1", "--yes")
+    assert own.aws("s3").get_bucket_policy(Bucket="watoto-media")["Policy"]
+
+
+def data_bearing(stack: Driver) -> dict[str, str]:
+    """Ids of everything that holds data, by URN."""
+    resources = stack.json("state", "export")["deployment"]["resources"]
+    return {
+        resource["urn"]: resource["id"]
+        for resource in resources
+        if "watoto:data" in (resource.get("inputs", {}).get("tags") or {})
+    }
+
+
+def test_a_stack_moves_between_stages_without_losing_anything_that_holds_data(own: Driver):
+    own.ok("up", "--stage", "phase1", "--yes")
+    before = data_bearing(own)
+    assert before
+    for stage in ("phase2", "phase1"):
+        plan = own.plan(stage)
+        assert not [s["urn"] for s in plan["steps"] if s["data_bearing"] and s["op"] in {"replace", "delete"}]
+        shown = {(step["op"], step["urn"]) for step in plan["steps"]}
+        done = own.json("up", "--stage", stage, "--yes", "--json")
+        acted = {(act["op"], act["urn"]) for act in done["operations"] if act["op"] not in {"same", "read", "refresh"}}
+        halves = {"create-replacement": "replace", "delete-replaced": "replace"}
+        assert {(halves.get(op, op), urn) for op, urn in acted} <= shown
+        own.ok("preview", "--stage", stage, "--expect-no-changes")
+        assert before.items() <= data_bearing(own).items()
+
+
+def test_up_refuses_a_plan_that_is_not_the_one_that_was_approved(own: Driver):
+    approved = own.plan("phase1")["digest"]
+    refused = own.run("up", "--stage", "phase2", "--yes", "--expect-digest", approved)
+    assert refused.returncode == 2
+    assert "the plan is not the expected one" in refused.stderr
+    own.ok("up", "--stage", "phase1", "--yes", "--expect-digest", approved)
+
+
+def group_names(stack: Driver) -> list[str]:
+    groups = stack.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    return [group["AutoScalingGroupName"] for group in groups]
+
+
+def test_the_control_plane_may_lose_everything_and_up_makes_it_again_under_the_same_names(own: Driver):
+    own.ok("up", "--stage", "phase1", "--yes")
+    names, before = group_names(own), data_bearing(own)
+    os.kill(own.process("control-plane"), signal.SIGKILL)
+    own.ok("up", "--stage", "phase1", "--yes")
+    assert group_names(own) == names
+    assert set(data_bearing(own)) == set(before)
+    own.ok("preview", "--stage", "phase1", "--refresh", "--expect-no-changes")
