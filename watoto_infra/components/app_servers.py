@@ -1,4 +1,4 @@
-"""The app servers: launch template, auto scaling group and what scales it."""
+"""The app servers: who they are, what they boot from, how many there are and what scales them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi_aws import autoscaling, ec2
+from pulumi_aws import autoscaling, cloudwatch, ec2
 
 from watoto_infra.components.context import Context
+from watoto_infra.components.identity import Access, Identity, IdentityArgs
+from watoto_infra.components.user_data import UserData, render
 from watoto_infra.settings.app import AppSettings, ScalingKind
 
 GROUP = "watoto-backend-asg"
@@ -23,16 +25,17 @@ METADATA_HOPS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class AppServersArgs:
-    """``user_data`` is the rendered cloud-init; ``request_count_label`` names balancer and target group to scaling."""
+    """``request_count_label`` names balancer and target group to scaling; ``serving`` is what forwards to the group."""
 
     context: Context
     settings: AppSettings
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_id: pulumi.Input[str]
-    profile_arn: pulumi.Input[str]
+    access: Access
+    user_data: UserData
+    log_retention_days: int
     target_group_arn: pulumi.Input[str]
     request_count_label: pulumi.Input[str]
-    user_data: pulumi.Output[str]
     serving: Sequence[pulumi.Resource]
 
 
@@ -41,11 +44,18 @@ class AppServers(pulumi.ComponentResource):
 
     group: autoscaling.Group
     template: ec2.LaunchTemplate
+    identity: Identity
 
     def __init__(self, name: str, args: AppServersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("watoto:app:AppServers", name, {}, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
+        logs = self._make_log_group()
+        self.identity = Identity(
+            "identity",
+            IdentityArgs(context=args.context, access=args.access, log_group_arn=logs.arn),
+            self._child,
+        )
         self.template = self._make_template()
         self.group = self._make_group()
         if args.settings.scaling.kind is ScalingKind.TARGET_TRACKING:
@@ -53,23 +63,36 @@ class AppServers(pulumi.ComponentResource):
         self.register_outputs(
             {
                 "group_name": self.group.name,
+                "role_arn": self.identity.role_arn,
                 "launch_template_id": self.template.id,
                 "launch_template_version": self.template.latest_version,
             }
         )
 
+    def _make_log_group(self) -> cloudwatch.LogGroup:
+        args = self._args
+        return cloudwatch.LogGroup(
+            "watoto-app",
+            name=args.user_data.log_group,
+            retention_in_days=args.log_retention_days,
+            kms_key_id=args.access.key_arn,
+            tags=args.context.tags("watoto-app"),
+            opts=self._child,
+        )
+
     def _make_template(self) -> ec2.LaunchTemplate:
         args, settings = self._args, self._args.settings
         tags = args.context.tags("watoto-backend")
+        user_data = render(args.user_data)
         return ec2.LaunchTemplate(
             TEMPLATE,
             name=args.context.named(TEMPLATE),
             description="An app server: nginx gateway and the LMS's container",
             image_id=settings.machine_image,
             instance_type=settings.instance_types[0],
-            user_data=args.user_data.apply(lambda text: base64.b64encode(text.encode()).decode()),
+            user_data=user_data.apply(lambda text: base64.b64encode(text.encode()).decode()),
             vpc_security_group_ids=[args.security_group_id],
-            iam_instance_profile={"arn": args.profile_arn},
+            iam_instance_profile={"arn": self.identity.profile_arn},
             monitoring={"enabled": True},
             metadata_options={
                 "http_endpoint": "enabled",

@@ -19,14 +19,21 @@ MANAGED_POLICIES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentityArgs:
+class Access:
     """What the app servers may reach."""
 
-    context: Context
     media_arn: pulumi.Input[str]
     backups_arn: pulumi.Input[str]
     secret_arns: Sequence[pulumi.Input[str]]
     key_arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityArgs:
+    """What the role is made from."""
+
+    context: Context
+    access: Access
     log_group_arn: pulumi.Input[str]
 
 
@@ -57,32 +64,32 @@ class Identity(pulumi.ComponentResource):
 
 
 def _statements(args: IdentityArgs) -> list[Statement]:
-    below = "/*"
+    access, below = args.access, "/*"
     return [
         {
             "Sid": "Media",
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
-            "Resource": pulumi.Output.concat(args.media_arn, below),
+            "Resource": pulumi.Output.concat(access.media_arn, below),
         },
-        {"Sid": "MediaList", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": args.media_arn},
+        {"Sid": "MediaList", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": access.media_arn},
         {
             "Sid": "ApplicationBackups",
             "Effect": "Allow",
             "Action": "s3:PutObject",
-            "Resource": pulumi.Output.concat(args.backups_arn, "/application/*"),
+            "Resource": pulumi.Output.concat(access.backups_arn, "/application/*"),
         },
         {
             "Sid": "Secrets",
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
-            "Resource": list(args.secret_arns),
+            "Resource": list(access.secret_arns),
         },
         {
             "Sid": "Key",
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": args.key_arn,
+            "Resource": access.key_arn,
         },
         {
             "Sid": "Logs",

@@ -24,6 +24,7 @@ class UserData:
 
     image: str
     region: str
+    log_group: str
     port: int
     gateway_port: int
     pool_size: int
@@ -36,7 +37,6 @@ class UserData:
     state: pulumi.Input[str]
     queue: pulumi.Input[str]
     media_bucket: pulumi.Input[str]
-    log_group: pulumi.Input[str]
     app_secret: pulumi.Input[str]
     database_secret: pulumi.Input[str]
     cache_secret: pulumi.Input[str]

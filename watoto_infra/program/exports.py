@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pulumi
 from pulumi_aws import rds
 
 from watoto_infra.components.app_servers import AppServers
@@ -41,7 +40,6 @@ class Parts:
     load_balancer: LoadBalancer
     edge: Edge | None
     app: AppServers
-    role_arn: pulumi.Output[str]
 
 
 def outputs(parts: Parts, loaded: LoadedStage) -> Values:
@@ -115,7 +113,7 @@ def _app(parts: Parts, settings: StageSettings) -> Values:
         "launch_template_id": parts.app.template.id,
         "launch_template_version": parts.app.template.latest_version,
         "image": app.image,
-        "role_arn": parts.role_arn,
+        "role_arn": parts.app.identity.role_arn,
         "min_size": app.min_size,
         "max_size": app.max_size,
         "desired": app.desired,

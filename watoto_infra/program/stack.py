@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pulumi
-from pulumi_aws import cloudwatch
 
 from watoto_infra.components.app_servers import AppServers, AppServersArgs
 from watoto_infra.components.cache import Cache, CacheArgs
@@ -15,12 +14,12 @@ from watoto_infra.components.endpoints import Endpoints, EndpointsArgs
 from watoto_infra.components.firewall import Firewall, FirewallArgs, Role
 from watoto_infra.components.flow_logs import FlowLogs, FlowLogsArgs
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
-from watoto_infra.components.identity import Identity, IdentityArgs
+from watoto_infra.components.identity import Access
 from watoto_infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
 from watoto_infra.components.network import Network, NetworkArgs
 from watoto_infra.components.queue import Queue, QueueArgs
 from watoto_infra.components.storage import BucketRole, Storage, StorageArgs
-from watoto_infra.components.user_data import UserData, render
+from watoto_infra.components.user_data import UserData
 from watoto_infra.errors import SettingsError
 from watoto_infra.program.exports import Parts, outputs
 from watoto_infra.settings import LoadedStage, StageSettings
@@ -86,7 +85,7 @@ class _Builder:
         self.queue = self._queue()
         self.app_secret = self._secret("watoto-app", "watoto/app/secret-key", "Signs the LMS's sessions")
         self.balancer, self.edge = self._delivery()
-        self.role_arn, self.app = self._app_servers()
+        self.app = self._app_servers()
         return Parts(
             network=self.network,
             firewall=self.firewall,
@@ -99,7 +98,6 @@ class _Builder:
             load_balancer=self.balancer,
             edge=self.edge,
             app=self.app,
-            role_arn=self.role_arn,
         )
 
     def _watch_network(self) -> None:
@@ -234,7 +232,7 @@ class _Builder:
         static.allow(edge.may_read(static))
         return balancer, edge
 
-    def _app_servers(self) -> tuple[pulumi.Output[str], AppServers]:
+    def _app_servers(self) -> AppServers:
         settings, context = self.settings, self.context
         image = settings.app.image
         if image is None or image == SOURCE_IMAGE:
@@ -242,58 +240,46 @@ class _Builder:
                 f"app.image is {shown(image)} and there is no source tree beside the stage files",
                 hint="set app.image to repository@sha256:<64 hex digits>",
             )
-        logs = cloudwatch.LogGroup(
-            "watoto-app",
-            name=f"/watoto/{context.stack}/app",
-            retention_in_days=settings.logs.retention_days,
-            kms_key_id=self.encryption.key_arn,
-            tags=context.tags("watoto-app"),
-        )
-        identity = self._identity(logs)
-        servers = AppServers(
+        return AppServers(
             "app-servers",
             AppServersArgs(
                 context=context,
                 settings=settings.app,
                 subnet_ids=self.network.tier(Tier.APP),
                 security_group_id=self.firewall.group_ids[Role.APP],
-                profile_arn=identity.profile_arn,
+                access=self._access(),
+                user_data=self._user_data(image),
+                log_retention_days=settings.logs.retention_days,
                 target_group_arn=self.balancer.target_group.arn,
                 request_count_label=pulumi.Output.concat(
                     self.balancer.balancer.arn_suffix, "/", self.balancer.target_group.arn_suffix
                 ),
-                user_data=render(self._user_data(image, logs.name)),
                 serving=self.balancer.serving,
             ),
         )
-        return identity.role_arn, servers
 
-    def _identity(self, logs: cloudwatch.LogGroup) -> Identity:
+    def _access(self) -> Access:
         secrets = [
             self.app_secret,
             *(database.secret for database in self.databases),
             *(cache.secret for cache in self.caches.values()),
             self.queue.secret,
         ]
-        return Identity(
-            "identity",
-            IdentityArgs(
-                context=self.context,
-                media_arn=self.storage.buckets[BucketRole.MEDIA].arn,
-                backups_arn=self.storage.buckets[BucketRole.BACKUPS].arn,
-                secret_arns=[secret.arn for secret in secrets],
-                key_arn=self.encryption.key_arn,
-                log_group_arn=logs.arn,
-            ),
+        return Access(
+            media_arn=self.storage.buckets[BucketRole.MEDIA].arn,
+            backups_arn=self.storage.buckets[BucketRole.BACKUPS].arn,
+            secret_arns=[secret.arn for secret in secrets],
+            key_arn=self.encryption.key_arn,
         )
 
-    def _user_data(self, image: str, log_group: pulumi.Output[str]) -> UserData:
+    def _user_data(self, image: str) -> UserData:
         settings, main = self.settings, self.databases[0]
         cache = self.caches["cache"]
         state = self.caches.get("state", cache)
         return UserData(
             image=image,
             region=settings.region,
+            log_group=f"/watoto/{self.context.stack}/app",
             port=settings.app.port,
             gateway_port=settings.app.gateway_port,
             pool_size=settings.database.pool.max_size,
@@ -306,7 +292,6 @@ class _Builder:
             state=pulumi.Output.concat(state.primary_address, ":", state.group.port.apply(str)),
             queue=self.queue.endpoints.apply(lambda endpoints: endpoints[0].rpartition("://")[2]),
             media_bucket=self.storage.buckets[BucketRole.MEDIA].bucket_name,
-            log_group=log_group,
             app_secret=self.app_secret.arn,
             database_secret=main.secret.arn,
             cache_secret=cache.secret.arn,
