@@ -24,7 +24,7 @@ from watoto_infra.providers.aws.tables.rds import TAGS
 DEFAULT_DESCRIPTION = "Managed by Pulumi"
 
 MOST_PARAMETERS = 20
-"""Parameters that one call may change or reset (RDS API, ModifyDBParameterGroup)."""
+"""Parameters that one call may change or reset (RDS and ElastiCache API, Modify...ParameterGroup)."""
 
 
 def read_tags(arn: str) -> Read:
@@ -91,9 +91,9 @@ def change_parameters(operation: Operation, _: frozenset[str]) -> None:
     new = {one["name"]: one for one in operation.inputs.get("parameters") or ()}
     changed = [_parameter(one, with_value=True) for name, one in sorted(new.items()) if old.get(name) != one]
     dropped = [_parameter(one, with_value=False) for name, one in sorted(old.items()) if name not in new]
-    for some in _portions(changed):
+    for some in portions(changed):
         operation.call("modify_db_parameter_group", DBParameterGroupName=operation.id, Parameters=some)
-    for some in _portions(dropped):
+    for some in portions(dropped):
         operation.call("reset_db_parameter_group", DBParameterGroupName=operation.id, Parameters=some)
 
 
@@ -102,7 +102,8 @@ def _parameter(one: Item, *, with_value: bool) -> Item:
     return {**how, "ParameterValue": one["value"]} if with_value else how
 
 
-def _portions(parameters: list[Item]) -> list[list[Item]]:
+def portions(parameters: list[Item]) -> list[list[Item]]:
+    """Give the parameters in portions that one call takes."""
     return [parameters[at : at + MOST_PARAMETERS] for at in range(0, len(parameters), MOST_PARAMETERS)]
 
 

@@ -84,15 +84,20 @@ def put_value(operation: Operation) -> str:
     return version_id(operation)
 
 
+def _parts(operation: Operation) -> tuple[str, str]:
+    secret, _, version = operation.id.rpartition(BETWEEN)
+    return secret, version
+
+
 def read_version(operation: Operation) -> Item:
     """Give one version and its value."""
-    secret, _, version = operation.id.rpartition(BETWEEN)
+    secret, version = _parts(operation)
     return {**operation.call("get_secret_value", SecretId=secret, VersionId=version), "SecretId": secret}
 
 
 def move_stages(operation: Operation, _: frozenset[str]) -> None:
     """Take the stages off and put them on, one by one, as the API has it."""
-    secret, _, version = operation.id.rpartition(BETWEEN)
+    secret, version = _parts(operation)
     old = set(operation.state.get("versionStages") or ())
     new = set(operation.inputs.get("versionStages") or ())
     for stage in sorted(new - old):
@@ -115,7 +120,7 @@ def retire(operation: Operation) -> None:
 
 
 def _take_off(operation: Operation, stages: set[str]) -> None:
-    secret, _, version = operation.id.rpartition(BETWEEN)
+    secret, version = _parts(operation)
     for stage in sorted(stages - {CURRENT}):
         operation.call("update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
 

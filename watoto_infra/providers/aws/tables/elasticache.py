@@ -1,0 +1,299 @@
+"""ElastiCache: replication groups, their subnet groups and parameter groups.
+
+moto 5.2.5 has no parameter groups, keeps subnet groups and deleted replication groups for ever, and reports nothing of
+what AWS reports on a group's member clusters (parameter and subnet group, security groups, version, maintenance).
+"""
+
+from __future__ import annotations
+
+from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
+from watoto_infra.providers.aws.lifecycle import create_request
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Item,
+    Kind,
+    Read,
+    Resource,
+    Tags,
+    Update,
+    block_set,
+    flag,
+    integer,
+    made,
+    output,
+    string_set,
+    text,
+)
+from watoto_infra.providers.aws.tables.rds_groups import DEFAULT_DESCRIPTION, portions
+
+OF_THE_GROUP = {"ReplicationGroupId": "{id}"}
+
+TAGS = Tags(
+    read="TagList",
+    put=Call("add_tags_to_resource", {"ResourceName": "{arn}", "Tags": "{tags}"}),
+    remove=Call("remove_tags_from_resource", {"ResourceName": "{arn}", "TagKeys": "{tag_keys}"}),
+)
+
+
+def read_tags(arn: str) -> Read:
+    """Give the call that reads the tags of the thing whose ARN an earlier read found under ``arn``."""
+    return Read("list_tags_for_resource", {"ResourceName": f"{{{arn}}}"}, "TagList", under="TagList")
+
+
+def create_group(operation: Operation) -> str:
+    """Make the group. Shards want cluster mode; nodes of a single shard are told as replicas, as AWS takes both."""
+    request = create_request(operation)
+    nodes = request.pop("NumCacheClusters", None)
+    if nodes is not None:
+        request |= {"NumNodeGroups": 1, "ReplicasPerNodeGroup": nodes - 1}
+    elif request.get("NumNodeGroups", 1) > 1:
+        request["ClusterMode"] = "enabled"
+    try:
+        operation.call("create_replication_group", **request)
+    except ServiceError as error:
+        if error.code != "ReplicationGroupAlreadyExists" or not _is_a_ghost(operation):
+            raise
+        words = "the emulator keeps the name of a deleted group until it is restarted"
+        raise NotImplementedByEmulatorError(error.operation, error.code, words) from error
+    return operation.known_id()
+
+
+def _is_a_ghost(operation: Operation) -> bool:
+    """Tell whether a group of that name was deleted: AWS drops it, the emulator has it "deleting" for ever."""
+    found = operation.call("describe_replication_groups", ReplicationGroupId=operation.known_id())
+    return bool(found["ReplicationGroups"][0]["Status"] == "deleting")
+
+
+def change_nodes(operation: Operation, _: frozenset[str]) -> None:
+    """Add replicas to a single shard, or take some away."""
+    old, new = int(operation["numCacheClusters"]), int(operation.inputs["numCacheClusters"])
+    _change_replicas(operation, int(operation.state.get("numCacheClusters") or old) - 1, new - 1)
+
+
+def change_replicas(operation: Operation, _: frozenset[str]) -> None:
+    """Change the number of replicas of each shard."""
+    old = int(operation.state.get("replicasPerNodeGroup") or 0)
+    _change_replicas(operation, old, int(operation.inputs.get("replicasPerNodeGroup") or 0))
+
+
+def _change_replicas(operation: Operation, old: int, new: int) -> None:
+    verb = "increase" if new > old else "decrease"
+    operation.call(f"{verb}_replica_count", ReplicationGroupId=operation.id, NewReplicaCount=new, ApplyImmediately=True)
+
+
+def change_shards(operation: Operation, _: frozenset[str]) -> None:
+    """Change the number of shards; the last ones go first."""
+    old, new = int(operation.state["numNodeGroups"]), int(operation.inputs["numNodeGroups"])
+    removed = [f"{number:04d}" for number in range(new + 1, old + 1)]
+    operation.call(
+        "modify_replication_group_shard_configuration",
+        ReplicationGroupId=operation.id,
+        NodeGroupCount=new,
+        ApplyImmediately=True,
+        **({"NodeGroupsToRemove": removed} if removed else {}),
+    )
+
+
+def change_log_delivery(operation: Operation, _: frozenset[str]) -> None:
+    """Deliver the logs that are named, and turn off those no longer named."""
+    wanted = create_request(operation).get("LogDeliveryConfigurations", [])
+    named = {one["LogType"] for one in wanted}
+    old = {one["logType"] for one in operation.state.get("logDeliveryConfigurations") or ()}
+    off = [{"LogType": kind, "Enabled": False} for kind in sorted(old - named)]
+    operation.call(
+        "modify_replication_group",
+        ReplicationGroupId=operation.id,
+        ApplyImmediately=True,
+        LogDeliveryConfigurations=[*wanted, *off],
+    )
+
+
+def delete_group(operation: Operation) -> None:
+    """Delete the group, with a last snapshot if one is named."""
+    name = operation.state.get("finalSnapshotIdentifier")
+    snapshot = {"FinalSnapshotIdentifier": name} if name else {}
+    operation.call("delete_replication_group", ReplicationGroupId=operation.id, **snapshot)
+
+
+def final_snapshot(operation: Operation) -> str:
+    """Say which snapshot stays when the group goes."""
+    name = operation.state.get("finalSnapshotIdentifier")
+    return f"final snapshot {name}" if name else ""
+
+
+IN_PLACE = (
+    "description",
+    "nodeType",
+    "engineVersion",
+    "parameterGroupName",
+    "securityGroupIds",
+    "automaticFailoverEnabled",
+    "multiAzEnabled",
+    "autoMinorVersionUpgrade",
+    "snapshotRetentionLimit",
+    "snapshotWindow",
+    "maintenanceWindow",
+    "transitEncryptionMode",
+)
+
+GROUP = Resource(
+    type="aws:elasticache/replicationGroup:ReplicationGroup",
+    service="elasticache",
+    fields=(
+        text("replicationGroupId", replaces=True),
+        text("description", "ReplicationGroupDescription", read="Description", required=True),
+        text("engine", computed=True, replaces=True),
+        text("engineVersion", computed=True, unread=True),
+        text("nodeType", "CacheNodeType", computed=True),
+        integer("numCacheClusters", read="length(MemberClusters)", computed=True, low=1, high=6),
+        integer("numNodeGroups", read="length(NodeGroups)", computed=True, low=1, high=500),
+        integer(
+            "replicasPerNodeGroup",
+            read="length(NodeGroups[0].NodeGroupMembers[1:])",
+            computed=True,
+            low=0,
+            high=5,
+        ),
+        text("parameterGroupName", "CacheParameterGroupName", computed=True, unread=True),
+        text("subnetGroupName", "CacheSubnetGroupName", computed=True, replaces=True, unread=True),
+        string_set("securityGroupIds", computed=True, unread=True),
+        flag("automaticFailoverEnabled", read="AutomaticFailover=='enabled'", default=False),
+        flag("multiAzEnabled", "MultiAZEnabled", read="MultiAZ=='enabled'", default=False),
+        flag("atRestEncryptionEnabled", default=False, replaces=True),
+        text("kmsKeyId", replaces=True),
+        flag("transitEncryptionEnabled", default=False, replaces=True),
+        text("transitEncryptionMode", computed=True, choices=("preferred", "required")),
+        text("authToken", secret=True, unread=True),
+        text("authTokenUpdateStrategy", default="ROTATE", choices=("ROTATE", "SET", "DELETE"), behaviour=True),
+        flag("autoMinorVersionUpgrade", default=True, always=True),
+        integer("snapshotRetentionLimit", default=0, low=0, high=35),
+        text("snapshotWindow", computed=True),
+        text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, same=str.lower, unread=True),
+        block_set(
+            "logDeliveryConfigurations",
+            text("destination", "DestinationDetails.CloudWatchLogsDetails.LogGroup", required=True),
+            text("destinationType", required=True, choices=("cloudwatch-logs",)),
+            text("logFormat", required=True, choices=("json", "text")),
+            text("logType", required=True, choices=("slow-log", "engine-log")),
+            key="logType",
+        ),
+        text("finalSnapshotIdentifier", behaviour=True),
+        flag("applyImmediately", default=False, behaviour=True),
+        output("arn", "ARN"),
+        output("primaryEndpointAddress", "NodeGroups[0].PrimaryEndpoint.Address"),
+        output("readerEndpointAddress", "NodeGroups[0].ReaderEndpoint.Address"),
+        output("configurationEndpointAddress", "ConfigurationEndpoint.Address"),
+        output("port", "ConfigurationEndpoint.Port || NodeGroups[0].PrimaryEndpoint.Port", kind=Kind.INT),
+        output("memberClusters", "MemberClusters", kind=Kind.LIST, unstable=True),
+        output("clusterEnabled", "ClusterEnabled", kind=Kind.BOOL),
+    ),
+    create=Create("create_replication_group", id="{replicationGroupId}", do=create_group),
+    read=(Read("describe_replication_groups", OF_THE_GROUP, "ReplicationGroups[0]"), read_tags("ARN")),
+    updates=(
+        Update("increase_replica_count", ("numCacheClusters",), do=change_nodes),
+        Update("increase_replica_count", ("replicasPerNodeGroup",), do=change_replicas),
+        Update("modify_replication_group_shard_configuration", ("numNodeGroups",), do=change_shards),
+        Update("modify_replication_group", IN_PLACE, {**OF_THE_GROUP, "ApplyImmediately": "{applyImmediately}"}),
+        Update(
+            "modify_replication_group",
+            ("authToken",),
+            {**OF_THE_GROUP, "AuthTokenUpdateStrategy": "{authTokenUpdateStrategy}", "ApplyImmediately": True},
+        ),
+        Update("modify_replication_group", ("logDeliveryConfigurations",), do=change_log_delivery),
+    ),
+    delete=Delete("delete_replication_group", do=delete_group, left_behind=final_snapshot),
+    tags=TAGS,
+    gone=("ReplicationGroupNotFoundFault",),
+    gone_when="Status=='deleting'",
+    ready="Status=='available'",
+    failed="Status=='create-failed'",
+    timeout=3600,
+    auto_name=AutoName("replicationGroupId", 40, lower=True),
+)
+
+SUBNET_GROUP = Resource(
+    type="aws:elasticache/subnetGroup:SubnetGroup",
+    service="elasticache",
+    fields=(
+        text("name", "CacheSubnetGroupName", replaces=True, same=str.lower),
+        text("description", "CacheSubnetGroupDescription", default=DEFAULT_DESCRIPTION, always=True),
+        string_set("subnetIds", required=True, read="Subnets[].SubnetIdentifier"),
+        output("arn", "ARN"),
+        output("vpcId", "VpcId"),
+    ),
+    create=Create("create_cache_subnet_group", id="{name}"),
+    read=(
+        Read("describe_cache_subnet_groups", {"CacheSubnetGroupName": "{id}"}, "CacheSubnetGroups[0]"),
+        read_tags("ARN"),
+    ),
+    updates=(
+        Update("modify_cache_subnet_group", ("subnetIds", "description"), {"CacheSubnetGroupName": "{id}"}, whole=True),
+    ),
+    delete=Delete("delete_cache_subnet_group", {"CacheSubnetGroupName": "{id}"}),
+    tags=TAGS,
+    gone=("CacheSubnetGroupNotFoundFault",),
+    auto_name=AutoName("name", 255, lower=True),
+)
+
+
+def read_parameters(operation: Operation) -> Item:
+    """Give the parameters that somebody set."""
+    found: list[Item] = []
+    marker: dict[str, str] = {}
+    while True:
+        page = operation.call(
+            "describe_cache_parameters", CacheParameterGroupName=operation.id, Source="user", **marker
+        )
+        found += page.get("Parameters", [])
+        if not page.get("Marker"):
+            return {"Parameters": found}
+        marker = {"Marker": page["Marker"]}
+
+
+def change_parameters(operation: Operation, _: frozenset[str]) -> None:
+    """Set the parameters that differ, then take back those that are no longer named."""
+    old = {one["name"]: one["value"] for one in operation.state.get("parameters") or ()}
+    new = {one["name"]: one["value"] for one in operation.inputs.get("parameters") or ()}
+    changed = [name for name in sorted(new) if old.get(name) != new[name]]
+    dropped = [name for name in sorted(old) if name not in new]
+    for op, names in (("modify_cache_parameter_group", changed), ("reset_cache_parameter_group", dropped)):
+        for some in portions(
+            [{"ParameterName": name, "ParameterValue": new.get(name, old.get(name))} for name in names]
+        ):
+            operation.call(op, CacheParameterGroupName=operation.id, ParameterNameValues=some)
+
+
+PARAMETER_GROUP = Resource(
+    type="aws:elasticache/parameterGroup:ParameterGroup",
+    service="elasticache",
+    fields=(
+        text("name", "CacheParameterGroupName", replaces=True, same=str.lower),
+        text("family", "CacheParameterGroupFamily", required=True, replaces=True),
+        text("description", default=DEFAULT_DESCRIPTION, always=True, replaces=True),
+        block_set(
+            "parameters",
+            text("name", "ParameterName", required=True),
+            text("value", "ParameterValue", required=True),
+            key="name",
+            at_create=False,
+        ),
+        made("arn", "arn:aws:elasticache:{region}:{account}:parametergroup:{id}"),
+    ),
+    create=Create("create_cache_parameter_group", id="{name}"),
+    read=(
+        Read("describe_cache_parameter_groups", {"CacheParameterGroupName": "{id}"}, "CacheParameterGroups[0]"),
+        Read(do=read_parameters),
+        read_tags("ARN"),
+    ),
+    updates=(Update("modify_cache_parameter_group", ("parameters",), do=change_parameters),),
+    delete=Delete("delete_cache_parameter_group", {"CacheParameterGroupName": "{id}"}),
+    tags=TAGS,
+    gone=("CacheParameterGroupNotFound",),
+    auto_name=AutoName("name", 255, lower=True),
+)
+
+RESOURCES = (GROUP, SUBNET_GROUP, PARAMETER_GROUP)
