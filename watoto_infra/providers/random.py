@@ -1,87 +1,150 @@
-"""The random provider: passwords made once and kept in the state, as `pulumi-random` makes them.
+"""The random provider: values that are made once and live in state only.
 
-Only what the program declares is served: ``random:index/randomPassword:RandomPassword``. A password comes from the
-system's generator (``secrets``) and is a secret from its first moment.
+Types: ``random:index/randomPassword:RandomPassword`` and ``random:index/randomId:RandomId``, with the inputs, defaults
+and special characters of the official provider. ``bcryptHash`` is not given. A changed input makes a new value.
+Nothing exists outside state, so a create that was killed has made nothing, and a read gives back what state holds.
 """
 
 from __future__ import annotations
 
+import base64
 import secrets
 import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.provider import CreateRequest as SdkCreateRequest
 
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.providers import base
-from watoto_infra.providers.values import UNKNOWN, has_unknown, to_plain_map, to_property_map
-
-PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a type's name
-ID = "none"
-"""The id pulumi-random gives every password: it must not be its value."""
+from watoto_infra.providers.values import has_unknown, to_plain_map, to_property_map
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
-"""Special characters of pulumi-random's documentation for `special`."""
 
-DEFAULTS: dict[str, Any] = {
-    "special": True,
-    "upper": True,
-    "lower": True,
-    "numeric": True,
-    "overrideSpecial": None,
-    "minUpper": 0,
-    "minLower": 0,
-    "minNumeric": 0,
-    "minSpecial": 0,
-    "keepers": None,
+Plain = dict[str, Any]
+
+NOT_NUMBERS: Mapping[str, type] = {"keepers": dict, "prefix": str, "overrideSpecial": str}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type: inputs with their defaults (None: none), outputs, which of them are secret, and how they are made."""
+
+    inputs: Mapping[str, Any]
+    required: str
+    outputs: tuple[str, ...]
+    secret: frozenset[str]
+    make: Callable[[Plain], tuple[str, Plain]]
+    fault: Callable[[Plain], str | None]
+
+
+def make_password(inputs: Plain) -> tuple[str, Plain]:
+    """Give id and outputs: the least number of each class first, the rest from all classes, then shuffled."""
+    special = inputs["overrideSpecial"] or SPECIAL
+    classes = {"lower": string.ascii_lowercase, "upper": string.ascii_uppercase, "numeric": string.digits}
+    chosen = {name: letters for name, letters in {**classes, "special": special}.items() if inputs[name]}
+    drawn = [
+        secrets.choice(letters)
+        for name, letters in {**classes, "special": special}.items()
+        for _ in range(inputs[f"min{name.capitalize()}"])
+    ]
+    everything = "".join(chosen.values())
+    drawn += [secrets.choice(everything) for _ in range(inputs["length"] - len(drawn))]
+    secrets.SystemRandom().shuffle(drawn)
+    return "none", {"result": "".join(drawn)}
+
+
+def password_fault(inputs: Plain) -> str | None:
+    """Say what is wrong with a password's inputs."""
+    least = sum(inputs[name] for name in ("minLower", "minUpper", "minNumeric", "minSpecial"))
+    if inputs["length"] < max(least, 1):
+        return f"length {inputs['length']} is less than {max(least, 1)}"
+    if not any(inputs[name] for name in ("lower", "upper", "numeric", "special")):
+        return "no class of characters is allowed"
+    return None
+
+
+def make_id(inputs: Plain) -> tuple[str, Plain]:
+    """Give id and outputs: the same bytes written in four ways, each with the prefix."""
+    drawn = secrets.token_bytes(inputs["byteLength"])
+    url = base64.urlsafe_b64encode(drawn).decode().rstrip("=")
+    prefix = inputs["prefix"] or ""
+    return url, {
+        "hex": prefix + drawn.hex(),
+        "dec": prefix + str(int.from_bytes(drawn, "big")),
+        "b64Url": prefix + url,
+        "b64Std": prefix + base64.b64encode(drawn).decode(),
+    }
+
+
+KINDS = {
+    "random:index/randomPassword:RandomPassword": Kind(
+        inputs={
+            "length": None,
+            "lower": True,
+            "upper": True,
+            "numeric": True,
+            "special": True,
+            "minLower": 0,
+            "minUpper": 0,
+            "minNumeric": 0,
+            "minSpecial": 0,
+            "overrideSpecial": None,
+            "keepers": None,
+        },
+        required="length",
+        outputs=("result",),
+        secret=frozenset({"result"}),
+        make=make_password,
+        fault=password_fault,
+    ),
+    "random:index/randomId:RandomId": Kind(
+        inputs={"byteLength": None, "prefix": None, "keepers": None},
+        required="byteLength",
+        outputs=("hex", "dec", "b64Url", "b64Std"),
+        secret=frozenset(),
+        make=make_id,
+        fault=lambda inputs: None if inputs["byteLength"] >= 1 else "byteLength must be at least 1",
+    ),
 }
-LONGEST = 4096
 
 
 class RandomProvider(base.Provider):
-    """Makes passwords; nothing stands behind it, so a killed create is simply made again."""
-
-    async def check_config(self, request: base.CheckRequest) -> base.CheckResponse:
-        return base.CheckResponse(inputs=request.new_inputs)
-
-    async def diff_config(self, request: base.DiffRequest) -> base.DiffResponse:
-        return base.DiffResponse(changes=False)
-
-    async def configure(self, request: base.ConfigureRequest) -> base.ConfigureResponse:
-        return base.ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=True)
+    """Makes random values; state is the only place where they are."""
 
     async def check(self, request: base.CheckRequest) -> base.CheckResponse:
-        """Refuse other types and properties, and lengths that cannot hold what they must."""
-        type_token = request.type.rpartition("$")[2]
-        if type_token != PASSWORD:
-            raise UnsupportedFeature(f"{request.urn}: resource type {type_token} is not served on this target")
+        kind = _kind(request.type, request.urn)
         given = {name: value for name, value in request.new_inputs.items() if value.value is not None}
-        unknown = sorted(set(given) - {"length", *DEFAULTS})
-        if unknown:
-            raise UnsupportedFeature(f"{request.urn}: property `{unknown[0]}` of {PASSWORD} is not served here")
-        plain = to_plain_map(given)
-        failure = None if has_unknown(plain) else _failure(DEFAULTS | plain)
-        return base.CheckResponse(inputs=given, failures=[failure] if failure else None)
+        for name in given:
+            if name not in kind.inputs:
+                raise UnsupportedFeature(f"{request.urn}: property `{name}` of {request.type} is not served")
+        inputs = _full(kind, to_plain_map(given))
+        failures = [base.CheckFailure(path, reason) for path, reason in _faults(kind, inputs)]
+        return base.CheckResponse(inputs=given, failures=failures or None)
 
     async def diff(self, request: base.DiffRequest) -> base.DiffResponse:
-        """Every change makes another password, as in pulumi-random."""
-        old, new = DEFAULTS | to_plain_map(request.old_state), DEFAULTS | to_plain_map(request.new_inputs)
-        changed = [name for name in ("length", *DEFAULTS) if old.get(name) != new.get(name)]
+        kind = _kind(request.type, request.urn)
+        old, new = _full(kind, to_plain_map(request.old_state)), _full(kind, to_plain_map(request.new_inputs))
+        changed = sorted(name for name in kind.inputs if old[name] != new[name] and name not in request.ignore_changes)
         return base.DiffResponse(
             changes=bool(changed),
             replaces=changed,
             diffs=changed,
             detailed_diff={
-                name: base.PropertyDiff(base.PropertyDiffKind.UPDATE_REPLACE, input_diff=True) for name in changed
+                name: base.PropertyDiff(_diff_kind(old[name], new[name]), input_diff=True) for name in changed
             },
         )
 
-    async def create(self, request: base.CreateRequest) -> base.CreateResponse:  # type: ignore[override]
-        settings = DEFAULTS | to_plain_map(request.properties)
-        if request.preview or has_unknown(settings):
-            return base.CreateResponse("", to_property_map(settings | {"result": UNKNOWN}, frozenset({"result"})))
-        result = PropertyValue(_password(settings), is_secret=True)
-        return base.CreateResponse(ID, to_property_map(settings) | {"result": result})
+    async def create(self, request: SdkCreateRequest) -> base.CreateResponse:
+        kind = _kind(request.type, request.urn)
+        inputs = _full(kind, to_plain_map(request.properties))
+        if request.preview or has_unknown(inputs):
+            unknown = dict.fromkeys(kind.outputs, PropertyValue.computed())
+            return base.CreateResponse("", {**to_property_map(inputs), **unknown})
+        made, outputs = kind.make(inputs)
+        return base.CreateResponse(made, to_property_map({**inputs, **outputs}, kind.secret))
 
     async def read(self, request: base.ReadRequest) -> base.ReadResponse:
         return base.ReadResponse(request.resource_id, request.properties, request.inputs)
@@ -90,35 +153,31 @@ class RandomProvider(base.Provider):
         return base.DeleteResponse()
 
 
-def _alphabets(settings: dict[str, Any]) -> list[tuple[str, int]]:
-    """Give each kind of character that may occur with how many of it there must be."""
-    special = SPECIAL if settings["overrideSpecial"] is None else settings["overrideSpecial"]
-    kinds = [
-        ("upper", "minUpper", string.ascii_uppercase),
-        ("lower", "minLower", string.ascii_lowercase),
-        ("numeric", "minNumeric", string.digits),
-        ("special", "minSpecial", special),
-    ]
-    return [(letters, int(settings[least])) for kind, least, letters in kinds if settings[kind] and letters]
+def _kind(token: str, urn: str) -> Kind:
+    kind = KINDS.get(token.rpartition("$")[2])
+    if kind is None:
+        raise UnsupportedFeature(f"{urn}: resource type {token.rpartition('$')[2]} is not served on this target")
+    return kind
 
 
-def _failure(settings: dict[str, Any]) -> base.CheckFailure | None:
-    length = settings.get("length")
-    if not isinstance(length, int | float) or not 1 <= length <= LONGEST or length != int(length):
-        return base.CheckFailure("length", f"is {length!r}; allowed: a whole number from 1 to {LONGEST}")
-    kinds = _alphabets(settings)
-    if not kinds:
-        return base.CheckFailure("special", "leaves no characters to choose from")
-    needed = sum(least for _, least in kinds)
-    if needed > length:
-        return base.CheckFailure("length", f"is {length:g}, but at least {needed} characters are asked for")
-    return None
+def _full(kind: Kind, given: Plain) -> Plain:
+    return {name: given[name] if given.get(name) is not None else default for name, default in kind.inputs.items()}
 
 
-def _password(settings: dict[str, Any]) -> str:
-    kinds = _alphabets(settings)
-    characters = [secrets.choice(letters) for letters, least in kinds for _ in range(least)]
-    everything = "".join(letters for letters, _ in kinds)
-    characters += [secrets.choice(everything) for _ in range(int(settings["length"]) - len(characters))]
-    secrets.SystemRandom().shuffle(characters)
-    return "".join(characters)
+def _faults(kind: Kind, inputs: Plain) -> list[tuple[str, str]]:
+    if has_unknown(inputs):
+        return []
+    for name, value in inputs.items():
+        fits: type = bool if isinstance(kind.inputs[name], bool) else NOT_NUMBERS.get(name, int)
+        if value is not None and (not isinstance(value, fits) or (fits is int and isinstance(value, bool))):
+            return [(name, f"must be of type {fits.__name__}, not {type(value).__name__}")]
+    if inputs[kind.required] is None:
+        return [(kind.required, "required, but missing")]
+    fault = kind.fault(inputs)
+    return [(kind.required, fault)] if fault else []
+
+
+def _diff_kind(old: Any, new: Any) -> base.PropertyDiffKind:
+    if old is None:
+        return base.PropertyDiffKind.ADD_REPLACE
+    return base.PropertyDiffKind.DELETE_REPLACE if new is None else base.PropertyDiffKind.UPDATE_REPLACE
