@@ -1,4 +1,4 @@
-"""Real servers for the LMS's domain and database, and an app on top of them. The cache is off unless a test wants it."""
+"""Real servers for the LMS's domain and database, and an app on top of them. The cache is off unless wanted."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def add_course(cluster: Cluster, title: str = "Algebra") -> int:
 
 def selects(server, like: str = "%FROM courses%") -> int:
     sql = "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements WHERE query LIKE 'SELECT%%' AND query LIKE %s"
-    return server.query(sql, like)[0][0]
+    count: int = server.query(sql, like)[0][0]
+    return count
 
 
 def test_no_request_fails_when_a_replica_is_killed_and_it_is_used_again_when_it_is_back(cluster):

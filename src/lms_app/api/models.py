@@ -30,7 +30,9 @@ def _lower(text: str) -> str:
     return text.lower()
 
 
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+MAX_ID = 10**18 - 1
+"""As many digits as the routes take; it fits a bigint."""
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Title = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_storable)
 ]

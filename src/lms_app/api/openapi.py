@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from lms_app.api import idempotency
 from lms_app.api.contract import ANYONE, Endpoint, Reply, Resource
-from lms_app.api.models import Problem
+from lms_app.api.models import MAX_ID, Problem
 from lms_app.api.responses import JSON, conditional
 from lms_app.api.sessions import SESSION_COOKIE
 from lms_app.caching import headers
@@ -25,7 +25,7 @@ resource = Resource("openapi")
 REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(\w+)(?:\([^)]*\))?:(\w+)>")
 _CONVERTERS: dict[str, dict[str, Any]] = {
-    "id": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+    "id": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
     "uuid": {"type": "string", "format": "uuid"},
     "enrollment": {"type": "string", "pattern": f"^{ENROLLMENT_ID}$", "description": "`<user>-<course>`"},
 }

@@ -30,7 +30,8 @@ class MotoServer:
         return boto3.client("s3", endpoint_url=self.url)
 
     def body(self, key: str) -> bytes:
-        return self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        content: bytes = self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return content
 
     def close(self) -> None:
         self._server.stop()

@@ -58,7 +58,7 @@ class Server:
 
     def query(self, sql: str, *parameters: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
         with self.connect(database=database) as connection:
-            cursor = connection.execute(sql, parameters)
+            cursor = connection.execute(sql, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
