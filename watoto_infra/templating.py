@@ -24,9 +24,10 @@ BUILTIN_PREFIX = "builtin"
 SUFFIX = ".j2"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_PLAIN_POSTGRESQL = re.compile(r"[A-Za-z_]\w*|-?\d+(\.\d+)?|\d+(kB|MB|GB|ms|s|min|h)", re.ASCII)
 _PLAIN_NGINX = re.compile(r"[A-Za-z0-9._/:@+=-]+")
-_COMMENTS = {".json": None, ".sql": "--", ".ini": ";"}
-"""How a file's comment begins, by suffix; ``#`` for all others, None where the syntax has none."""
+_COMMENTS = {".json": None, ".sql": "--", ".ini": ";", ".txt": ";", "enabled_plugins": "%"}
+"""How a file's comment begins, by suffix or name; ``#`` for all others, None where the syntax has none."""
 
 
 def builtin_folder() -> Path:
@@ -65,8 +66,10 @@ def shell(value: object) -> str:
 
 
 def postgresql(value: object) -> str:
-    """Quote for postgresql.conf, recovery settings and SQL: single quotes, doubled inside."""
+    """Quote for postgresql.conf: single quotes, doubled inside; names and numbers stay as they are."""
     text = _no_control(value, "postgresql.conf")
+    if _PLAIN_POSTGRESQL.fullmatch(text):
+        return text
     if "\\" in text:
         raise ValueError(f"{text[:60]!r} holds a backslash, which postgresql.conf reads as an escape")
     return "'" + text.replace("'", "''") + "'"
@@ -171,7 +174,7 @@ def _relative(filename: str) -> str:
 def _with_origin(template: str, text: str) -> str:
     """Put the origin on the first line, or on the second where the first has a meaning of its own."""
     name = template.removesuffix(SUFFIX)
-    comment = _COMMENTS.get(Path(name).suffix, "#")
+    comment = _COMMENTS.get(Path(name).suffix or Path(name).name, "#")
     if comment is None:
         return text
     origin = (

@@ -20,6 +20,7 @@ class Places:
     run: str = "/run/watoto"
     data: str = "/var/lib/watoto"
     logs: str = "/var/log/watoto"
+    os_user: str = "watoto"
     static: str | None = "/srv/watoto/web"
     certificate: str | None = None
     certificate_key: str | None = None
@@ -53,7 +54,8 @@ class Secrets:
 class Inputs:
     """Everything a family may look at. The same inputs give the same files, byte for byte.
 
-    ``machine`` is what an app server and its gateway may use, ``database_machine`` what one PostgreSQL server may.
+    ``machine`` is what an app server and its gateway may use, ``database_machine`` what one PostgreSQL
+    server may, ``cache_machine`` what each Redis may (None: as its declared node has).
     """
 
     stack: str
@@ -63,6 +65,7 @@ class Inputs:
     versions: Versions
     machine: Machine
     database_machine: Machine
+    cache_machine: Machine | None = None
     places: Places = Places()
     secrets: Secrets = field(default_factory=Secrets)
 

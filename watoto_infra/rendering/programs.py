@@ -7,16 +7,15 @@ import shutil
 import sys
 from pathlib import Path
 
-FOLDERS = (
+BEFORE = (
     str(Path(sys.executable).parent),
     *(f"/usr/lib/postgresql/{major}/bin" for major in range(18, 12, -1)),
     "/usr/lib/rabbitmq/bin",
-    "/usr/sbin",
-    "/usr/local/sbin",
-    "/sbin",
 )
+"""Searched before PATH, where the distribution's wrappers of the same names want to be root."""
+AFTER = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 
 def find(name: str) -> str | None:
     """Give the path of a server or tool, or None where it is not installed."""
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *FOLDERS]))
+    return shutil.which(name, path=os.pathsep.join([*BEFORE, os.environ.get("PATH", os.defpath), *AFTER]))

@@ -16,6 +16,12 @@ FAMILIES: dict[str, str] = {
     "nginx": "nginx",
     "prometheus": "prometheus",
     "alertmanager": "alertmanager",
+    "postgresql": "postgresql",
+    "pgbouncer": "pgbouncer",
+    "redis": "redis",
+    "rabbitmq": "rabbitmq",
+    "gunicorn": "gunicorn",
+    "backup": "backup",
 }
 """Name on the command line to module of ``families``."""
 

@@ -25,9 +25,14 @@ class Ran:
 
 
 def run(
-    command: Sequence[str], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None, stdin: str = ""
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: str = "",
+    user: str | None = None,
 ) -> Ran:
-    """Run a tool to its end, with ``stdin`` as its input."""
+    """Run a tool to its end, with ``stdin`` as its input, as ``user`` if one is given."""
     try:
         done = subprocess.run(
             list(command),
@@ -38,6 +43,7 @@ def run(
             text=True,
             errors="replace",
             timeout=LIMIT_SECONDS,
+            user=user,
             check=False,
         )
     except subprocess.TimeoutExpired:

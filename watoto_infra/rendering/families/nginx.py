@@ -35,8 +35,6 @@ OTHER_FILES = 512
 
 UPSTREAM_KEEPALIVE = 64
 UPSTREAM_IDLE_SECONDS = 30
-READ_TIMEOUT_SECONDS = 15
-"""Above the report objective of 10 s and below gunicorn's own timeout."""
 
 LOGIN_PATHS = ("/api/auth/login",)
 IDEMPOTENT_PATHS = ("/api/enrollments",)
@@ -188,7 +186,7 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
         method_directive=None if balancing.method is Balancing.ROUND_ROBIN else balancing.method.value,
         upstream_keepalive=UPSTREAM_KEEPALIVE,
         upstream_idle_seconds=_idle_below_gunicorn(),
-        read_timeout_seconds=READ_TIMEOUT_SECONDS,
+        read_timeout_seconds=gunicorn.READ_TIMEOUT_SECONDS,
         tries=len(servers),
         trusted_proxies=_networks(trusted),
         unlimited_networks=_networks(exempt),

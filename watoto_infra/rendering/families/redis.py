@@ -1,0 +1,94 @@
+"""Redis: the cache that evicts, the state that must not, and what the app may do in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watoto_infra.rendering import values
+from watoto_infra.rendering.checks import redis as checks
+from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.machines import Machine, of_instance_type
+from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.settings.data import EvictionPolicy
+
+SUMMARY = "redis.conf of each role, cache and state, with its users"
+
+USABLE = 0.75
+"""Share of a node's memory for data; ElastiCache too keeps a quarter for failover and backup."""
+MAX_CLIENTS = 10_000
+APP_RULES = "~* &* +@all -@admin -@dangerous +info +cluster|slots +cluster|shards +cluster|nodes +role"
+MONITOR_RULES = "resetkeys resetchannels -@all +info +ping +client|list +config|get +latency +slowlog +cluster|info"
+
+
+@dataclass(frozen=True)
+class RedisUser:
+    """One user; without the SHA-256 of a password it is switched off."""
+
+    name: str
+    password_hash: str | None
+    rules: str
+
+
+@dataclass(frozen=True)
+class RedisContext:
+    """What one role's redis.conf may say."""
+
+    role: str
+    host: str
+    port: int
+    memory_mib: int
+    max_memory_mib: int
+    max_clients: int
+    eviction: str
+    persistent: bool
+    folder: str
+    users: tuple[RedisUser, ...]
+
+
+CONTEXTS: tuple[type, ...] = (RedisContext,)
+
+
+def context(inputs: Inputs, role: str, endpoint: Endpoint) -> RedisContext:
+    """Build one role's context. What may not be evicted is also kept on disk."""
+    group = inputs.settings.cache.groups[role]
+    machine: Machine = inputs.cache_machine or of_instance_type(group.node_type)
+    return RedisContext(
+        role=role,
+        host=values.host(endpoint.host, "address of a cache"),
+        port=endpoint.port,
+        memory_mib=machine.memory_mib,
+        max_memory_mib=int(machine.memory_mib * USABLE),
+        max_clients=MAX_CLIENTS,
+        eviction=group.eviction.value,
+        persistent=group.eviction is not EvictionPolicy.ALLKEYS_LRU,
+        folder=values.path(f"{inputs.places.data}/redis-{role}", "folder of a cache"),
+        users=(
+            RedisUser("app", _hashed(inputs, f"redis-{role}"), APP_RULES),
+            RedisUser("replica", _hashed(inputs, f"redis-{role}-replica"), "+psync +replconf +ping"),
+            RedisUser("monitor", _hashed(inputs, f"redis-{role}-monitor"), MONITOR_RULES),
+        ),
+    )
+
+
+def _hashed(inputs: Inputs, name: str) -> str | None:
+    password = inputs.secrets.get(name)
+    return None if password is None else inputs.secrets.note(hashlib.sha256(password.encode()).hexdigest())
+
+
+def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+    """One redis.conf for each role."""
+    endpoints = {"cache": inputs.endpoints.cache, "state": inputs.endpoints.state}
+    return tuple(
+        Piece(f"redis/{role}/redis.conf", "redis/redis.conf.j2", context(inputs, role, endpoints[role]), secret=True)
+        for role in inputs.settings.cache.groups
+    )
+
+
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
+    """Start each role on a socket and compare what it understood."""
+    del inputs
+    return tuple(checks.check(tree, file) for file in files)
