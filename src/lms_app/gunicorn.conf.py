@@ -10,6 +10,7 @@ __all__ = ["child_exit", "post_fork", "pre_fork"]
 
 _settings = serving.settings_or_exit()
 serving.prepare()
+logs.configure(_settings.log_level)
 
 bind = [_settings.web_bind]
 workers = _settings.web_workers or 2 * serving.processors() + 1
@@ -27,4 +28,5 @@ max_requests_jitter = 5_000
 
 forwarded_allow_ips = ""  # nothing here trusts a forwarded header
 control_socket_disable = True
-logconfig_dict = logs.standard_config(_settings.log_level)
+logger_class = "lms_app.serving.Logger"
+loglevel = _settings.log_level.lower()

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
 
 from lms_app.observability import metrics, slots
@@ -48,6 +49,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self.accept(listener)
             listener.close()
         self.sockets = []
+
+
+class Logger(GunicornLogger):  # type: ignore[misc]
+    """gunicorn's logger, whose lines come out as all others of the process; the app itself logs the requests."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """Nothing: see `lms_app.observability.requests`."""
 
 
 def settings_or_exit() -> Settings:

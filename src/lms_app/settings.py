@@ -55,8 +55,8 @@ class Settings(BaseModel):
         default=10.0,
         ge=6,
         le=50,
-        description="A replica further behind is not read; more than one heartbeat (5 s). A changed value is cached from "
-        "the primary for this long, so that no replica's past is kept.",
+        description="A replica further behind is not read; more than one heartbeat (5 s). What has just changed is cached "
+        "from the primary for about as long, so that no replica's past is kept.",
     )
 
     redis_cache_url: SecretStr = Field(description="The evicting instance: level 2 of the cache.")

@@ -6,6 +6,7 @@ database behind: a worker that dies between sending and committing sends it agai
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -16,8 +17,10 @@ from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from lms_app.caching import user
 from lms_app.db.tables import enrollments, notifications, users
+from lms_app.domain import reports
 from lms_app.domain.enrollments import EnrollmentId
-from lms_app.jobs.kinds import JobType, Notification, Payload, ProgressUpdate, WelcomeEmail
+from lms_app.errors import NotFoundError
+from lms_app.jobs.kinds import JobType, Notification, Payload, ProgressUpdate, Report, WelcomeEmail
 from lms_app.jobs.mail import Send
 from lms_app.jobs.outbox import enqueue, first_time
 from lms_app.observability import metrics
@@ -55,15 +58,15 @@ class Tools:
 Handler = Callable[[Tools, UUID, Any], None]
 
 
-class NoMailError(Exception):
-    """This worker was given no way to send mail."""
+class NotConfiguredError(Exception):
+    """This worker was not given what the job needs; another one may have been."""
 
 
 def welcome_email(tools: Tools, job_id: UUID, job: WelcomeEmail) -> None:
     """Welcome a user by mail; one who is gone by now is not written to."""
     send = tools.send_mail
     if send is None:
-        raise NoMailError("LMS_MAIL_URL is not set")
+        raise NotConfiguredError("LMS_MAIL_URL is not set")
 
     def work(connection: Connection) -> None:
         name = connection.execute(_NAME, {"user_id": job.user_id}).scalar_one_or_none()
@@ -112,10 +115,20 @@ def progress_update(tools: Tools, job_id: UUID, job: ProgressUpdate) -> None:
         metrics.course_completions.inc()
 
 
+def report(tools: Tools, _job_id: UUID, job: Report) -> None:
+    """Make a report and put it where its owner gets it; made again it is replaced by its like."""
+    store = tools.services.media
+    if store is None:
+        raise NotConfiguredError("LMS_MEDIA_BUCKET is not set")
+    with contextlib.suppress(NotFoundError):  # it was deleted while it waited
+        reports.generate(tools.services.databases, store, job.report_id)
+
+
 HANDLERS: Mapping[JobType, Handler] = {
     JobType.WELCOME_EMAIL: welcome_email,
     JobType.NOTIFICATION: notification,
     JobType.PROGRESS_UPDATE: progress_update,
+    JobType.REPORT: report,
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import logging.config
+import sys
 from typing import Any
 
 import orjson
@@ -23,7 +25,7 @@ _SHARED: list[Processor] = [
 ]
 
 
-def standard_config(level: str) -> dict[str, Any]:
+def _standard_config(level: str) -> dict[str, Any]:
     """Return the configuration of Python's own logging: every library's lines come out as ours do."""
     return {
         "version": 1,
@@ -39,18 +41,26 @@ def standard_config(level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             name: {"handlers": [], "level": level, "propagate": True}
-            for name in ("gunicorn", "gunicorn.error", "celery", "celery.task", "celery.redirected")
+            for name in ("celery", "celery.task", "celery.redirected")
         }
-        | {"sqlalchemy.engine": {"level": "WARNING"}, "botocore": {"level": "WARNING"}},
+        | {name: {"level": "WARNING"} for name in ("alembic", "botocore", "sqlalchemy.engine")},
     }
 
 
 def configure(level: str) -> None:
-    """Make the logs of this process what they should be. Called by what starts a process, never on import."""
-    logging.config.dictConfig(standard_config(level))
+    """Make the logs of this process what they should be. Called by what starts a process, never on import.
+
+    The line of a request goes straight to stderr: it is written thousands of times a second.
+    """
+    logging.config.dictConfig(_standard_config(level))
     structlog.configure(
-        processors=[*_SHARED, _to_json],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _to_json,
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )

@@ -32,7 +32,7 @@ class RequestObserver:
         self._presence = presence
         self._signed_in_user = signed_in_user
         self._access_log = access_log
-        self._log = structlog.get_logger("lms_app.access")
+        self._log = structlog.get_logger()
         app.before_request(self._begin)
         app.after_request(self._end)
 
@@ -56,6 +56,7 @@ class RequestObserver:
         if endpoint not in UNLOGGED and (self._access_log or response.status_code >= SERVER_ERROR):
             self._log.info(
                 "request",
+                logger="lms_app.access",
                 method=method,
                 endpoint=endpoint,
                 path=request.path,
