@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.engine.direct import DirectHost
 from tests.engine.memory_provider import Cloud, Faults, MemoryProvider
 from watoto_infra.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
+from watoto_infra.engine.embedded.host import ProgramHost
 from watoto_infra.engine.embedded.secrets import PassphraseSource
 from watoto_infra.engine.embedded.store import StackStore
 
@@ -51,6 +55,7 @@ class ThingStack:
     data_bearing_names: set[str] = field(default_factory=set)
     parallel: int = 8
     in_memory: bool = False
+    direct: bool = False
     watcher: Watcher = field(default_factory=Watcher)
 
     def __post_init__(self) -> None:
@@ -65,6 +70,7 @@ class ThingStack:
             stack="test",
             data_bearing=lambda type_, inputs: inputs.get("data") is True,
             parallel=self.parallel,
+            host=DirectHost if self.direct else ProgramHost,
         )
 
     def program(self, graph: list[dict[str, Any]], **config: str) -> Program:
@@ -78,6 +84,38 @@ class ThingStack:
     ) -> Result:
         plan = self.preview(graph, refresh=refresh, **options)
         return self.engine.up(self.program(graph), self.watcher, expect=plan, allow=allow, **options)
+
+    def kill_at(self, operation: str, resource: str, moment: str) -> Callable[[], ThingStack]:
+        """Arrange for what a kill at that point would leave: the run goes on, but state and cloud are kept as they were.
+
+        Gives a function that goes back to that point (to the end of the run, if it was never met) with a new engine.
+        """
+        kept: dict[str, Any] = {}
+
+        def keep() -> None:
+            with self.cloud.changing() as content:
+                kept["cloud"] = json.loads(json.dumps(content))
+                shutil.copytree(self.folder / "state", self.folder / "kept", dirs_exist_ok=True)
+
+        self.faults.on_point = ((operation, resource, moment), keep)
+
+        def back() -> ThingStack:
+            self.faults.on_point = None
+            if "cloud" in kept:
+                with self.cloud.changing() as content:
+                    content.clear()
+                    content.update(kept["cloud"])
+                shutil.rmtree(self.folder / "state")
+                (self.folder / "kept").rename(self.folder / "state")
+            self.engine = self.new_engine()
+            return self
+
+        return back
+
+    def lose(self, names: set[str]) -> None:
+        """Make things vanish behind the engine's back."""
+        with self.cloud.changing() as content:
+            content["things"] = {i: t for i, t in content["things"].items() if t["resource"] not in names}
 
     def destroy(self, *, allow: Allowances = Allowances()) -> Result:
         return self.engine.destroy(self.watcher, expect=self.engine.preview_destroy(), allow=allow)

@@ -19,7 +19,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,14 @@ class Cloud:
 
 @dataclass
 class Faults:
-    """What goes wrong, and how long things take; ``kill_at`` is (operation, resource, "before" or "after" its effect)."""
+    """What goes wrong, and how long things take; ``kill_at`` is (operation, resource, "before" or "after")."""
 
     latency: float = 0.0
     failing: set[tuple[str, str]] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     simulated: set[str] = field(default_factory=set)
     kill_at: tuple[str, str, str] | None = None
+    on_point: tuple[tuple[str, str, str], Callable[[], None]] | None = None
     down: bool = False
 
     def meet(self, operation: str, resource: str, moment: str) -> None:
@@ -121,6 +122,8 @@ class Faults:
             time.sleep(self.latency)
             if (operation, resource) in self.failing:
                 raise ProviderError(f"{operation} of {resource} failed: the service said no")
+        if self.on_point is not None and self.on_point[0] == (operation, resource, moment):
+            self.on_point[1]()
         if self.kill_at == (operation, resource, moment):
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -33,7 +33,7 @@ from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.deletion import Deletion, deletion_step, in_waves, reported
 from watoto_infra.engine.embedded.guard import PlanGuard, refuse_forbidden
-from watoto_infra.engine.embedded.host import ProgramHost
+from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
 from watoto_infra.engine.embedded.ledger import Ledger
 from watoto_infra.engine.embedded.lock import hold_lock
 from watoto_infra.engine.embedded.model import STACK_TYPE, Properties, ResourceState, Snapshot
@@ -76,12 +76,14 @@ class EmbeddedEngine:
         stack: str,
         data_bearing: DataBearing,
         parallel: int = DEFAULT_PARALLEL,
+        host: HostFactory = ProgramHost,
     ) -> None:
         self._store = store
         self._providers = providers
         self._stack = stack
         self._data_bearing = data_bearing
         self._parallel = parallel
+        self._host = host
         self._seeds: dict[str, bytes] = {}
 
     # --- runs of a program ----------------------------------------------------------------------------------------
@@ -147,9 +149,14 @@ class EmbeddedEngine:
             return self._found(session, session.survey.everything(), begin)
 
     def preview_destroy(self) -> Plan:
-        """Say what ``destroy`` would delete, in its order."""
+        """Say what ``destroy`` would delete, in its order; also what a killed run made and could not record."""
         self._require_stack()
-        states = in_waves(self._store.load().resources)
+        ledger = Ledger(self._store.load())
+        pool = ProviderPool(self._providers, ledger.before)
+        survey = Survey(ledger, pool, Operations(ledger, pool, dry_run=True), parallel=self._parallel)
+        survey.volatile(may_be_down=True)
+        survey.resolve_pending()
+        states = in_waves([*ledger.old.values(), *ledger.condemned])
         steps = tuple(deletion_step(state, self._data_bearing) for state in states if reported(state))
         return Plan(self._stack, self._store.stage or "", steps)
 
@@ -226,7 +233,7 @@ class EmbeddedEngine:
                 dry_run=dry_run,
             )
         )
-        host = ProgramHost(program, progress, dry_run=dry_run, workers=self._parallel + SPARE_WORKERS)
+        host = self._host(program, progress, dry_run=dry_run, workers=self._parallel + SPARE_WORKERS)
         try:
             host.run(run)
         except Exception as error:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
@@ -31,6 +31,18 @@ CHILD_MODULE = "watoto_infra.engine.embedded.child"
 SECRET_VARIABLES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 SOCKET_PATH_LIMIT = 100
 """Bytes; unix socket paths end at 107 on Linux and 103 on macOS."""
+
+
+class Host(Protocol):
+    """Runs a program against a registrar, to its end."""
+
+    def run(self, registrar: Registrar) -> None: ...
+
+
+class HostFactory(Protocol):
+    """Makes a host for one run."""
+
+    def __call__(self, program: Program, progress: Progress, *, dry_run: bool, workers: int) -> Host: ...
 
 
 class ProgramHost:

@@ -1,6 +1,7 @@
 """The state of a stack while a run goes on: what was there before, what this run reached, what it must still remove.
 
-Every change is recorded before anybody can build on it. A preview has a ledger without a recorder: it forgets.
+Every change is recorded before anybody can build on it. A preview has a ledger without a recorder: it forgets, and
+compares no states, because the SDK fails to compare an unknown with a known value.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Ledger:
 
         With ``keep_old`` the former thing still exists and is condemned; else it became this one.
         """
-        put = [] if state == was and token is None else [state]
+        put = [] if self._recorder is None or (token is None and state == was) else [state]
         drop: list[ResourceState] = []
         with self._lock:
             if was is not None and was.urn != state.urn:
@@ -75,7 +76,7 @@ class Ledger:
     def complete(self, state: ResourceState) -> None:
         """Take the outputs that the program registered for a component it reached before."""
         with self._lock:
-            unchanged = self.new.get(state.urn) == state
+            unchanged = self._recorder is None or self.new.get(state.urn) == state
             self.new[state.urn] = state
         self._record([] if unchanged else [state], [], None)
 
