@@ -16,6 +16,8 @@ FAMILIES: dict[str, str] = {
     "nginx": "nginx",
     "prometheus": "prometheus",
     "alertmanager": "alertmanager",
+    "grafana": "grafana",
+    "kong": "kong",
     "postgresql": "postgresql",
     "pgbouncer": "pgbouncer",
     "redis": "redis",

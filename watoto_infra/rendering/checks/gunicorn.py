@@ -16,7 +16,7 @@ SOURCES = Path(__file__).resolve().parents[3] / "src"
 
 
 def check(tree: Path, files: Sequence[RenderedFile]) -> tuple[Finding, ...]:
-    """Read the environment file as a service manager would and hand it to gunicorn; nothing is started."""
+    """Hand the environment file to gunicorn as a service manager would; nothing is started."""
     names = [file.path for file in files]
     program, configuration = find("gunicorn"), SOURCES / "lms_app" / "gunicorn.conf.py"
     if program is None or not configuration.exists():
@@ -29,7 +29,7 @@ def check(tree: Path, files: Sequence[RenderedFile]) -> tuple[Finding, ...]:
 
 
 def _needed() -> dict[str, str]:
-    """What the LMS demands beside the rendered values: addresses where nothing answers, a secret made for this check."""
+    """What the LMS demands beside these values: addresses where nothing answers, a secret made for this check."""
     return {
         "LMS_SECRET_KEY": secrets.token_urlsafe(32),
         "LMS_DATABASE_PRIMARY_URL": "postgresql://nobody@127.0.0.1:1/none",

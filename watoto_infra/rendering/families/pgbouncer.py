@@ -66,14 +66,14 @@ def app_connections(inputs: Inputs) -> int:
 
 
 def context(inputs: Inputs) -> PgbouncerContext:
-    """Build the context. Raises ``RenderError`` where the app may open more connections than one PgBouncer takes."""
+    """Build the context. Raises ``RenderError`` where the app may open more connections than it takes."""
     database, endpoints = inputs.settings.database, inputs.endpoints
     connections = app_connections(inputs)
     servers = sum(1 + len(group.replicas) for group in endpoints.databases)
     files = ceil(connections * 1.25) + servers * (POOL_SIZE + RESERVE)
     if files > MOST_FILES:
         raise RenderError(
-            f"{inputs.settings.app.max_size} app servers may open {connections:,} connections: one PgBouncer would need "
+            f"{inputs.settings.app.max_size} app servers may open {connections:,} connections: PgBouncer would need "
             f"{files:,} open files and takes {MOST_FILES:,}",
             hint="lower app.max_size, or database.pool.max_size",
         )

@@ -1,0 +1,41 @@
+"""What the tests of rendering share: inputs that do not depend on this machine, and the flag that updates goldens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from watoto_infra.rendering.inputs import Inputs, for_stage
+from watoto_infra.rendering.versions import UNINSTALLED, Versions
+from watoto_infra.settings import load_stage
+from watoto_infra.templating import Templates
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what is rendered now as the expected files")
+
+
+@pytest.fixture(scope="session")
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update-golden", default=False))
+
+
+@pytest.fixture(scope="session")
+def templates() -> Templates:
+    return Templates()
+
+
+@pytest.fixture(scope="session")
+def stage_inputs() -> Callable[..., Inputs]:
+    """Inputs of a stage for Debian 12's versions, whatever is installed here; keywords override settings."""
+
+    def build(stage: str = "phase2", **overrides: object) -> Inputs:
+        settings = load_stage(stage, overrides=overrides).settings
+        versions = Versions(settings.versions, look=UNINSTALLED.__getitem__)
+        return for_stage(stage, settings, versions=versions)
+
+    return build
