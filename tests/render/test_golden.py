@@ -1,4 +1,4 @@
-"""Every rendered file of every stage, compared with what was reviewed; `pytest tests/render --update-golden` renews it."""
+"""Every rendered file of every stage is what was reviewed; `pytest tests/render --update-golden` renews them."""
 
 from __future__ import annotations
 

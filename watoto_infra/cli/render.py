@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watoto_infra import console
-from watoto_infra.cli.options import Stack, Stage
+from watoto_infra import console, stack_home
+from watoto_infra.cli import wiring
+from watoto_infra.cli.options import Stack, Stage, TargetName
 from watoto_infra.errors import CheckFailed, UsageError
 from watoto_infra.rendering.registry import ALL, FAMILIES, chosen
 
 if TYPE_CHECKING:
     from watoto_infra.rendering.inputs import Inputs
     from watoto_infra.rendering.model import Finding
-
-DEFAULT_STAGE = "phase2"
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the tree below DIR.")]
 Check = Annotated[bool, typer.Option("--check", help="Let the real servers read the files.")]
@@ -70,13 +69,18 @@ def render(
 
 
 def _inputs(stage: str | None, stack: str | None) -> Inputs:
+    """Take a stack's own addresses where there is one and no stage was named; else the stage's documented ones."""
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
     from watoto_infra.settings import load_stage  # noqa: PLC0415
 
+    name = stack or TargetName.LOCAL.value
+    if stage is None and stack_home.locate(name).state.is_dir():
+        loaded, outputs = wiring.exported(stack, target=TargetName.LOCAL)
+        return for_stage(loaded.stage, loaded.settings, stack=name, outputs=outputs)
     if stage is None:
-        stage = DEFAULT_STAGE
-        console.note(f"no stack and no --stage: rendering {stage} with its documented addresses")
-    return for_stage(stage, load_stage(stage).settings, stack=stack or "local")
+        stage = wiring.FIRST_STAGE
+        console.note(f"stage: {stage} (there is no stack yet; --stage names another)")
+    return for_stage(stage, load_stage(stage).settings, stack=name)
 
 
 def _show(findings: Sequence[Finding], *, strict: bool) -> None:

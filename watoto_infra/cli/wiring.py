@@ -21,6 +21,7 @@ from watoto_infra.review.status import StatusReport
 if TYPE_CHECKING:
     from watoto_infra.dataplane.local_target import LocalTarget
     from watoto_infra.engine.embedded.store import StackStore
+    from watoto_infra.outputs import StackOutputs
     from watoto_infra.review.documents import RunDocument
     from watoto_infra.settings import LoadedStage
     from watoto_infra.stack_home import StackHome
@@ -116,6 +117,17 @@ def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) 
     """Load the settings of a stage as ``stack`` would use them."""
     last = None if stage else _store(stack_home.locate(stack or target.value)).stage
     return _load_stage(stage, last, target)
+
+
+def exported(stack: str | None, *, target: TargetName) -> tuple[LoadedStage, StackOutputs | None]:
+    """Give the settings of a stack's stage and what it exports; no outputs while it is not wholly up."""
+    from watoto_infra.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
+
+    session = open_stack(stack, target=target)
+    if not session.store.exists:
+        return session.loaded, None
+    outputs = session.deployment.engine.outputs(show_secrets=False)
+    return session.loaded, StackOutputs.from_outputs(outputs) if outputs else None
 
 
 def settings_schema() -> dict[str, Any]:

@@ -6,9 +6,14 @@ A stage without a stack has addresses too, the same every time: loopback and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from watoto_infra.settings.stage import StageSettings
+
+if TYPE_CHECKING:
+    from watoto_infra.outputs import DatabaseOutput, StackOutputs
 
 LOOPBACK = "127.0.0.1"
 
@@ -109,3 +114,35 @@ def of_stage(settings: StageSettings) -> Endpoints:
         media_bucket=f"watoto-media{suffix}",
         region=settings.region,
     )
+
+
+def of_outputs(outputs: StackOutputs, settings: StageSettings) -> Endpoints:
+    """Give a stack's own addresses; what the stack does not export, such as exporters, stays at the stage's.
+
+    The data plane of the local target knows the ports of all its processes and builds ``Endpoints`` itself.
+    """
+    groups = []
+    for shard in (0, *outputs.shards):
+        prefix = "" if shard == 0 else f"shard{shard}-"
+        primary = _of_database(outputs.primary_of(shard), f"{prefix}primary")
+        replicas = enumerate(outputs.replicas_of(shard), start=1)
+        named = (_of_database(replica, f"{prefix}replica{number}") for number, replica in replicas)
+        groups.append(DatabaseEndpoints(primary, tuple(named)))
+    servers = [endpoint.name for group in groups for endpoint in (group.primary, *group.replicas)]
+    caches = {role: Endpoint(cache.primary.address, cache.primary.port, role) for role, cache in outputs.caches.items()}
+    broker = urlsplit(outputs.queue.endpoints[0])
+    return replace(
+        of_stage(settings),
+        databases=tuple(groups),
+        postgres_exporters=_counted(9187, servers),
+        cache=caches["cache"],
+        state=caches.get("state", caches["cache"]),
+        queue=Endpoint(broker.hostname or LOOPBACK, broker.port or 5671, "queue"),
+        backups_bucket=outputs.buckets["backups"].name,
+        media_bucket=outputs.buckets["media"].name,
+        region=outputs.region,
+    )
+
+
+def _of_database(database: DatabaseOutput, name: str) -> Endpoint:
+    return Endpoint(database.address, database.port, name)

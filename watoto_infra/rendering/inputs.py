@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from watoto_infra.contracts import SECRET_MARK
-from watoto_infra.rendering.endpoints import Endpoints, of_stage
+from watoto_infra.rendering.endpoints import Endpoints, of_outputs, of_stage
 from watoto_infra.rendering.machines import Machine, of_instance_type
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.stage import StageSettings
+
+if TYPE_CHECKING:
+    from watoto_infra.outputs import StackOutputs
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,23 @@ class Inputs:
     secrets: Secrets = field(default_factory=Secrets)
 
 
-def for_stage(stage: str, settings: StageSettings, *, stack: str = "local", versions: Versions | None = None) -> Inputs:
-    """Build the inputs of a stage alone: documented addresses, machines as declared, no secrets; nothing is run."""
+def for_stage(
+    stage: str,
+    settings: StageSettings,
+    *,
+    stack: str = "local",
+    versions: Versions | None = None,
+    outputs: StackOutputs | None = None,
+) -> Inputs:
+    """Build the inputs of a stage: machines as declared, no secrets, nothing is run.
+
+    Addresses are those of the stack whose ``outputs`` are given, else the stage's documented ones.
+    """
     return Inputs(
         stack=stack,
         stage=stage,
         settings=settings,
-        endpoints=of_stage(settings),
+        endpoints=of_stage(settings) if outputs is None else of_outputs(outputs, settings),
         versions=versions or Versions(settings.versions),
         machine=of_instance_type(settings.app.instance_types[0]),
         database_machine=of_instance_type(settings.database.instance_class),
