@@ -44,6 +44,8 @@ Found = tuple[str, str, bool]
 
 
 def _compare(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
+    if entry.is_marker:
+        old, new = _presence(old), _presence(new)
     if new is None:
         if entry.computed:
             return
@@ -61,6 +63,11 @@ def _compare(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
     else:
         for where, kind, replaces in _COMPARE.get(entry.kind, _scalar)(entry, path, old, new):
             yield where, kind, replaces or entry.replaces
+
+
+def _presence(value: Any) -> Any:
+    """Give what counts of a block without properties: whether it is there."""
+    return value if value is None or value is UNKNOWN else True
 
 
 def is_empty(value: Any) -> bool:

@@ -10,12 +10,15 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
     {
         ("autoscaling", "start_instance_refresh"),
         ("elasticache", "create_cache_parameter_group"),
+        ("elasticache", "decrease_replica_count"),
         ("elasticache", "delete_cache_parameter_group"),
         ("elasticache", "delete_cache_subnet_group"),
         ("elasticache", "describe_cache_parameter_groups"),
         ("elasticache", "describe_cache_parameters"),
+        ("elasticache", "increase_replica_count"),
         ("elasticache", "modify_cache_parameter_group"),
         ("elasticache", "modify_cache_subnet_group"),
+        ("elasticache", "modify_replication_group_shard_configuration"),
         ("elasticache", "reset_cache_parameter_group"),
         ("logs", "associate_kms_key"),
         ("logs", "disassociate_kms_key"),
@@ -27,6 +30,9 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
 FORGOTTEN: dict[str, frozenset[str]] = {
     "aws:autoscaling/group:Group": frozenset({"capacityRebalance", "defaultCooldown", "terminationPolicies"}),
     "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"privateDnsEnabled"}),
+    "aws:elasticache/replicationGroup:ReplicationGroup": frozenset(
+        {"autoMinorVersionUpgrade", "logDeliveryConfigurations", "snapshotWindow", "transitEncryptionMode"}
+    ),
 }
 """By type, the properties whose change moto accepts and does not carry out: as good as not implemented."""
 

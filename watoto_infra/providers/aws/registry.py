@@ -6,38 +6,48 @@ from watoto_infra.providers.aws.invokes import FUNCTIONS
 from watoto_infra.providers.aws.table import Resource
 from watoto_infra.providers.aws.tables import (
     autoscaling,
+    cloudfront,
+    cloudfront_access,
     ec2_network,
     ec2_security,
     ec2_templates,
+    elasticache,
     elbv2,
     elbv2_rules,
     iam,
     kms,
     logs,
+    mq,
     rds,
     rds_groups,
     s3,
     s3_rules,
     secretsmanager,
+    wafv2,
 )
 
 __all__ = ["FUNCTIONS", "RESOURCES"]
 
 TABLES = (
     autoscaling,
+    cloudfront,
+    cloudfront_access,
     ec2_network,
     ec2_security,
     ec2_templates,
+    elasticache,
     elbv2,
     elbv2_rules,
     iam,
     kms,
     logs,
+    mq,
     rds,
     rds_groups,
     s3,
     s3_rules,
     secretsmanager,
+    wafv2,
 )
 
 RESOURCES: dict[str, Resource] = {entry.type: entry for table in TABLES for entry in table.RESOURCES}

@@ -121,7 +121,7 @@ def _map(_: Field, value: Any) -> dict[str, str]:
 
 
 def _block(entry: Field, value: Any) -> dict[str, Any] | None:
-    return properties(entry.fields, value) or None
+    return properties(entry.fields, value) or ({} if entry.is_marker else None)
 
 
 def _blocks(entry: Field, value: Any) -> list[dict[str, Any]]:

@@ -105,6 +105,11 @@ class Field:
     def read_path(self) -> str:
         return self.read or ("@" if self.flat else self.request_path)
 
+    @property
+    def is_marker(self) -> bool:
+        """Whether this is a block without properties, which says something by being there (``allow: {}``)."""
+        return self.kind is Kind.BLOCK and not self.fields
+
 
 def text(name: str, api: str = "", **rest: Any) -> Field:
     """Give a text property."""
@@ -251,12 +256,13 @@ class Delete:
 class Find:
     """How a killed create is found: a call, and a JMESPath (braces first) to the id in its answer.
 
-    Where the id is a text in the entry's ``Create``, nothing need be said.
+    Where the id is a text in the entry's ``Create``, nothing need be said. ``do`` replaces the call; it returns the id.
     """
 
-    op: str
+    op: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
+    do: Callable[[Operation], str | None] | None = None
 
 
 @dataclass(frozen=True)
