@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +56,7 @@ class Settings(BaseModel):
         default=10.0,
         ge=6,
         le=50,
-        description="A replica further behind is not read; more than one heartbeat (5 s). What has just changed is cached "
+        description="A replica further behind is not read; more than one heartbeat (5 s). What just changed is cached "
         "from the primary for about as long, so that no replica's past is kept.",
     )
 
@@ -162,6 +163,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings, or end the process with what is wrong with the environment: no traceback helps there."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
 
 
 def _collect(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
