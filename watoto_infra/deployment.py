@@ -119,7 +119,7 @@ class IncompleteRunError(ProviderError):
         first = result.failures[0]
         more = f" (and {len(result.failures) - 1} more)" if len(result.failures) > 1 else ""
         super().__init__(
-            f"{first.step.op.value} of {first.step.urn} failed: {first.error}{more}",
+            f"{first.error}{more}",
             hint="what was done is recorded; mend the cause and run `watoto up` again, it continues from there",
         )
         self.result = result

@@ -27,7 +27,7 @@ def assumed_by(service: str) -> str:
 def tls_only(bucket_arn: pulumi.Input[str]) -> list[Statement]:
     """Refuse every request to a bucket that is not encrypted in transit with TLS 1.2 or newer."""
     resources = [bucket_arn, pulumi.Output.concat(bucket_arn, "/*")]
-    refused: Statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resources}
+    refused: Statement = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*", "Resource": resources}
     return [
         {"Sid": "TlsOnly", **refused, "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
         {"Sid": "NoOldTls", **refused, "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}}},

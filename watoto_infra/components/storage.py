@@ -25,6 +25,9 @@ class BucketRole(StrEnum):
     LOGS = "logs"
 
 
+LOGGED = (BucketRole.MEDIA, BucketRole.STATIC, BucketRole.BACKUPS)
+"""Buckets whose requests are logged, each below its own prefix of the logs bucket."""
+
 BACKUP_PREFIXES = ("database/", "application/")
 """What expires in the backups bucket. The WAL repository beside them never does: old base backups need it."""
 
@@ -68,7 +71,7 @@ class Storage(pulumi.ComponentResource):
         self.logs_policy = self.buckets[BucketRole.LOGS].allow(_log_delivery(self.buckets[BucketRole.LOGS].arn))
         for role in (BucketRole.MEDIA, BucketRole.BACKUPS):
             self.buckets[role].allow()
-        for role in (BucketRole.MEDIA, BucketRole.STATIC, BucketRole.BACKUPS):
+        for role in LOGGED:
             self.buckets[role].log_to(self.buckets[BucketRole.LOGS], self.logs_policy)
         self.register_outputs({"names": {role.value: bucket.bucket_name for role, bucket in self.buckets.items()}})
 
@@ -92,10 +95,9 @@ class Storage(pulumi.ComponentResource):
 
 def _log_delivery(bucket_arn: pulumi.Output[str]) -> list[Statement]:
     """Let load balancers and S3 itself write their access logs, each below its own prefix."""
-    writers = {
-        "LoadBalancer": ("logdelivery.elasticloadbalancing.amazonaws.com", "/alb/*"),
-        "S3": ("logging.s3.amazonaws.com", "/s3/*"),
-    }
+    writers = {"LoadBalancer": ("logdelivery.elasticloadbalancing.amazonaws.com", "/alb/*")}
+    for role in LOGGED:
+        writers[role.value.title()] = ("logging.s3.amazonaws.com", f"/s3/watoto-{role.value}/*")
     return [
         {
             "Sid": f"{sid}Logs",

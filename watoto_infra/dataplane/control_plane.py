@@ -26,7 +26,7 @@ def control_plane(home: StackHome, addresses: Addresses) -> Service:
         stands_for="the AWS control plane",
         healthy=lambda: _answers(f"{url}/moto-api/config"),
         address=address,
-        environment={"PYTHONDONTWRITEBYTECODE": "1", "MOTO_CALL_RESET_API": "false"},
+        environment={"PYTHONDONTWRITEBYTECODE": "1", "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
     )
 
 

@@ -84,7 +84,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 urn=answer.urn,
                 id=answer.id or "",
                 object=wire.to_struct(answer.outputs or {}),
-                result=resource_pb2.Result.SKIP if answer.skipped else resource_pb2.Result.SUCCESS,
+                result=resource_pb2.Result.FAIL if answer.skipped else resource_pb2.Result.SUCCESS,
             )
 
         return self._serve(serve, context)
@@ -98,7 +98,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 urn=answer.urn,
                 id=answer.id or "",
                 properties=wire.to_struct(answer.outputs or {}),
-                result=resource_pb2.Result.SKIP if answer.skipped else resource_pb2.Result.SUCCESS,
+                result=resource_pb2.Result.FAIL if answer.skipped else resource_pb2.Result.SUCCESS,
             )
 
         return self._serve(serve, context)
