@@ -32,7 +32,7 @@ def current_identity() -> Identity | None:
 
 
 def signed_in_user() -> int | None:
-    """Return the id of the user who sent the request, also where the endpoint is open to everybody."""
+    """Return the id of the user who sent the request, whether or not its answer depends on them."""
     identity = current_identity()
     return None if identity is None else identity.user_id
 

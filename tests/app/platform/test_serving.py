@@ -145,7 +145,8 @@ def test_counts_survive_replaced_workers_and_the_files_stay_as_many_as_the_worke
 def test_active_users_are_the_distinct_signed_in_users_of_all_workers(web: Web):
     for user_id in range(1, 31):
         for _ in range(2):
-            web.get("/api/users/me/progress", web.session(user_id))
+            web.get("/api/courses", web.session(user_id))
+    web.get("/api/courses")
     wait_until(lambda: web.metrics().get("active_users") == 30)
     assert {web.metrics()["active_users"] for _ in range(6)} == {30}
 
