@@ -86,7 +86,7 @@ class ThingStack:
         return self.engine.up(self.program(graph), self.watcher, expect=plan, allow=allow, **options)
 
     def kill_at(self, operation: str, resource: str, moment: str) -> Callable[[], ThingStack]:
-        """Arrange for what a kill at that point would leave: the run goes on, but state and cloud are kept as they were.
+        """Arrange for what a kill at that point would leave: the run goes on, but state and cloud are kept aside.
 
         Gives a function that goes back to that point (to the end of the run, if it was never met) with a new engine.
         """

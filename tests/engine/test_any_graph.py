@@ -32,8 +32,12 @@ EXAMPLES = settings(
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Graph:
-    """A program: some of the names, each referring to earlier ones; some under a component."""
+def graphs(draw: st.DrawFn, physical: str = "pq") -> Graph:
+    """A program: some of the names, each referring to earlier ones; some under a component.
+
+    ``physical`` are the endings of fixed physical names: a name that the old half of an unfinished replacement still
+    holds cannot be given again at once, by Pulumi either.
+    """
     names = draw(st.permutations(NAMES))[: draw(st.integers(0, len(NAMES)))]
     entries: Graph = [{"name": "group", "kind": "component", "props": {"size": draw(st.integers(1, 2))}}]
     for index, name in enumerate(names):
@@ -41,7 +45,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         if draw(st.booleans()):
             entry["props"]["fixed"] = draw(st.sampled_from(["x", "y"]))
         if draw(st.integers(0, 3)) == 0:
-            entry["props"]["name"] = f"{name}-{draw(st.sampled_from('pq'))}"
+            entry["props"]["name"] = f"{name}-{draw(st.sampled_from(physical))}"
         for key in draw(st.lists(st.sampled_from(["of", "fixed"]), unique=True, max_size=2)) if index else []:
             entry.setdefault("refs", {})[key] = f"{draw(st.sampled_from(names[:index]))}.serial"
             entry["props"].pop(key, None)
@@ -109,7 +113,8 @@ def assert_did_only_what_was_shown(plan: Plan, outcomes: Iterable[StepOutcome]) 
 
 def assert_exact(plan: Plan, result: Result) -> None:
     """A preview in which nothing was unknown shows what the run does, neither less nor more."""
-    if not any(change.after == "[unknown]" for step in plan.steps for change in step.changes):
+    doubts = any(step.may_replace for step in plan.steps)
+    if not doubts and not any(change.after == "[unknown]" for step in plan.steps for change in step.changes):
         planned = Counter({op: count for op, count in plan.summary.items() if op != "delete-replaced"})
         made = Counter(result.summary)
         assert {op: n for op, n in planned.items() if op != "same"} == {op: n for op, n in made.items() if op != "same"}
@@ -159,7 +164,7 @@ def test_after_any_failures_the_next_run_completes_the_program(folder_factory, f
 @given(
     first=graphs(),
     second=graphs(),
-    third=graphs(),
+    third=graphs(physical="rs"),
     kill=st.tuples(
         st.sampled_from(["create", "update", "delete"]), st.sampled_from(NAMES), st.sampled_from(["before", "after"])
     ),

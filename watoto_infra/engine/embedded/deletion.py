@@ -17,13 +17,13 @@ from watoto_infra.engine.embedded.values import plain_properties
 from watoto_infra.providers.base import DeleteResponse
 
 
-def deletion_step(state: ResourceState, data_bearing: DataBearing) -> Step:
-    """Say that a resource is deleted: the whole of it, or the old half of a replacement."""
+def deletion_step(state: ResourceState, data_bearing: DataBearing, *, half: bool = False) -> Step:
+    """Say that a resource is deleted: the whole of it, or (also with ``half``) the old half of a replacement."""
     notes = [PROTECTED] if state.protect else []
     if state.retain_on_delete:
         notes.append(KEPT)
     bearing = state.custom and data_bearing(state.type, plain_properties(state.inputs))
-    op = Op.DELETE_REPLACED if state.delete else Op.DELETE
+    op = Op.DELETE_REPLACED if state.delete or half else Op.DELETE
     return Step(op, state.urn, state.type, data_bearing=bearing, notes=tuple(notes), parent=state.parent)
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from watoto_infra.contracts import (
@@ -32,7 +32,7 @@ from watoto_infra.contracts import (
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.deletion import Deletion, deletion_step, in_waves, reported
-from watoto_infra.engine.embedded.guard import PlanGuard, refuse_forbidden
+from watoto_infra.engine.embedded.guard import PROTECTED, PlanGuard, refuse_forbidden
 from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
 from watoto_infra.engine.embedded.ledger import Ledger
 from watoto_infra.engine.embedded.lock import hold_lock
@@ -105,7 +105,8 @@ class EmbeddedEngine:
         targets.check_all_met()
         for step in deletions:
             progress.planned(step)
-        steps = (*_in_order(session.course.steps, session.ledger), *deletions)
+        shown = [_doubted(step, session.ledger) if step.urn in run.doubtful else step for step in session.course.steps]
+        steps = (*_in_order(shown, session.ledger), *deletions)
         return Plan(program.stack, program.stage, steps, _output_changes(session.ledger), refreshed=refresh)
 
     def up(
@@ -273,6 +274,12 @@ def _finding_step(finding: Finding) -> Step:
     op = Op.DELETE if finding.now is None else Op.UPDATE if changes else Op.SAME
     notes = ("gone: `watoto up` creates it again",) if finding.now is None else ()
     return Step(op, was.urn, was.type, parent=was.parent, changes=changes, notes=notes)
+
+
+def _doubted(step: Step, ledger: Ledger) -> Step:
+    """Show as replaced what the run may have to replace, depending on what it meets first."""
+    notes = (PROTECTED,) if ledger.new[step.urn].protect else ()
+    return step if step.op is Op.CREATE else replace(step, op=Op.REPLACE, may_replace=True, notes=notes)
 
 
 def _in_order(steps: Sequence[Step], ledger: Ledger) -> list[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -70,6 +70,14 @@ class Goal:
     deleted_with: str | None = None
     read_id: str | None = None
     place: str = ""
+
+    def needs(self) -> Iterator[str]:
+        """URNs of what must stand before this resource does; duplicates are possible."""
+        if self.parent:
+            yield self.parent
+        yield from self.dependencies
+        for urns in self.property_dependencies.values():
+            yield from urns
 
 
 def refuse_unserved(request: Message, served: frozenset[str], what: str) -> None:

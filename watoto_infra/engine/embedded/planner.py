@@ -88,15 +88,16 @@ class Planner:
         if provider is not None:
             inputs = self._checked(goal, urn, provider, old.inputs if old is not None else {}, inputs)
         state = _goal_state(goal, urn, inputs, old)
-        if old is None or old.pending_replacement:
-            op = Op.REPLACE if deleted else Op.CREATE
-            changes = diff.compare(old.inputs, inputs) if deleted and old is not None else ()
-            return Decision(op, goal, state, old, changes, provider=provider)
+        if old is None or (old.pending_replacement and not deleted):
+            return Decision(Op.CREATE, goal, state, old, provider=provider)
         if provider is None:
             changes = diff.compare(old.inputs, inputs)
             kept = replace(state, id=old.id, outputs=old.outputs)
             return Decision(Op.UPDATE if changes else Op.SAME, goal, kept, old, changes)
         response = self._compared(goal, urn, provider, old, inputs)
+        if deleted:
+            changes = diff.from_provider(response, old.inputs, old.outputs, inputs)
+            return Decision(Op.REPLACE, goal, state, old, changes, provider=provider)
         return self._judge(Decision(Op.SAME, goal, state, old, provider=provider), response, old)
 
     def _judge(self, decision: Decision, response: DiffResponse, old: ResourceState) -> Decision:

@@ -19,6 +19,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from watoto_infra.contracts import DataBearing, Op, Program, Step
 from watoto_infra.engine.embedded import diff
+from watoto_infra.engine.embedded.clearing import Clearing
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.goal import Goal
 from watoto_infra.engine.embedded.guard import PROTECTED
@@ -26,7 +27,7 @@ from watoto_infra.engine.embedded.ledger import Ledger
 from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
 from watoto_infra.engine.embedded.monitor import Answer
 from watoto_infra.engine.embedded.operations import Operations
-from watoto_infra.engine.embedded.planner import Decision, Planner, replaced_with
+from watoto_infra.engine.embedded.planner import Decision, Planner
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
 from watoto_infra.engine.embedded.targets import Targets
 from watoto_infra.engine.embedded.urns import default_provider_urn, make_urn, name_of, package_of
@@ -57,12 +58,9 @@ class Run:
         self._shop = workshop
         self._ledger = workshop.ledger
         self._course = workshop.course
-        self._lock = threading.Lock()
         self._default_lock = threading.Lock()
-        self._replacing_lock = threading.Lock()
-        self._taken: dict[str, Goal] = {}
         self._former: dict[str, tuple[str, ...]] = {}
-        self._vacated: set[str] = set()
+        self._clearing = Clearing(workshop.ledger, workshop.operations, workshop.course, dry_run=workshop.dry_run)
         self._left_out: set[str] = set()
 
     # --- what the monitor calls -----------------------------------------------------------------------------------
@@ -82,7 +80,8 @@ class Run:
             self._refuse_left_out(urn, goal)
             goal = replace(goal, provider=goal.provider or self._default_provider(package_of(goal.type), goal.version))
             provider = self._shop.pool.get(goal.provider, urn)
-        return self._perform(self._shop.planner.decide(goal, urn, old, provider, deleted=urn in self._vacated))
+        deleted = old is not None and self._clearing.was_cleared(old.urn, goal.needs())
+        return self._perform(self._shop.planner.decide(goal, urn, old, provider, deleted=deleted))
 
     def read(self, goal: Goal) -> Answer:
         """Read a resource that the program does not manage (``Resource.get``)."""
@@ -129,6 +128,11 @@ class Run:
         """Note why the run cannot go on; nothing new starts from here."""
         self._course.fail(error)
 
+    @property
+    def doubtful(self) -> set[str]:
+        """URNs of which a preview cannot tell whether they are replaced, so it shows that they are (``Clearing``)."""
+        return self._clearing.doubtful
+
     # --- after the program ----------------------------------------------------------------------------------------
 
     def surplus(self) -> list[ResourceState]:
@@ -147,13 +151,9 @@ class Run:
     def _take(self, goal: Goal) -> str:
         program = self._shop.program
         urn = make_urn(program.stack, program.project, goal.parent, goal.type, goal.name)
-        with self._lock:
-            other = self._taken.setdefault(urn, goal)
-        if other is not goal:
-            raise ProgramError(
-                f"two resources have the URN {urn} (declared at {other.place} and {goal.place})",
-                hint="give one of them another name",
-            )
+        if not self._clearing.claim(urn):
+            where = f" (again at {goal.place})" if goal.place else ""
+            raise ProgramError(f"two resources have the URN {urn}{where}", hint="give one of them another name")
         return urn
 
     def _former_state(self, urn: str, goal: Goal) -> ResourceState | None:
@@ -169,9 +169,9 @@ class Run:
             state = self._shop.operations.perform(decision)
             self._done(step)
             return _answer(state)
-        if decision.delete_first and not self._make_way(decision):
-            return Answer(decision.urn, skipped=True)
         if decision.delete_first and decision.old is not None:
+            if not self._clearing.make_way(decision.old, self._compare, self._shop.data_bearing):
+                return Answer(decision.urn, skipped=True)
             decision = replace(decision, old=self._ledger.before[decision.old.urn])
         if self._shop.dry_run:
             state = self._shop.operations.perform(decision)
@@ -196,6 +196,13 @@ class Run:
             parent=state.parent,
         )
 
+    def _compare(self, state: ResourceState, inputs: Properties) -> DiffResponse:
+        """Ask a provider what other inputs would mean for a resource in the state."""
+        provider = self._shop.pool.get(state.provider, state.urn)
+        ignored = list(state.ignore_changes)
+        request = DiffRequest(state.urn, state.id or "", dict(state.outputs), dict(inputs), ignored)
+        return answer(provider.diff(request), operation="diff", urn=state.urn)
+
     def _done(self, step: Step) -> None:
         """Note a step that needed no operation."""
         if self._shop.dry_run:
@@ -215,46 +222,12 @@ class Run:
         return _answer(old)
 
     def _refuse_left_out(self, urn: str, goal: Goal) -> None:
-        needed = {goal.parent or "", *goal.dependencies} | {
-            urn for urns in goal.property_dependencies.values() for urn in urns
-        }
-        missing = sorted(needed & self._left_out)
+        missing = sorted(self._left_out.intersection(goal.needs()))
         if missing:
             raise UsageError(
                 f"{urn} needs {', '.join(missing)}, which does not exist and which --only leaves out",
                 hint="name it with --only too",
             )
-
-    # --- delete before replace ------------------------------------------------------------------------------------
-
-    def _make_way(self, decision: Decision) -> bool:
-        """Delete the old thing now, and before it what cannot stand without it; False when that failed."""
-        assert decision.old is not None
-        with self._replacing_lock:
-            dependents = replaced_with(decision.old, self._ledger.before, self._compare)
-            for state in reversed([decision.old, *dependents]):
-                mine = state is decision.old
-                if state.urn in self._vacated or (not mine and state.urn in self._taken):
-                    continue  # gone already, or reached without it: then it does not depend on it any more
-                if not self._vacate(state):
-                    return False
-                self._vacated.add(state.urn)
-        return True
-
-    def _vacate(self, state: ResourceState) -> bool:
-        bearing = self._shop.data_bearing(state.type, plain_properties(state.inputs))
-        step = Step(Op.DELETE_REPLACED, state.urn, state.type, data_bearing=bearing, parent=state.parent)
-        self._course.permit(step)
-        if self._shop.dry_run:
-            self._shop.operations.vacate(state)
-            return True
-        return self._course.operate(step, lambda: self._shop.operations.vacate(state)) is not None
-
-    def _compare(self, state: ResourceState, inputs: Properties) -> DiffResponse:
-        provider = self._shop.pool.get(state.provider, state.urn)
-        ignored = list(state.ignore_changes)
-        request = DiffRequest(state.urn, state.id or "", dict(state.outputs), dict(inputs), ignored)
-        return answer(provider.diff(request), operation="diff", urn=state.urn)
 
     # --- provider resources ---------------------------------------------------------------------------------------
 
