@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -153,7 +154,7 @@ def outputs(
         console.data_json(dict(values))
         return
     for name, value in sorted(values.items()):
-        console.data(f"{name}: {value}")
+        console.data(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
 
 
 def history(stack: Stack = None, target: Target = TargetName.LOCAL, as_json: AsJson = False) -> None:

@@ -86,7 +86,7 @@ def open_stack(
     store = _store(home)
     if must_exist and not store.exists:
         raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
-    loaded = _load_stage(stage, store.stage, target)
+    loaded = _load_stage(stage, store.stage, target, say=not must_exist)
     local = LocalTarget(home)
     program = Program(
         module=PROGRAM_MODULE,
@@ -116,7 +116,7 @@ def open_state(stack: str | None, *, target: TargetName, may_be_new: bool = Fals
 def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) -> LoadedStage:
     """Load the settings of a stage as ``stack`` would use them."""
     last = None if stage else _store(stack_home.locate(stack or target.value)).stage
-    return _load_stage(stage, last, target)
+    return _load_stage(stage, last, target, say=True)
 
 
 def exported(stack: str | None, *, target: TargetName) -> tuple[LoadedStage, StackOutputs | None]:
@@ -137,12 +137,12 @@ def settings_schema() -> dict[str, Any]:
     return json_schema()
 
 
-def _load_stage(wanted: str | None, last: str | None, target: TargetName) -> LoadedStage:
-    """Load the named stage; without one the last, and say so."""
+def _load_stage(wanted: str | None, last: str | None, target: TargetName, *, say: bool) -> LoadedStage:
+    """Load the named stage; without one the last, and say so where the command is about a stage."""
     from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
 
     chosen = wanted or last or FIRST_STAGE
-    if wanted is None:
+    if wanted is None and say:
         why = "the one last applied" if last else "there is no stack yet"
         console.note(f"stage: {chosen} ({why}; --stage names another)")
     return load_stage(chosen, target=target.value)
