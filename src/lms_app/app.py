@@ -20,7 +20,7 @@ from lms_app.domain.storage import MediaStore
 from lms_app.jobs import commands
 from lms_app.observability.wiring import observe
 from lms_app.services import EXTENSION, Services
-from lms_app.settings import Settings, load_settings
+from lms_app.settings import Settings, settings_or_exit
 
 MAX_BODY_BYTES = 256 * 1024
 """Of JSON; the upload of a file has a limit of its own."""
@@ -43,8 +43,8 @@ class EnrollmentConverter(BaseConverter):
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the app. Raises SettingsError when the environment lacks something; touches no server."""
-    settings = settings or load_settings()
+    """Return the app; touches no server. Without settings it reads the environment, or ends with what that lacks."""
+    settings = settings or settings_or_exit()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.converters |= {"id": IdConverter, "enrollment": EnrollmentConverter}

@@ -8,18 +8,34 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
 from flask import Flask
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from lms_app.db import heartbeat, slow_queries
 from lms_app.db import migrate as migrations
+from lms_app.db.database import DatabaseUnavailableError
 from lms_app.db.engines import EngineOptions
+from lms_app.db.migrate import MigrationBusyError
 from lms_app.domain import passwords, seeding
 from lms_app.domain.identity import Identity
 from lms_app.services import services
+
+
+class Operation(click.Command):
+    """A command whose expected failures are one line, not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DatabaseUnavailableError, MigrationBusyError, slow_queries.StatementsNotTrackedError) as error:
+            raise click.ClickException(str(error)) from None
+        except DBAPIError as error:
+            raise click.ClickException(str(error.orig).strip().splitlines()[0]) from None
 
 
 def register(app: Flask) -> None:
@@ -28,7 +44,7 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-@click.command("migrate")
+@click.command("migrate", cls=Operation)
 @with_appcontext
 def migrate() -> None:
     """Bring the schema of every database up to date."""
@@ -38,7 +54,7 @@ def migrate() -> None:
         click.echo(f"{name}: up to date", err=True)
 
 
-@click.command("seed")
+@click.command("seed", cls=Operation)
 @click.option("--users", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True)
 @click.option("--courses", type=click.IntRange(1, 100_000), default=200, show_default=True)
 @click.option("--courses-per-user", type=click.IntRange(0, 100), default=5, show_default=True)
@@ -71,7 +87,7 @@ def seed(users: int, courses: int, courses_per_user: int, password_file: Path | 
     click.echo(f"seeded in {time.monotonic() - started:.1f} s", err=True)
 
 
-@click.command("issue-sessions")
+@click.command("issue-sessions", cls=Operation)
 @click.option("--first", type=click.IntRange(1), default=2, show_default=True, help="First user.")
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
 @with_appcontext
@@ -83,18 +99,15 @@ def issue_sessions(first: int, count: int) -> None:
         click.echo(token)
 
 
-@click.command("slow-queries")
+@click.command("slow-queries", cls=Operation)
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 @with_appcontext
 def show_slow_queries(limit: int, *, as_json: bool) -> None:
     """Show the statements with the longest mean time, on every primary and replica."""
     found: list[slow_queries.SlowQuery] = []
-    try:
-        for name, engine in services().databases.pools():
-            found += slow_queries.slowest(name, engine, limit=limit)
-    except slow_queries.StatementsNotTrackedError as error:
-        raise click.ClickException(str(error)) from None
+    for name, engine in services().databases.pools():
+        found += slow_queries.slowest(name, engine, limit=limit)
     found.sort(key=lambda query: query.mean_ms, reverse=True)
     if as_json:
         click.echo(orjson.dumps({"schema_version": 1, "queries": [asdict(query) for query in found[:limit]]}))
@@ -107,7 +120,7 @@ def show_slow_queries(limit: int, *, as_json: bool) -> None:
         )
 
 
-@click.command("heartbeat")
+@click.command("heartbeat", cls=Operation)
 @click.option("--interval", type=click.FloatRange(min=0.1), default=heartbeat.INTERVAL_SECONDS, show_default=True)
 @click.option("--once", is_flag=True, help="Write one heartbeat to every database and end.")
 @with_appcontext

@@ -5,10 +5,11 @@ from pathlib import Path
 from lms_app import serving
 from lms_app.observability import logs
 from lms_app.serving import child_exit, post_fork, pre_fork
+from lms_app.settings import settings_or_exit
 
 __all__ = ["child_exit", "post_fork", "pre_fork"]
 
-_settings = serving.settings_or_exit()
+_settings = settings_or_exit()
 serving.prepare()
 logs.configure(_settings.log_level)
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
 
 from lms_app.observability import metrics, slots
-from lms_app.settings import Settings, SettingsError, load_settings
 
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 DRAIN_S = 0.5
@@ -61,14 +59,6 @@ class Logger(GunicornLogger):  # type: ignore[misc]
 
     def access(self, *_: Any) -> None:
         """Nothing: see `lms_app.observability.requests`."""
-
-
-def settings_or_exit() -> Settings:
-    """Return the settings, or end the process with what is wrong with the environment: no traceback helps there."""
-    try:
-        return load_settings()
-    except SettingsError as error:
-        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
 
 
 def processors() -> int:

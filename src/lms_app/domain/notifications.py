@@ -29,6 +29,8 @@ NEWEST = (
 )
 NEWEST_UNREAD = NEWEST.where(notifications.c.read_at.is_(None))
 _LAST = 2**63 - 1
+COUNTED = {"preserve_rowcount": True}
+"""SQLAlchemy throws the number of inserted rows away unless told not to."""
 
 
 def of_user(database: Database, user_id: int, *, unread: bool, cursor: str | None, limit: int) -> dict[str, Any]:
@@ -64,6 +66,6 @@ def announce(databases: Databases, course_id: int, message: str) -> int:
         ),
     )
     return sum(
-        database.write(lambda connection: connection.execute(statement).rowcount)
+        database.write(lambda connection: connection.execute(statement, execution_options=COUNTED).rowcount)
         for database in databases.user_databases()
     )
