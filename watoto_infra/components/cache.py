@@ -54,12 +54,13 @@ class Cache(pulumi.ComponentResource):
             self._child,
         )
         self.group = self._make_group()
-        clustered = self.cluster_mode
+        group = self.group
         self.primary_address = (
-            self.group.configuration_endpoint_address if clustered else self.group.primary_endpoint_address
+            group.configuration_endpoint_address if self.cluster_mode else group.primary_endpoint_address
         )
-        self.reader_address = (
-            self.group.configuration_endpoint_address if clustered else self.group.reader_endpoint_address
+        # In cluster mode there is one address for all; an emulator may know none for readers.
+        self.reader_address = pulumi.Output.all(group.reader_endpoint_address, self.primary_address).apply(
+            lambda addresses: str(addresses[0] or addresses[1])
         )
         self.register_outputs(
             {
