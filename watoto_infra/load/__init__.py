@@ -1,0 +1,1 @@
+"""Load on the LMS: scenarios for Locust, and what they must reach."""

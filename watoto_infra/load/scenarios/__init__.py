@@ -1,0 +1,1 @@
+"""Locust scenarios. Locust loads these files by path and patches the process for gevent: nothing else imports them."""
