@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import http
+import os
+import shutil
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from watoto_infra.contracts import Addresses
+from watoto_infra.dataplane.identity import Identity
 from watoto_infra.dataplane.service import Service
 from watoto_infra.stack_home import StackHome
 
 SERVICE_NAME = "control-plane"
 HEALTH_SECONDS = 1.0
+EMULATOR = Path(__file__).with_name("emulator.py")
+
+
+def place_emulator(home: StackHome, identity: Identity) -> None:
+    """Put the emulator's file where the stack's processes can read it, whoever may read this checkout."""
+    copy = home.run / EMULATOR.name
+    if not copy.exists() or copy.read_bytes() != EMULATOR.read_bytes():
+        shutil.copyfile(EMULATOR, copy)
+        os.chown(copy, identity.uid, identity.gid)
 
 
 def control_plane(home: StackHome, addresses: Addresses) -> Service:
-    """Describe the stack's moto server."""
+    """Describe the stack's moto server; ``place_emulator`` must have put its file there."""
     address = addresses.reserve(SERVICE_NAME, "http")
     url = f"http://{address.host}:{address.port}"
     return Service(
         name=SERVICE_NAME,
-        command=(sys.executable, "-m", "moto.server", "-H", address.host, "-p", str(address.port)),
+        command=(sys.executable, str(home.run / EMULATOR.name), "-H", address.host, "-p", str(address.port)),
         folder=home.run,
         stands_for="the AWS control plane",
         healthy=lambda: _answers(f"{url}/moto-api/config"),

@@ -6,7 +6,7 @@ import shutil
 from functools import cached_property
 
 from watoto_infra.contracts import Address
-from watoto_infra.dataplane.control_plane import SERVICE_NAME, control_plane
+from watoto_infra.dataplane.control_plane import SERVICE_NAME, control_plane, place_emulator
 from watoto_infra.dataplane.identity import Identity, process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.dataplane.service import Service
@@ -52,7 +52,9 @@ class LocalTarget:
 
     def prepare(self) -> None:
         """Start the control plane, if it does not answer already."""
-        for service in self.services():
+        services = self.services()
+        place_emulator(self._home, self.identity)
+        for service in services:
             self.supervisor.start(service)
 
     def dispose(self) -> None:
