@@ -142,7 +142,10 @@ class Operations:
         return response or DeleteResponse()
 
     def read(self, state: ResourceState) -> ResourceState | None:
-        """Ask the provider how the thing really is; None if it is gone. Records nothing."""
+        """Ask the provider how the thing really is; None if it is gone. Records nothing.
+
+        What was secret stays secret: services answer in clear.
+        """
         provider = self._pool.get(state.provider, state.urn)
         request = ReadRequest(state.urn, state.id or "", dict(state.outputs), dict(state.inputs))
         response = answer(provider.read(request), operation="read", urn=state.urn)
@@ -150,7 +153,7 @@ class Operations:
             return None
         inputs = diff.seal(response.inputs, state.inputs) if response.inputs else state.inputs
         found = replace(state, id=response.resource_id, inputs=inputs)
-        outputs = _sealed(found, response.properties)
+        outputs = diff.seal(_sealed(found, response.properties), state.outputs)
         return replace(found, outputs=outputs, simulated=getattr(response, "simulated", False) or state.simulated)
 
     def _begin(self, kind: OperationKind, state: ResourceState) -> str | None:
