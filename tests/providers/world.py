@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from watoto_infra.providers import base
 from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.values import to_plain_map, to_property_map
 
 Plain = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass
@@ -62,9 +63,24 @@ class World:
         self.endpoint = endpoint
         self.provider = AwsProvider(endpoint)
         self._numbers = itertools.count(1)
+        self._shared: dict[str, Any] = {}
 
     def number(self) -> int:
         return next(self._numbers)
+
+    def shared(self, name: str, make: Callable[[World], T]) -> T:
+        """Give a prerequisite that is made once, for tests that do not change it."""
+        if name not in self._shared:
+            self._shared[name] = make(self)
+        return self._shared[name]  # type: ignore[no-any-return]
+
+    def keep(self, thing: Made, after: Made) -> None:
+        """Remember what became of a shared thing; one that the emulator did not change back is not shared any more."""
+        self._shared = {
+            name: after if one is thing else one
+            for name, one in self._shared.items()
+            if one is not thing or not after.simulated or thing.simulated
+        }
 
     def urn(self, type_: str) -> str:
         return f"urn:pulumi:test::watoto::{type_}::thing{self.number()}"

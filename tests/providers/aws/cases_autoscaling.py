@@ -6,8 +6,8 @@ import base64
 from typing import Any
 
 from tests.providers.aws.cases_ec2 import group as security_group
-from tests.providers.aws.cases_ec2 import subnet, vpc
-from tests.providers.aws.cases_elbv2 import targets
+from tests.providers.aws.cases_ec2 import subnets
+from tests.providers.aws.cases_elbv2 import new_targets, targets
 from tests.providers.aws.cases_iam import PROFILE, role
 from tests.providers.world import Case, World
 
@@ -28,6 +28,10 @@ def disk(size: int) -> list[dict[str, Any]]:
     return [{"deviceName": "/dev/xvda", "ebs": ebs}]
 
 
+def profile_arn(world: World) -> str:
+    return str(world.make(PROFILE, role=role(world))["arn"])
+
+
 def template_inputs(world: World) -> dict[str, Any]:
     return {
         "description": "An app server",
@@ -35,7 +39,7 @@ def template_inputs(world: World) -> dict[str, Any]:
         "instanceType": "t3.small",
         "userData": encoded("#cloud-config"),
         "vpcSecurityGroupIds": [security_group(world)],
-        "iamInstanceProfile": {"arn": world.make(PROFILE, role=role(world))["arn"]},
+        "iamInstanceProfile": {"arn": world.shared("profile arn", profile_arn)},
         "monitoring": {"enabled": True},
         "metadataOptions": {
             "httpEndpoint": "enabled",
@@ -57,8 +61,12 @@ def template(world: World) -> str:
     return world.make(TEMPLATE, imageId=IMAGE, instanceType="t3.small").id
 
 
-def launch(world: World) -> dict[str, Any]:
+def new_launch(world: World) -> dict[str, Any]:
     return {"id": template(world), "version": "1"}
+
+
+def launch(world: World) -> dict[str, Any]:
+    return world.shared("launch", new_launch)
 
 
 def tag(key: str, value: str, at_launch: bool = True) -> dict[str, Any]:
@@ -66,7 +74,6 @@ def tag(key: str, value: str, at_launch: bool = True) -> dict[str, Any]:
 
 
 def group_inputs(world: World) -> dict[str, Any]:
-    vpc_id = vpc(world)
     return {
         "minSize": 1,
         "maxSize": 4,
@@ -75,7 +82,7 @@ def group_inputs(world: World) -> dict[str, Any]:
         "defaultInstanceWarmup": 120,
         "healthCheckType": "ELB",
         "healthCheckGracePeriod": 300,
-        "vpcZoneIdentifiers": [subnet(world, vpc_id), subnet(world, vpc_id, "us-east-1b", 2)],
+        "vpcZoneIdentifiers": subnets(world),
         "targetGroupArns": [targets(world)],
         "terminationPolicies": ["OldestLaunchTemplate", "Default"],
         "instanceMaintenancePolicy": {"minHealthyPercentage": 100, "maxHealthyPercentage": 110},
@@ -112,7 +119,7 @@ def mixed_inputs(world: World) -> dict[str, Any]:
 
 def policy_inputs(world: World) -> dict[str, Any]:
     return {
-        "autoscalingGroupName": world.make(GROUP, group_inputs(world)).id,
+        "autoscalingGroupName": world.shared("group", lambda one: one.make(GROUP, group_inputs(one)).id),
         "policyType": "TargetTrackingScaling",
         "estimatedInstanceWarmup": 120,
         "targetTrackingConfiguration": {
@@ -151,8 +158,8 @@ CASES = [
             "healthCheckGracePeriod": 60,
             "terminationPolicies": ["Default"],
             "instanceMaintenancePolicy": {"minHealthyPercentage": 90, "maxHealthyPercentage": 120},
-            "targetGroupArns": lambda world: [targets(world)],
-            "launchTemplate": launch,
+            "targetGroupArns": lambda world: [new_targets(world)],
+            "launchTemplate": new_launch,
             "tags": [tag("Name", "other"), tag("owner", "school", False)],
             "forceDelete": False,
             "instanceRefresh": None,

@@ -26,17 +26,46 @@ TAGS = {"Name": "main", "stage": "test"}
 OTHER_TAGS = {"Name": "renamed", "owner": "school"}
 
 
-def vpc(world: World) -> str:
+def new_vpc(world: World) -> str:
     return world.make(VPC, cidrBlock="10.20.0.0/16").id
 
 
-def subnet(world: World, vpc_id: str = "", zone: str = "us-east-1a", part: int = 1) -> str:
-    vpc_id = vpc_id or vpc(world)
-    return world.make(SUBNET, vpcId=vpc_id, cidrBlock=f"10.20.{part}.0/24", availabilityZone=zone).id
+def vpc(world: World) -> str:
+    """Give the VPC that all tests share."""
+    return world.shared("vpc", new_vpc)
 
 
-def group(world: World, vpc_id: str = "") -> str:
-    return world.make(GROUP, vpcId=vpc_id or vpc(world), description="a group").id
+def other_vpc(world: World) -> str:
+    return world.shared("other vpc", new_vpc)
+
+
+def free_range(world: World) -> str:
+    """Give a range of the shared VPC that no other subnet has."""
+    number = world.number() % 2048
+    return f"10.20.{number // 16}.{number % 16 * 16}/28"
+
+
+def new_subnet(world: World, zone: str = "us-east-1a") -> str:
+    return world.make(SUBNET, vpcId=vpc(world), cidrBlock=free_range(world), availabilityZone=zone).id
+
+
+def subnets(world: World) -> list[str]:
+    """Give two shared subnets, large enough for the servers of every test."""
+    ranges = {"us-east-1a": "10.20.128.0/18", "us-east-1b": "10.20.192.0/18"}
+    return world.shared(
+        "subnets",
+        lambda one: [
+            one.make(SUBNET, vpcId=vpc(one), cidrBlock=cidr, availabilityZone=zone).id for zone, cidr in ranges.items()
+        ],
+    )
+
+
+def new_group(world: World) -> str:
+    return world.make(GROUP, vpcId=vpc(world), description="a group").id
+
+
+def group(world: World) -> str:
+    return world.shared("security group", new_group)
 
 
 def table(world: World, vpc_id: str = "") -> str:
@@ -49,11 +78,11 @@ def gateway(world: World, vpc_id: str) -> str:
 
 def nat_inputs(world: World) -> dict[str, Any]:
     address = world.make(EIP, domain="vpc")
-    return {"subnetId": subnet(world), "allocationId": address["allocationId"], "tags": TAGS}
+    return {"subnetId": subnets(world)[0], "allocationId": address["allocationId"], "tags": TAGS}
 
 
 def route_inputs(world: World) -> dict[str, Any]:
-    vpc_id = vpc(world)
+    vpc_id = new_vpc(world)
     return {
         "routeTableId": table(world, vpc_id),
         "destinationCidrBlock": "0.0.0.0/0",
@@ -62,15 +91,13 @@ def route_inputs(world: World) -> dict[str, Any]:
 
 
 def association_inputs(world: World) -> dict[str, Any]:
-    vpc_id = vpc(world)
-    return {"routeTableId": table(world, vpc_id), "subnetId": subnet(world, vpc_id)}
+    return {"routeTableId": table(world), "subnetId": new_subnet(world)}
 
 
 def rule_inputs(world: World) -> dict[str, Any]:
-    vpc_id = vpc(world)
     return {
-        "securityGroupId": group(world, vpc_id),
-        "referencedSecurityGroupId": group(world, vpc_id),
+        "securityGroupId": new_group(world),
+        "referencedSecurityGroupId": group(world),
         "ipProtocol": "tcp",
         "fromPort": 5432,
         "toPort": 5432,
@@ -80,13 +107,12 @@ def rule_inputs(world: World) -> dict[str, Any]:
 
 
 def endpoint_inputs(world: World) -> dict[str, Any]:
-    vpc_id = vpc(world)
     return {
-        "vpcId": vpc_id,
+        "vpcId": vpc(world),
         "serviceName": "com.amazonaws.us-east-1.secretsmanager",
         "vpcEndpointType": "Interface",
-        "subnetIds": [subnet(world, vpc_id), subnet(world, vpc_id, "us-east-1b", 2)],
-        "securityGroupIds": [group(world, vpc_id)],
+        "subnetIds": subnets(world),
+        "securityGroupIds": [group(world)],
         "privateDnsEnabled": True,
         "tags": TAGS,
     }
@@ -122,48 +148,50 @@ CASES = [
         SUBNET,
         lambda world: {
             "vpcId": vpc(world),
-            "cidrBlock": "10.20.1.0/24",
+            "cidrBlock": free_range(world),
             "availabilityZone": "us-east-1b",
             "mapPublicIpOnLaunch": False,
             "tags": TAGS,
         },
         updates={"mapPublicIpOnLaunch": True, "tags": OTHER_TAGS},
-        replaces={"cidrBlock": "10.20.2.0/24", "availabilityZone": "us-east-1c", "vpcId": vpc},
+        replaces={"cidrBlock": "10.20.255.0/24", "availabilityZone": "us-east-1c", "vpcId": other_vpc},
     ),
-    Case(GATEWAY, lambda world: {"vpcId": vpc(world), "tags": TAGS}, updates={"vpcId": vpc, "tags": OTHER_TAGS}),
+    Case(
+        GATEWAY, lambda world: {"vpcId": new_vpc(world), "tags": TAGS}, updates={"vpcId": new_vpc, "tags": OTHER_TAGS}
+    ),
     Case(EIP, lambda _: {"domain": "vpc", "tags": TAGS}, updates={"tags": OTHER_TAGS}),
-    Case(NAT, nat_inputs, updates={"tags": OTHER_TAGS}, replaces={"subnetId": subnet}),
-    Case(TABLE, lambda world: {"vpcId": vpc(world), "tags": TAGS}, updates={"tags": {}}, replaces={"vpcId": vpc}),
+    Case(NAT, nat_inputs, updates={"tags": OTHER_TAGS}, replaces={"subnetId": new_subnet}),
+    Case(TABLE, lambda world: {"vpcId": vpc(world), "tags": TAGS}, updates={"tags": {}}, replaces={"vpcId": other_vpc}),
     Case(
         ROUTE,
         route_inputs,
-        updates={"gatewayId": lambda world: gateway(world, vpc(world))},
+        updates={"gatewayId": lambda world: gateway(world, new_vpc(world))},
         replaces={"destinationCidrBlock": "10.99.0.0/16", "routeTableId": table},
     ),
-    Case(ASSOCIATION, association_inputs, replaces={"routeTableId": table, "subnetId": subnet}),
+    Case(ASSOCIATION, association_inputs, replaces={"routeTableId": table, "subnetId": new_subnet}),
     Case(
         GROUP,
         lambda world: {"vpcId": vpc(world), "description": "The load balancer", "tags": TAGS},
         updates={"tags": OTHER_TAGS, "revokeRulesOnDelete": True},
-        replaces={"description": "Another one", "name": "fixed", "vpcId": vpc},
+        replaces={"description": "Another one", "name": "fixed", "vpcId": other_vpc},
     ),
     *(
         Case(
             type_,
             rule_inputs,
             updates={"fromPort": 5400, "description": "SQL", "tags": OTHER_TAGS},
-            replaces={"securityGroupId": group},
+            replaces={"securityGroupId": new_group},
         )
         for type_ in (INGRESS, EGRESS)
     ),
     Case(
         DEFAULT_GROUP,
-        lambda world: {"vpcId": vpc(world), "tags": TAGS},
+        lambda world: {"vpcId": new_vpc(world), "tags": TAGS},
         updates={
             "tags": OTHER_TAGS,
             "ingress": [{"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["10.0.0.0/8"]}],
         },
-        replaces={"vpcId": vpc},
+        replaces={"vpcId": other_vpc},
         deletable=False,
         always_there=True,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.providers.aws.cases_ec2 import group, subnet, vpc
+from tests.providers.aws.cases_ec2 import group, other_vpc, subnets, vpc
 from tests.providers.world import Case, World
 
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
@@ -22,12 +22,11 @@ REDIRECT = {"type": "redirect", "redirect": {"port": "443", "protocol": "HTTPS",
 
 
 def balancer_inputs(world: World) -> dict[str, Any]:
-    vpc_id = vpc(world)
     return {
         "loadBalancerType": "application",
         "internal": False,
-        "subnets": [subnet(world, vpc_id), subnet(world, vpc_id, "us-east-1b", 2)],
-        "securityGroups": [group(world, vpc_id)],
+        "subnets": subnets(world),
+        "securityGroups": [group(world)],
         "enableDeletionProtection": False,
         "dropInvalidHeaderFields": True,
         "desyncMitigationMode": "defensive",
@@ -40,8 +39,16 @@ def balancer_inputs(world: World) -> dict[str, Any]:
     }
 
 
-def balancer(world: World) -> str:
+def new_balancer(world: World) -> str:
     return world.make(BALANCER, balancer_inputs(world)).id
+
+
+def balancer(world: World) -> str:
+    return world.shared("balancer", new_balancer)
+
+
+def free_port(world: World) -> int:
+    return 10_000 + world.number() % 50_000
 
 
 def target_inputs(world: World) -> dict[str, Any]:
@@ -68,18 +75,25 @@ def target_inputs(world: World) -> dict[str, Any]:
     }
 
 
-def targets(world: World) -> str:
+def new_targets(world: World) -> str:
     return world.make(TARGETS, target_inputs(world)).id
+
+
+def targets(world: World) -> str:
+    return world.shared("targets", new_targets)
 
 
 def forward(world: World) -> list[dict[str, Any]]:
     return [{"type": "forward", "targetGroupArn": targets(world)}]
 
 
+def new_listener(world: World) -> str:
+    inputs = {"loadBalancerArn": balancer(world), "port": free_port(world), "protocol": "HTTP"}
+    return world.make(LISTENER, inputs, defaultActions=[FORBIDDEN]).id
+
+
 def listener(world: World) -> str:
-    return world.make(
-        LISTENER, loadBalancerArn=balancer(world), port=80, protocol="HTTP", defaultActions=[FORBIDDEN]
-    ).id
+    return world.shared("listener", new_listener)
 
 
 def from_cdn(value: str) -> list[dict[str, Any]]:
@@ -111,35 +125,35 @@ CASES = [
             "loadBalancingAlgorithmType": None,
             "tags": OTHER_TAGS,
         },
-        replaces={"port": 9090, "vpcId": vpc, "name": "fixed"},
+        replaces={"port": 9090, "vpcId": other_vpc, "name": "fixed"},
     ),
     Case(
         LISTENER,
         lambda world: {
             "loadBalancerArn": balancer(world),
-            "port": 80,
+            "port": free_port(world),
             "protocol": "HTTP",
             "defaultActions": forward(world),
             "tags": TAGS,
         },
-        updates={"port": 8080, "defaultActions": [REDIRECT], "tags": OTHER_TAGS},
-        replaces={"loadBalancerArn": balancer},
+        updates={"port": free_port, "defaultActions": [REDIRECT], "tags": OTHER_TAGS},
+        replaces={"loadBalancerArn": new_balancer},
     ),
     Case(
         RULE,
         lambda world: {
             "listenerArn": listener(world),
-            "priority": 1,
+            "priority": world.number(),
             "actions": forward(world),
             "conditions": from_cdn("secret"),
             "tags": TAGS,
         },
         updates={
-            "priority": 2,
+            "priority": World.number,
             "actions": [REDIRECT],
             "conditions": [*from_cdn("other"), {"pathPattern": {"values": ["/api/*"]}}],
             "tags": OTHER_TAGS,
         },
-        replaces={"listenerArn": listener},
+        replaces={"listenerArn": new_listener},
     ),
 ]

@@ -23,12 +23,12 @@ def allow(*actions: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
 
 
-def role(world: World) -> str:
+def new_role(world: World) -> str:
     return world.make(ROLE, assumeRolePolicy=trust("ec2.amazonaws.com")).id
 
 
-def policy(world: World) -> str:
-    return world.make(POLICY, policy=allow("s3:GetObject")).id
+def role(world: World) -> str:
+    return world.shared("role", new_role)
 
 
 CASES = [
@@ -54,20 +54,20 @@ CASES = [
         ROLE_POLICY,
         lambda world: {"role": role(world), "policy": allow("s3:GetObject", "s3:ListBucket")},
         updates={"policy": allow("s3:PutObject")},
-        replaces={"role": role, "name": "fixed-policy"},
+        replaces={"role": new_role, "name": "fixed-policy"},
     ),
     Case(
         ATTACHMENT,
         lambda world: {
-            "role": role(world),
+            "role": new_role(world),
             "policyArn": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
         },
-        replaces={"role": role, "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+        replaces={"role": new_role, "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
     ),
     Case(
         PROFILE,
         lambda world: {"role": role(world), "tags": {"Name": "app"}},
-        updates={"role": role, "tags": {"owner": "school"}},
+        updates={"role": new_role, "tags": {"owner": "school"}},
         replaces={"name": "fixed-profile"},
     ),
     Case(

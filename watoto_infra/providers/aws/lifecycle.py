@@ -125,7 +125,7 @@ def update(operation: Operation, changed: Iterable[str]) -> dict[str, Any]:
     unserved = names - served - {"tags"}
     if unserved:
         raise ServiceError("update", "NotServed", f"{', '.join(sorted(unserved))} cannot be changed in place")
-    operation.simulated -= names
+    operation.simulated -= names | {item.name for item in operation.entry.fields if item.behaviour}
     _apply(operation, names)
     if "tags" in names and operation.entry.tags is not None:
         tagging.change(operation.entry.tags, operation, operation.wanted_tags)
@@ -231,8 +231,7 @@ def _outputs(operation: Operation, item: Item) -> dict[str, Any]:
     operation.item = item
     found = properties(entry.all_fields, item)
     wanted = operation.inputs or operation.state
-    for name in operation.simulated:
-        found[name] = wanted.get(name)
+    _keep_simulated(operation, found, wanted)
     remember(entry.all_fields, found, wanted)
     found |= {one.name: operation.filled(one.made) for one in entry.all_fields if one.made}
     if entry.tags is not None:
@@ -240,6 +239,16 @@ def _outputs(operation: Operation, item: Item) -> dict[str, Any]:
     if operation.simulated:
         found["__simulated"] = sorted(operation.simulated)
     return found
+
+
+def _keep_simulated(operation: Operation, found: dict[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Show simulated changes as done; one that the emulator's own value agrees with is none any more."""
+    known = operation.entry.inputs
+    for name in sorted(operation.simulated - {EVERYTHING}):
+        if known[name].behaviour or not same(known[name], found.get(name), wanted.get(name)):
+            found[name] = wanted.get(name)
+        else:
+            operation.simulated.discard(name)
 
 
 def remember(fields: Iterable[Field], found: dict[str, Any], wanted: Mapping[str, Any]) -> None:
