@@ -83,14 +83,18 @@ class DirectHost:
             protect=options.get("protect", False),
             delete_before_replace=options.get("delete_before_replace"),
             ignore_changes=tuple(options.get("ignore_changes", ())),
+            replace_on_changes=tuple(options.get("replace_on_changes", ())),
+            additional_secret_outputs=tuple(options.get("additional_secret_outputs", ())),
             retain_on_delete=options.get("retain_on_delete", False),
+            deleted_with=answers[entry["deleted_with"]].urn if "deleted_with" in entry else None,
             aliases=tuple(AliasSpec(**alias) for alias in entry.get("aliases", [])),
         )
 
 
 def _needs(entry: dict[str, Any]) -> set[str]:
     needed = {reference.partition(".")[0] for reference in entry.get("refs", {}).values()}
-    return needed | set(entry.get("depends_on", [])) | ({entry["parent"]} if "parent" in entry else set())
+    owners = {entry[key] for key in ("parent", "deleted_with") if key in entry}
+    return needed | set(entry.get("depends_on", [])) | owners
 
 
 def _output(answer: Answer, name: str) -> PropertyValue:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +114,14 @@ class ThingStack:
             return self
 
         return back
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does, from any thread."""
+        os.kill(os.getpid(), signal.SIGINT)
+        deadline = time.monotonic() + 10
+        while not any("stopping" in text for _, text, _ in self.watcher.messages):
+            assert time.monotonic() < deadline, "the interrupt was not noticed"
+            time.sleep(0.01)
 
     def lose(self, names: set[str]) -> None:
         """Make things vanish behind the engine's back."""

@@ -114,9 +114,12 @@ class Faults:
     kill_at: tuple[str, str, str] | None = None
     on_point: tuple[tuple[str, str, str], Callable[[], None]] | None = None
     down: bool = False
+    lost_answers: set[str] = field(default_factory=set)
+    reads: int = 0
 
     def meet(self, operation: str, resource: str, moment: str) -> None:
         if moment == "before":
+            self.reads += operation == "read"
             if self.down:
                 raise ProviderError(f"{operation} of {resource} failed: connection refused")
             time.sleep(self.latency)
@@ -176,6 +179,8 @@ class MemoryProvider(Provider):
             content["things"][identifier] = {"resource": request.name, "inputs": properties, "token": request.token}
             content["log"].append(["create", request.name])
         self._faults.meet("create", request.name, "after")
+        if request.name in self._faults.lost_answers:
+            raise ProviderError(f"create of {request.urn} failed: the connection was closed")
         outputs = self._outputs(request.properties, PropertyValue(identifier))
         if request.name in self._faults.incomplete:
             raise IncompleteCreateError(

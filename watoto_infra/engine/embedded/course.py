@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from watoto_infra.contracts import Progress, Step, StepOutcome
 from watoto_infra.engine.embedded.guard import PlanGuard
-from watoto_infra.errors import WatotoError
+from watoto_infra.errors import StateError, WatotoError
 
 _T = TypeVar("_T")
 
@@ -69,6 +69,9 @@ class Course:
             result, error = None, None
             try:
                 result = action()
+            except StateError as failure:
+                error = failure.message
+                self.fail(failure)  # what cannot be recorded must not go on
             except WatotoError as failure:
                 error = failure.message
                 if stop_on_failure:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from watoto_infra.contracts import (
+    QUIET_OPS,
+    UNKNOWN_MARK,
     Allowances,
     Change,
     DataBearing,
@@ -107,7 +109,7 @@ class EmbeddedEngine:
             progress.planned(step)
         shown = [_doubted(step, session.ledger) if step.urn in run.doubtful else step for step in session.course.steps]
         steps = (*_in_order(shown, session.ledger), *deletions)
-        return Plan(program.stack, program.stage, steps, _output_changes(session.ledger), refreshed=refresh)
+        return Plan(program.stack, program.stage, steps, _output_changes(session.ledger, steps), refreshed=refresh)
 
     def up(
         self,
@@ -249,6 +251,8 @@ class EmbeddedEngine:
     def _result(
         self, session: _Session, recorder: Recorder, plan: Plan, begin: float, left_behind: Sequence[str]
     ) -> Result:
+        if session.course.failure is not None:
+            raise session.course.failure
         course, snapshot = session.course, recorder.snapshot()
         result = Result(
             plan=plan,
@@ -290,11 +294,15 @@ def _in_order(steps: Sequence[Step], ledger: Ledger) -> list[Step]:
     return sorted(steps, key=lambda step: (level.get(step.urn, 0), step.urn))
 
 
-def _output_changes(ledger: Ledger) -> tuple[Change, ...]:
+def _output_changes(ledger: Ledger, steps: Sequence[Step]) -> tuple[Change, ...]:
+    """Say how the stack's outputs differ. Where nothing is done, one that is not known yet cannot change."""
+
     def outputs(states: Mapping[str, ResourceState]) -> Properties:
         return next((state.outputs for state in states.values() if state.type == STACK_TYPE), {})
 
-    return diff.compare(outputs(ledger.before), outputs(ledger.new))
+    changes = diff.compare(outputs(ledger.before), outputs(ledger.new))
+    idle = all(step.op in QUIET_OPS for step in steps)
+    return tuple(change for change in changes if not (idle and change.after == UNKNOWN_MARK))
 
 
 @contextmanager

@@ -1,0 +1,285 @@
+"""Data, failures, interruptions, lost control planes: what must not go wrong when something does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.harness import ThingStack, done, shown, thing, urn_of
+from watoto_infra.contracts import Allowances, Op
+from watoto_infra.errors import DataAtRisk, NoSuchStack, ProviderError, StackLocked
+
+
+def data_thing(name: str, **props):
+    return thing(name, props={"data": True, **props})
+
+
+def ops(plan):
+    return {step.name: step.op.value for step in plan.steps}
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def test_replacing_data_needs_leave_by_urn_or_type_and_stops_before_any_change(quick_stack: ThingStack):
+    quick_stack.up([data_thing("db", fixed="x"), thing("web", props={"value": "1"})])
+    log = quick_stack.cloud.log
+    graph = [data_thing("db", fixed="y"), thing("web", props={"value": "2"})]
+    with pytest.raises(DataAtRisk, match=urn_of("db")) as caught:
+        quick_stack.up(graph)
+    assert f"--allow-replace {urn_of('db')}" in str(caught.value.hint)
+    assert quick_stack.cloud.log == log
+    assert not quick_stack.up(graph, allow=Allowances(replace=frozenset({urn_of("db")}))).failures
+    again = [data_thing("db", fixed="z"), graph[1]]
+    assert not quick_stack.up(again, allow=Allowances(replace=frozenset({"mem:index:Thing"}))).failures
+
+
+def test_deleting_data_needs_leave_by_urn_and_names_each(quick_stack: ThingStack):
+    quick_stack.up([data_thing("db"), data_thing("media")])
+    with pytest.raises(DataAtRisk) as caught:
+        quick_stack.up([])
+    assert "2 resources" in caught.value.message
+    for name in ("db", "media"):
+        assert f"--allow-data-loss {urn_of(name)}" in str(caught.value.hint)
+    with pytest.raises(DataAtRisk, match=urn_of("media")):
+        quick_stack.up([], allow=Allowances(data_loss=frozenset({urn_of("db")})))
+    quick_stack.up([], allow=Allowances(data_loss=frozenset({urn_of("db"), urn_of("media")})))
+    assert quick_stack.cloud.things == {}
+
+
+def test_destroying_data_needs_leave_for_all_of_it(quick_stack: ThingStack):
+    quick_stack.up([data_thing("db"), thing("web")])
+    with pytest.raises(DataAtRisk, match=urn_of("db")):
+        quick_stack.destroy()
+    assert len(quick_stack.cloud.things) == 2
+    quick_stack.destroy(allow=Allowances(delete_data=True))
+    assert quick_stack.cloud.things == {}
+
+
+def test_updating_data_in_place_needs_no_leave(quick_stack: ThingStack):
+    quick_stack.up([data_thing("db", value="1")])
+    assert done(quick_stack.up([data_thing("db", value="2")])) == [("update", "db")]
+
+
+def test_data_replaced_along_with_something_else_is_at_risk_too(quick_stack: ThingStack):
+    def graph(fixed: str):
+        return [
+            thing("net", props={"name": "n", "fixed": fixed}),
+            thing("db", props={"data": True}, refs={"fixed": "net.serial"}),
+        ]
+
+    quick_stack.up(graph("x"))
+    with pytest.raises(DataAtRisk, match=urn_of("db")):
+        quick_stack.up(graph("y"))
+
+
+# --- failures and interruptions -----------------------------------------------------------------------------------------
+
+
+def test_a_failure_stops_its_dependents_and_is_named_in_the_services_own_words(quick_stack: ThingStack):
+    quick_stack.faults.failing = {("create", "a")}
+    result = quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"})])
+    assert [failure.step.name for failure in result.failures] == ["a"]
+    assert "the service said no" in str(result.failures[0].error)
+    assert quick_stack.cloud.things == {}
+    quick_stack.faults.failing = set()
+    assert done(quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"})])) == [("create", "a"), ("create", "b")]
+
+
+def test_after_a_failure_nothing_is_deleted(quick_stack: ThingStack):
+    quick_stack.up([thing("old")])
+    quick_stack.faults.failing = {("create", "new")}
+    quick_stack.up([thing("new")])
+    assert set(quick_stack.cloud.by_name()) == {"old"}
+
+
+def test_a_failed_deletion_keeps_what_it_needs_and_lets_the_rest_go(quick_stack: ThingStack):
+    quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"}), thing("c")])
+    quick_stack.faults.failing = {("delete", "b")}
+    result = quick_stack.destroy()
+    assert [failure.step.name for failure in result.failures] == ["b"]
+    assert set(quick_stack.cloud.by_name()) == {"a", "b"}
+    quick_stack.faults.failing = set()
+    assert not quick_stack.destroy().failures
+    assert quick_stack.cloud.things == {}
+
+
+def test_a_half_made_thing_is_kept_and_completed_by_the_next_run(quick_stack: ThingStack):
+    quick_stack.faults.incomplete = {"a"}
+    result = quick_stack.up([thing("a", props={"value": "1"})])
+    assert result.failures
+    assert len(quick_stack.cloud.things) == 1
+    quick_stack.faults.incomplete = set()
+    assert not quick_stack.up([thing("a", props={"value": "1"})]).failures
+    assert len(quick_stack.cloud.things) == 1
+    assert not quick_stack.preview([thing("a", props={"value": "1"})]).has_changes
+
+
+def test_an_interrupted_run_finishes_what_runs_and_starts_nothing_new(quick_stack: ThingStack):
+    graph = [thing("a"), thing("b", refs={"of": "a.serial"}), thing("c", refs={"of": "b.serial"})]
+    plan = quick_stack.preview(graph)
+    quick_stack.watcher.on_start = lambda step: quick_stack.interrupt() if step.name == "a" else None
+    result = quick_stack.engine.up(quick_stack.program(graph), quick_stack.watcher, expect=plan)
+    assert result.interrupted
+    assert set(quick_stack.cloud.by_name()) == {"a"}
+    assert quick_stack.store.history()[-1]["result"] == "interrupted"
+    quick_stack.watcher.on_start = None
+    assert done(quick_stack.up(graph)) == [("create", "b"), ("create", "c")]
+
+
+def test_what_an_emulator_does_not_implement_is_marked_in_result_and_state(quick_stack: ThingStack):
+    quick_stack.faults.simulated = {"a"}
+    assert quick_stack.up([thing("a"), thing("b")]).simulated == (urn_of("a"),)
+    assert quick_stack.up([thing("a"), thing("b")]).simulated == (urn_of("a"),)
+    assert [state.name for state in quick_stack.store.load().resources if state.simulated] == ["a"]
+
+
+def test_two_runs_at_once_are_refused_by_the_second(quick_stack: ThingStack):
+    graph = [thing("a")]
+    plan = quick_stack.preview(graph)
+    refusals = []
+
+    def second_run(step):
+        with pytest.raises(StackLocked) as caught:
+            quick_stack.new_engine().up(quick_stack.program(graph), quick_stack.watcher, expect=plan)
+        refusals.append(caught.value.message)
+
+    quick_stack.watcher.on_start = second_run
+    quick_stack.engine.up(quick_stack.program(graph), quick_stack.watcher, expect=plan)
+    assert refusals
+    assert "up" in refusals[0]
+
+
+# --- control planes that forget, drift ----------------------------------------------------------------------------------
+
+
+def test_a_lost_control_plane_is_noticed_and_filled_again_under_the_same_names(quick_stack: ThingStack):
+    quick_stack.volatile = True
+    graph = [thing("a"), thing("b", refs={"of": "a.serial"})]
+    quick_stack.up(graph)
+    labels = {name: one["inputs"]["label"] for name, one in quick_stack.cloud.by_name().items()}
+    quick_stack.lose({"a", "b"})
+    assert shown(quick_stack.preview(graph)) == {"a": "create", "b": "create"}
+    quick_stack.up(graph)
+    assert {name: one["inputs"]["label"] for name, one in quick_stack.cloud.by_name().items()} == labels
+
+
+def test_data_that_a_control_plane_forgot_is_made_again_without_asking(quick_stack: ThingStack):
+    quick_stack.volatile = True
+    quick_stack.up([data_thing("db")])
+    quick_stack.lose({"db"})
+    assert done(quick_stack.up([data_thing("db")])) == [("create", "db")]
+
+
+def test_a_control_plane_that_keeps_its_things_is_not_asked_about_each_of_them(quick_stack: ThingStack):
+    quick_stack.volatile = True
+    graph = [thing(f"t{index}") for index in range(5)]
+    quick_stack.up(graph)
+    quick_stack.faults.reads = 0
+    quick_stack.preview(graph)
+    assert quick_stack.faults.reads == 1
+
+
+def test_destroy_works_with_the_control_plane_down_and_forgets_what_died_with_it(quick_stack: ThingStack):
+    quick_stack.volatile = True
+    quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"})])
+    quick_stack.faults.down = True
+    result = quick_stack.destroy()
+    assert not result.failures
+    assert quick_stack.store.load().resources == ()
+
+
+def test_a_control_plane_that_keeps_things_must_answer_before_anything_is_destroyed(quick_stack: ThingStack):
+    quick_stack.up([thing("a")])
+    quick_stack.faults.down = True
+    assert quick_stack.destroy().failures
+    assert [state.name for state in quick_stack.store.load().resources if state.custom][-1] == "a"
+
+
+def test_drift_names_what_was_changed_by_hand_and_up_mends_it(quick_stack: ThingStack):
+    graph = [thing("a", props={"value": "1"}), thing("b")]
+    quick_stack.up(graph)
+    with quick_stack.cloud.changing() as content:
+        next(one for one in content["things"].values() if one["resource"] == "a")["inputs"]["value"] = "by hand"
+    state = quick_stack.store.state_path.read_bytes()
+    plan = quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan
+    assert ops(plan) == {"a": "update", "b": "same"}
+    [change] = next(step for step in plan.steps if step.name == "a").changes
+    assert (change.path, change.before, change.after) == ("value", "1", "by hand")
+    assert quick_stack.store.state_path.read_bytes() == state
+    assert shown(quick_stack.preview(graph)) == {"a": "same", "b": "same"}
+    assert shown(quick_stack.preview(graph, refresh=True)) == {"a": "update", "b": "same"}
+    assert done(quick_stack.up(graph, refresh=True)) == [("update", "a")]
+    assert not quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan.has_changes
+
+
+def test_drift_names_what_was_deleted_by_hand_and_up_makes_it_again(quick_stack: ThingStack):
+    quick_stack.up([thing("a"), thing("b")])
+    quick_stack.lose({"a"})
+    plan = quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan
+    assert ops(plan) == {"a": "delete", "b": "same"}
+    assert done(quick_stack.up([thing("a"), thing("b")], refresh=True)) == [("create", "a")]
+
+
+def test_refresh_takes_what_is_there_into_the_state(quick_stack: ThingStack):
+    graph = [thing("a", props={"value": "1"})]
+    quick_stack.up(graph)
+    with quick_stack.cloud.changing() as content:
+        next(iter(content["things"].values()))["inputs"]["value"] = "2"
+    quick_stack.engine.refresh(quick_stack.watcher, dry_run=False)
+    assert not quick_stack.preview([thing("a", props={"value": "2"})]).has_changes
+    assert shown(quick_stack.preview(graph)) == {"a": "update"}
+
+
+def test_drift_between_preview_and_up_that_needs_more_than_was_shown_is_not_acted_on(quick_stack: ThingStack):
+    graph = [thing("a", props={"value": "1"})]
+    quick_stack.up(graph)
+    plan = quick_stack.preview(graph, refresh=True)
+    with quick_stack.cloud.changing() as content:
+        next(iter(content["things"].values()))["inputs"]["value"] = "by hand"
+    with pytest.raises(Exception, match="did not show"):
+        quick_stack.engine.up(quick_stack.program(graph), quick_stack.watcher, expect=plan)
+    assert quick_stack.cloud.by_name()["a"]["inputs"]["value"] == "by hand"
+
+
+def test_a_creation_the_service_did_but_did_not_answer_is_adopted(quick_stack: ThingStack):
+    quick_stack.faults.lost_answers = {"a"}
+    assert quick_stack.up([thing("a")]).failures
+    quick_stack.faults.lost_answers = set()
+    result = quick_stack.up([thing("a")])
+    assert not result.failures
+    assert len(quick_stack.cloud.things) == 1
+    assert quick_stack.store.load().pending == ()
+
+
+def test_commands_on_a_stack_that_does_not_exist_say_so(quick_stack: ThingStack):
+    for call in (
+        lambda: quick_stack.engine.refresh(quick_stack.watcher, dry_run=True),
+        quick_stack.engine.preview_destroy,
+        lambda: quick_stack.engine.outputs(show_secrets=False),
+        quick_stack.engine.export_state,
+    ):
+        with pytest.raises(NoSuchStack, match=r"test|no state"):
+            call()
+
+
+def test_a_preview_writes_nothing(quick_stack: ThingStack):
+    quick_stack.preview([thing("a")])
+    assert not quick_stack.store.folder.exists()
+
+
+def test_a_control_plane_that_does_not_answer_ends_a_preview_with_its_words(quick_stack: ThingStack):
+    quick_stack.volatile = True
+    quick_stack.up([thing("a")])
+    quick_stack.faults.down = True
+    with pytest.raises(ProviderError, match="connection refused"):
+        quick_stack.preview([thing("a")])
+
+
+def test_destroy_does_not_delete_what_its_preview_did_not_show(quick_stack: ThingStack):
+    quick_stack.up([thing("a")])
+    plan = quick_stack.engine.preview_destroy()
+    quick_stack.up([thing("a"), thing("b")])
+    with pytest.raises(Exception, match=urn_of("b")):
+        quick_stack.engine.destroy(quick_stack.watcher, expect=plan)
+    assert set(quick_stack.cloud.by_name()) == {"a", "b"}
+    assert {step.op for step in plan.steps} == {Op.DELETE}
