@@ -31,17 +31,25 @@ COURSE = 1
 
 
 class Cluster:
-    """A primary with a replica, and apps that use them."""
+    """A primary, mostly with a replica, and apps that use them."""
 
-    def __init__(self, servers: PostgresServers, primary: Server, replica: Server) -> None:
+    def __init__(self, servers: PostgresServers, primary: Server, replica: Server | None) -> None:
         self.servers = servers
         self.primary = primary
-        self.replica = replica
+        self._replica = replica
         self._apps: list[Services] = []
+
+    @property
+    def replica(self) -> Server:
+        assert self._replica is not None, "this cluster has none"
+        return self._replica
+
+    def environment(self, **changes: Any) -> dict[str, str]:
+        return environment(self.primary, self._replica, **changes)
 
     def app(self, **changes: Any) -> Flask:
         """An app of its own, as another process would have it."""
-        app = create_app(load_settings(environment(self.primary, self.replica, **changes)))
+        app = create_app(load_settings(self.environment(**changes)))
         app.testing = True
         self._apps.append(services_of(app))
         return app
@@ -52,7 +60,8 @@ class Cluster:
         self._apps.clear()
 
     def wait_for_replay(self) -> None:
-        self.servers.wait_for_replay(self.primary, self.replica)
+        if self._replica is not None:
+            self.servers.wait_for_replay(self.primary, self._replica)
 
 
 def environment(primary: Server, replica: Server | None = None, **changes: Any) -> dict[str, str]:
@@ -81,12 +90,11 @@ def one_database(primary: Server) -> ShardMap:
     return ShardMap.single(DatabaseUrls(primary_url=SecretStr(primary.url())))
 
 
-def start_cluster(bin_dir: Path) -> Cluster:
-    servers = PostgresServers(bin_dir)
+def start_cluster(bin_dir: Path, template: Server, *, with_replica: bool = True) -> Cluster:
+    servers = PostgresServers(bin_dir, template=template)
     try:
         primary = servers.primary()
-        migrate(one_database(primary), EngineOptions())
-        return Cluster(servers, primary, servers.replica(primary))
+        return Cluster(servers, primary, servers.replica(primary) if with_replica else None)
     except BaseException:
         servers.close()
         raise
@@ -98,9 +106,22 @@ def postgres_bin(require_binary: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def school_cluster(postgres_bin: Path) -> Iterator[Cluster]:
+def template(postgres_bin: Path) -> Iterator[Server]:
+    """A stopped cluster with an empty schema, to be copied."""
+    servers = PostgresServers(postgres_bin)
+    try:
+        server = servers.primary()
+        migrate(one_database(server), EngineOptions())
+        server.stop()
+        yield server
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def school_cluster(postgres_bin: Path, template: Server) -> Iterator[Cluster]:
     """A seeded school that no test stops or empties."""
-    cluster = start_cluster(postgres_bin)
+    cluster = start_cluster(postgres_bin, template)
     try:
         lms = services_of(cluster.app())
         school = School(users=USERS, courses=COURSES, password_hash=passwords.hashed(PASSWORD))
@@ -113,9 +134,20 @@ def school_cluster(postgres_bin: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(postgres_bin: Path) -> Iterator[Cluster]:
+def cluster(postgres_bin: Path, template: Server) -> Iterator[Cluster]:
     """An empty cluster for one test, which may do anything to it."""
-    cluster = start_cluster(postgres_bin)
+    cluster = start_cluster(postgres_bin, template)
+    try:
+        yield cluster
+    finally:
+        cluster.close_apps()
+        cluster.servers.close()
+
+
+@pytest.fixture
+def lone_cluster(postgres_bin: Path, template: Server) -> Iterator[Cluster]:
+    """The same without a replica."""
+    cluster = start_cluster(postgres_bin, template, with_replica=False)
     try:
         yield cluster
     finally:

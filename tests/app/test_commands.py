@@ -12,140 +12,142 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
-from tests.app.conftest import PASSWORD, Caller, Cluster, environment
+from tests.app.conftest import PASSWORD, Caller, Cluster
 
 pytestmark = pytest.mark.local
 
 
 class Command:
-    """Runs `flask …` against a cluster."""
+    """Runs `flask …` against a cluster, in this process."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.environment = environment(cluster.primary, cluster.replica) | {
-            "PYTHONPATH": "src",
-            "PATH": os.environ["PATH"],
-        }
+        self.cluster = cluster
 
-    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.line(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=60
-        )
+    def __call__(self, *arguments: object) -> Result:
+        return self.cluster.app().test_cli_runner().invoke(args=[str(argument) for argument in arguments])
 
-    def line(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "flask", "--app", "lms_app.app:create_app", *map(str, arguments)]
+    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
+        """Start it as a process of its own."""
+        variables = self.cluster.environment()
+        variables |= {"PYTHONPATH": "src", "PATH": os.environ["PATH"]}
+        line = [sys.executable, "-m", "flask", "--app", "lms_app.app:create_app", *map(str, arguments)]
+        return subprocess.Popen(line, env=variables)
 
 
 @pytest.fixture
-def flask(cluster: Cluster) -> Command:
-    return Command(cluster)
+def flask(lone_cluster: Cluster) -> Command:
+    return Command(lone_cluster)
 
 
-def test_a_school_of_ten_thousand_is_seeded_in_seconds_once(flask: Command, cluster: Cluster, tmp_path: Path):
+def test_a_school_of_ten_thousand_is_seeded_in_seconds_once(flask: Command, lone_cluster: Cluster, tmp_path: Path):
     password = tmp_path / "password"
     password.write_text(PASSWORD + "\n")
     done = flask("seed", "--users", 10_000, "--courses", 200, "--password-file", password)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     seconds = re.search(r"seeded in ([\d.]+) s", done.stderr)
     assert seconds is not None
     assert float(seconds.group(1)) < 20
-    assert cluster.primary.query("SELECT count(*) FROM users") == [(10_000,)]
-    assert cluster.primary.query("SELECT count(*) FROM courses") == [(200,)]
-    assert cluster.primary.query("SELECT count(*) FROM enrollments")[0][0] > 40_000
+    assert lone_cluster.primary.query("SELECT count(*) FROM users") == [(10_000,)]
+    assert lone_cluster.primary.query("SELECT count(*) FROM courses") == [(200,)]
+    assert lone_cluster.primary.query("SELECT count(*) FROM enrollments")[0][0] > 40_000
     again = flask("seed")
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert "has accounts" in again.stderr
     assert "Traceback" not in again.stderr
-    assert flask("seed", "--if-empty").returncode == 0
-    visitor = Caller(cluster.app(), None)
+    assert flask("seed", "--if-empty").exit_code == 0
+    visitor = Caller(lone_cluster.app(), None)
     signed_in = visitor.post("/api/auth/sign-in", {"email": "user000005@seed.watoto.invalid", "password": PASSWORD})
     assert signed_in.status_code == 200
     assert visitor.post("/api/courses", {"title": "New"}).status_code == 403
-    admin = Caller(cluster.app(), 1)
+    admin = Caller(lone_cluster.app(), 1)
     assert admin.post("/api/courses", {"title": "New"}).json["id"] == 201, "the sequences go on after the seed"
 
 
-def test_without_a_password_file_nobody_can_sign_in_but_sessions_can_be_issued(flask: Command, cluster: Cluster):
-    assert flask("seed", "--users", 100, "--courses", 3).returncode == 0
-    visitor = Caller(cluster.app(), None)
+def test_without_a_password_file_nobody_can_sign_in_but_sessions_can_be_issued(flask: Command, lone_cluster: Cluster):
+    assert flask("seed", "--users", 100, "--courses", 3).exit_code == 0
+    visitor = Caller(lone_cluster.app(), None)
     for password in ("", "!", "password"):
         body = {"email": "user000005@seed.watoto.invalid", "password": password}
         assert visitor.post("/api/auth/sign-in", body).status_code == 401
     tokens = flask("issue-sessions", "--first", 5, "--count", 3).stdout.split()
     assert len(tokens) == 3
-    cluster.wait_for_replay()
+    lone_cluster.wait_for_replay()
     found = [visitor.get("/api/users/me", headers={"Authorization": f"Bearer {token}"}).json["id"] for token in tokens]
     assert found == [5, 6, 7]
 
 
 def test_slow_queries_are_shown_as_a_table_and_as_json(flask: Command):
     shown = flask("slow-queries", "--limit", 3)
-    assert shown.returncode == 0, shown.stderr
+    assert shown.exit_code == 0, shown.stderr
     assert "mean ms" in shown.stdout
     report = json.loads(flask("slow-queries", "--json").stdout)
     assert report["schema_version"] == 1
     assert {"server", "calls", "mean_ms", "total_ms", "rows", "query"} == set(report["queries"][0])
 
 
-def test_slow_queries_without_the_extension_say_what_to_do(flask: Command, cluster: Cluster):
-    cluster.primary.query("DROP EXTENSION pg_stat_statements")
+def test_slow_queries_without_the_extension_say_what_to_do(flask: Command, lone_cluster: Cluster):
+    lone_cluster.primary.query("DROP EXTENSION pg_stat_statements")
     done = flask("slow-queries")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "CREATE EXTENSION pg_stat_statements" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_migrate_on_an_up_to_date_database_does_nothing_and_succeeds(flask: Command):
     done = flask("migrate")
-    assert (done.returncode, "up to date" in done.stderr) == (0, True)
+    assert (done.exit_code, "up to date" in done.stderr) == (0, True)
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("seed",), ("slow-queries",), ("heartbeat", "--once")])
-def test_a_database_that_is_down_is_one_line_and_no_traceback(flask: Command, cluster: Cluster, command):
-    cluster.primary.stop()
+def test_a_database_that_is_down_is_one_line_and_no_traceback(flask: Command, lone_cluster: Cluster, command):
+    lone_cluster.primary.stop()
     done = flask(*command)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "Error: " in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_heartbeat_goes_on_through_a_restart_of_the_primary_and_ends_on_sigterm(flask: Command, cluster: Cluster):
-    process = subprocess.Popen(flask.line("heartbeat", "--interval", "0.2"), env=flask.environment)
+def test_the_heartbeat_goes_on_through_a_restart_of_the_primary_and_ends_on_sigterm(
+    flask: Command, lone_cluster: Cluster
+):
+    process = flask.start("heartbeat", "--interval", "0.2")
 
     def beats_after(count: int) -> None:
         deadline = time.monotonic() + 20
-        while cluster.primary.query("SELECT count(*) FROM watoto_heartbeat")[0][0] < count:
+        while lone_cluster.primary.query("SELECT count(*) FROM watoto_heartbeat")[0][0] < count:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
     try:
         beats_after(3)
-        cluster.primary.stop()
-        cluster.primary.start()
-        beats_after(cluster.primary.query("SELECT count(*)::int FROM watoto_heartbeat")[0][0] + 3)
+        lone_cluster.primary.stop()
+        lone_cluster.primary.start()
+        beats_after(lone_cluster.primary.query("SELECT count(*)::int FROM watoto_heartbeat")[0][0] + 3)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
     finally:
         process.kill()
         process.wait()
-    rows = cluster.primary.query("SELECT ts, lsn FROM watoto_heartbeat ORDER BY ts")
+    rows = lone_cluster.primary.query("SELECT ts, lsn FROM watoto_heartbeat ORDER BY ts")
     assert [row[1] for row in rows] == sorted(
         (row[1] for row in rows), key=lambda lsn: [int(p, 16) for p in lsn.split("/")]
     )
 
 
-def test_what_is_too_old_is_tidied_away_by_the_heartbeat(flask: Command, cluster: Cluster):
-    cluster.primary.query("INSERT INTO watoto_heartbeat VALUES (now() - interval '8 days', '0/1')")
-    cluster.primary.query(
+def test_what_is_too_old_is_tidied_away_by_the_heartbeat(flask: Command, lone_cluster: Cluster):
+    lone_cluster.primary.query("INSERT INTO watoto_heartbeat VALUES (now() - interval '8 days', '0/1')")
+    lone_cluster.primary.query(
         "INSERT INTO processed_jobs VALUES (gen_random_uuid(), now() - interval '31 days'), (gen_random_uuid(), now())"
     )
-    process = subprocess.Popen(flask.line("heartbeat"), env=flask.environment)
+    process = flask.start("heartbeat")
     try:
         deadline = time.monotonic() + 20
-        while cluster.primary.query("SELECT count(*) FROM processed_jobs") != [(1,)]:
+        while lone_cluster.primary.query("SELECT count(*) FROM processed_jobs") != [(1,)]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert cluster.primary.query("SELECT count(*) FROM watoto_heartbeat WHERE lsn = '0/1'") == [(0,)]
+        assert lone_cluster.primary.query("SELECT count(*) FROM watoto_heartbeat WHERE lsn = '0/1'") == [(0,)]
     finally:
         process.terminate()
         process.wait(10)

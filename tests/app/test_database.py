@@ -297,5 +297,5 @@ def test_a_deadlock_is_run_again_and_both_writers_succeed(cluster):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tries) == 3
+    assert len(tries) >= 3, "one of them was the victim of a deadlock"
     assert cluster.primary.query("SELECT title FROM courses ORDER BY id") == [("A++",), ("B++",)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import orjson
 import pytest
@@ -26,6 +26,7 @@ from lms_app.domain.identity import Identity, Role
 from lms_app.domain.seeding import School, seed
 from tests.app.conftest import Cluster, services_of, start_cluster
 from tests.app.servers.moto import MotoServer
+from tests.app.servers.postgres import Server
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 NEVER_REVOKED = 2**30
@@ -34,9 +35,9 @@ _app: list[Flask] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_school(postgres_bin: Any, file_store: MotoServer) -> Iterator[None]:
+def small_school(postgres_bin: Path, template: Server, file_store: MotoServer) -> Iterator[None]:
     """A school that may be taken apart."""
-    cluster: Cluster = start_cluster(postgres_bin)
+    cluster: Cluster = start_cluster(postgres_bin, template)
     try:
         app = cluster.app(media_bucket=file_store.bucket, s3_endpoint_url=file_store.url)
         seed(services_of(app).databases, School(users=20, courses=5, password_hash=passwords.UNUSABLE))

@@ -11,8 +11,6 @@ from flask import Flask
 
 from lms_app.app import create_app
 from lms_app.db import heartbeat
-from lms_app.db.engines import EngineOptions
-from lms_app.db.migrate import migrate
 from lms_app.db.sharding import logical_shard
 from lms_app.domain import passwords
 from lms_app.domain.identity import Role
@@ -27,9 +25,9 @@ USERS = 400
 
 
 @pytest.fixture(scope="module")
-def two(postgres_bin: Path) -> Iterator[tuple[Flask, Server, Server]]:
+def two(postgres_bin: Path, template: Server) -> Iterator[tuple[Flask, Server, Server]]:
     """An app on a catalogue with half of the users, and a second database with the other half."""
-    servers = PostgresServers(postgres_bin)
+    servers = PostgresServers(postgres_bin, template=template)
     try:
         east, west = servers.primary("east"), servers.primary("west")
         shard_map = {
@@ -41,7 +39,6 @@ def two(postgres_bin: Path) -> Iterator[tuple[Flask, Server, Server]]:
             east, shard_map=json.dumps(shard_map), database_primary_url=None, database_replica_urls=None
         )
         settings = load_settings(values)
-        migrate(settings.shards(), EngineOptions())
         app = create_app(settings)
         app.testing = True
         seed(services_of(app).databases, School(users=USERS, courses=4, password_hash=passwords.UNUSABLE))

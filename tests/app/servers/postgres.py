@@ -112,8 +112,10 @@ class Server:
 class PostgresServers:
     """Starts clusters below one short-named folder and ends all of them."""
 
-    def __init__(self, bin_dir: Path, *, durable: bool = False) -> None:
+    def __init__(self, bin_dir: Path, *, durable: bool = False, template: Server | None = None) -> None:
+        """With a template, a stopped primary, others are copies of it: much faster than making each anew."""
         self.bin_dir = bin_dir
+        self.template = template
         self.root = Path(tempfile.mkdtemp(prefix="lmspg"))
         self.servers: list[Server] = []
         self.durable = durable
@@ -121,12 +123,17 @@ class PostgresServers:
             os.chown(self.root, int(arguments["user"]), int(arguments["group"]))
 
     def primary(self, name: str = "primary", *, extension: bool = True) -> Server:
-        """A new cluster with the LMS's role and its empty database."""
+        """A new cluster with the LMS's role and its empty database, or what the template has."""
+        if self.template is not None:
+            server = self._server(name, self.template.password)
+            self._copy(self.template.data, server.data)
+            server.start()
+            return server
         server = self._server(name, secrets.token_urlsafe(16))
         password_file = self._private_file(f"{name}.pw", server.password)
         self._run(
             "initdb", "-D", server.data, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password_file}",
-            "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+            "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--wal-segsize=1",
         )  # fmt: skip
         server.start()
         with server.connect(database="postgres") as connection:
@@ -181,6 +188,9 @@ class PostgresServers:
         server = Server(self.bin_dir, self.root / name, socket, password, settings)
         self.servers.append(server)
         return server
+
+    def _copy(self, source: Path, target: Path) -> None:
+        subprocess.run(["cp", "-a", "--reflink=auto", source, target], check=True, **unprivileged())
 
     def _private_file(self, name: str, text: str) -> Path:
         path = self.root / name
