@@ -132,7 +132,6 @@ CASES = [
         updates={
             **BOTH,
             "maxAllocatedStorage": None,
-            "allocatedStorage": 50,
             "password": "another-made-up-one",
             "backupRetentionPeriod": 30,
             "backupWindow": "01:00-02:00",

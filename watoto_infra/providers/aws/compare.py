@@ -28,7 +28,7 @@ def differences(fields: Iterable[Field], old: Mapping[str, Any], new: Mapping[st
     """Compare outputs ``old`` with inputs ``new``, field by field; outputs and computed absences are no difference."""
     found = []
     for entry in fields:
-        if entry.output:
+        if entry.output or (entry.moot is not None and entry.moot(old, new)):
             continue
         for path, kind, replaces in _compare(entry, entry.name, old.get(entry.name), new.get(entry.name)):
             found.append(Difference(path, kind, replaces or entry.replaces, entry.name))

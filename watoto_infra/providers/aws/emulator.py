@@ -33,6 +33,7 @@ FORGOTTEN: dict[str, frozenset[str]] = {
     "aws:elasticache/replicationGroup:ReplicationGroup": frozenset(
         {"autoMinorVersionUpgrade", "logDeliveryConfigurations", "snapshotWindow", "transitEncryptionMode"}
     ),
+    "aws:rds/instance:Instance": frozenset({"replicateSourceDb"}),
 }
 """By type, the properties whose change moto accepts and does not carry out: as good as not implemented."""
 

@@ -66,6 +66,7 @@ class Field:
     ``flat``      (blocks) the block's properties are parameters of the call itself.
     ``counted``   lists that CloudFront wants as ``{"Quantity": n, "Items": [...]}``.
     ``same``      gives the form in which two values are compared (lower case, sorted, ...).
+    ``moot``      (outputs, inputs) tells that a difference is none: nothing could or need be done about it.
     ``to_api``, ``from_api`` convert the value where the service's form is another one.
     """
 
@@ -94,6 +95,7 @@ class Field:
     low: float | None = None
     high: float | None = None
     same: Callable[[Any], Any] | None = None
+    moot: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] | None = None
     to_api: Callable[[Any], Any] | None = None
     from_api: Callable[[Any], Any] | None = None
 

@@ -185,7 +185,10 @@ GROUP = Resource(
         flag("applyImmediately", default=False, behaviour=True),
         output("arn", "ARN"),
         output("primaryEndpointAddress", "NodeGroups[0].PrimaryEndpoint.Address"),
-        output("readerEndpointAddress", "NodeGroups[0].ReaderEndpoint.Address"),
+        # moto has no reader endpoint; that of a group without replicas leads to its primary on AWS too.
+        output(
+            "readerEndpointAddress", "NodeGroups[0].ReaderEndpoint.Address || NodeGroups[0].PrimaryEndpoint.Address"
+        ),
         output("configurationEndpointAddress", "ConfigurationEndpoint.Address"),
         output("port", "ConfigurationEndpoint.Port || NodeGroups[0].PrimaryEndpoint.Port", kind=Kind.INT),
         output("memberClusters", "MemberClusters", kind=Kind.LIST, unstable=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
@@ -80,8 +81,25 @@ def change_log_exports(operation: Operation, _: frozenset[str]) -> None:
 
 def change_storage_limit(operation: Operation, _: frozenset[str]) -> None:
     """Move the limit of storage autoscaling; a limit at the storage there is turns it off (RDS API)."""
-    limit = operation.inputs.get("maxAllocatedStorage") or operation.wanted("allocatedStorage")
-    _modify(operation, MaxAllocatedStorage=limit)
+    storage = max(int(source.get("allocatedStorage") or 0) for source in (operation.inputs, operation.state))
+    _modify(operation, MaxAllocatedStorage=max(storage, int(operation.inputs.get("maxAllocatedStorage") or 0)))
+
+
+def grown_by_itself(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+    """Tell whether there is more storage than asked for while it may grow: it never shrinks, so that is right."""
+    asked, limit = _size(inputs, "allocatedStorage"), _size(inputs, "maxAllocatedStorage")
+    return 0 < asked < min(limit, _size(outputs, "allocatedStorage"))
+
+
+def limit_reached(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+    """Tell whether storage is at the limit or above it: then there is no limit to report."""
+    limit = _size(inputs, "maxAllocatedStorage")
+    return not outputs.get("maxAllocatedStorage") and 0 < limit <= _size(outputs, "allocatedStorage")
+
+
+def _size(values: Mapping[str, Any], name: str) -> int:
+    value = values.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def promote(operation: Operation, _: frozenset[str]) -> None:
@@ -158,8 +176,8 @@ INSTANCE = Resource(
         text("dbName", "DBName", computed=True, replaces=True),
         text("username", "MasterUsername", computed=True, replaces=True),
         text("kmsKeyId", computed=True, replaces=True),
-        integer("allocatedStorage", computed=True, low=20, high=65536),
-        integer("maxAllocatedStorage"),
+        integer("allocatedStorage", computed=True, low=20, high=65536, moot=grown_by_itself),
+        integer("maxAllocatedStorage", moot=limit_reached),
         text("password", "MasterUserPassword", secret=True, unread=True),
         text("instanceClass", "DBInstanceClass", required=True),
         flag("storageEncrypted", default=False, replaces=True),
