@@ -72,7 +72,7 @@ def test_data_replaced_along_with_something_else_is_at_risk_too(quick_stack: Thi
         quick_stack.up(graph("y"))
 
 
-# --- failures and interruptions -----------------------------------------------------------------------------------------
+# --- failures and interruptions ------------------------------------------------------------------------------------
 
 
 def test_a_failure_stops_its_dependents_and_is_named_in_the_services_own_words(quick_stack: ThingStack):
@@ -149,7 +149,7 @@ def test_two_runs_at_once_are_refused_by_the_second(quick_stack: ThingStack):
     assert "up" in refusals[0]
 
 
-# --- control planes that forget, drift ----------------------------------------------------------------------------------
+# --- control planes that forget, drift ------------------------------------------------------------------------------
 
 
 def test_a_lost_control_plane_is_noticed_and_filled_again_under_the_same_names(quick_stack: ThingStack):

@@ -151,9 +151,10 @@ async def settle() -> None:
                 await task
             except Exception as error:  # the root of the failures is the first; later ones follow from it
                 first = first or error
-    failure = manager.unhandled_exception or first
-    if failure is not None:
-        raise failure
+    if manager.unhandled_exception is not None:
+        raise manager.unhandled_exception.with_traceback(manager.exception_traceback)
+    if first is not None:
+        raise first
 
 
 def describe(error: BaseException) -> dict[str, Any]:

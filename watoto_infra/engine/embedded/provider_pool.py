@@ -47,18 +47,19 @@ class ProviderPool:
         self._configured: dict[str, Provider] = {}
         self._lock = threading.Lock()
 
-    def make(self, type_: str) -> Provider:
-        """Make a provider that is not configured. Raises ``UnsupportedFeature`` for an unknown package."""
-        package = package_of(type_)
+    def make(self, package: str, user: str) -> Provider:
+        """Make a provider, not configured yet. Raises ``UnsupportedFeature`` naming its user for an unknown package."""
         factory = self._registry.get(package)
         if factory is None:
             known = ", ".join(sorted(self._registry)) or "none"
-            raise UnsupportedFeature(f"{type_} has no provider here", hint=f"providers of this target: {known}")
+            raise UnsupportedFeature(
+                f"{user} needs a provider for {package}, which this target has not", hint=f"it has: {known}"
+            )
         return factory()
 
     def configure(self, urn: str, type_: str, inputs: Properties, provider: Provider | None = None) -> Provider:
         """Configure the provider that a provider resource stands for, and keep it under that URN."""
-        made = provider or self.make(type_)
+        made = provider or self.make(package_of(type_), urn)
         variables = {
             f"{package_of(type_)}:config:{key}": str(plain(value, show_secrets=True)) for key, value in inputs.items()
         }

@@ -72,13 +72,13 @@ class Run:
             return Answer(urn, skipped=True)
         old = self._former_state(urn, goal)
         if goal.type.startswith(PROVIDER_TYPE_PREFIX):
-            return _answer(self._provide(urn, goal, old, quiet=False))
+            return _answer(self._provide(urn, goal, old))
         provider = None
         if goal.custom:
             if not self._shop.targets.include(urn):
                 return self._leave(urn, old)
             self._refuse_left_out(urn, goal)
-            goal = replace(goal, provider=goal.provider or self._default_provider(package_of(goal.type), goal.version))
+            goal = replace(goal, provider=goal.provider or self._default_provider(urn, goal.type, goal.version))
             provider = self._shop.pool.get(goal.provider, urn)
         deleted = old is not None and self._clearing.was_cleared(old.urn, goal.needs())
         return self._perform(self._shop.planner.decide(goal, urn, old, provider, deleted=deleted))
@@ -88,7 +88,7 @@ class Run:
         urn = self._take(goal)
         if self._course.stopped or goal.read_id in {None, "", UNKNOWN_SENTINEL}:
             return Answer(urn, skipped=True)
-        reference = goal.provider or self._default_provider(package_of(goal.type), goal.version)
+        reference = goal.provider or self._default_provider(urn, goal.type, goal.version)
         asked = ResourceState(
             urn=urn,
             type=goal.type,
@@ -118,7 +118,7 @@ class Run:
         self, token: str, arguments: Properties, provider: str | None, version: str
     ) -> tuple[Properties, tuple[tuple[str, str], ...]]:
         """Call a provider's function."""
-        reference = provider or self._default_provider(package_of(token), version)
+        reference = provider or self._default_provider(token, token, version)
         serving = self._shop.pool.get(reference, token)
         response = answer(serving.invoke(InvokeRequest(token, dict(arguments))), operation="invoke", urn=token)
         failures = tuple((failure.property, failure.reason) for failure in response.failures)
@@ -231,9 +231,9 @@ class Run:
 
     # --- provider resources ---------------------------------------------------------------------------------------
 
-    def _default_provider(self, package: str, version: str) -> str:
+    def _default_provider(self, user: str, type_: str, version: str) -> str:
         """Give the reference of the provider made for resources that name none; Pulumi does not report it either."""
-        program = self._shop.program
+        program, package = self._shop.program, package_of(type_)
         urn = default_provider_urn(program.stack, program.project, package, version)
         with self._default_lock:
             state = self._ledger.new.get(urn)
@@ -244,22 +244,22 @@ class Run:
                         secret = key in program.secret_keys
                         inputs[key.removeprefix(f"{package}:")] = PropertyValue(value, is_secret=secret)
                 goal = Goal(type=f"{PROVIDER_TYPE_PREFIX}{package}", name=name_of(urn), custom=True, inputs=inputs)
-                state = self._provide(urn, goal, self._ledger.old.get(urn), quiet=True)
+                state = self._provide(urn, goal, self._ledger.old.get(urn), user=user)
             return f"{urn}::{state.id}"
 
-    def _provide(self, urn: str, goal: Goal, old: ResourceState | None, *, quiet: bool) -> ResourceState:
-        """Check and configure a provider; nothing real stands behind its resource."""
-        provider = self._shop.pool.make(goal.type)
+    def _provide(self, urn: str, goal: Goal, old: ResourceState | None, *, user: str = "") -> ResourceState:
+        """Check and configure a provider; nothing real stands behind its resource. One made for a ``user`` is quiet."""
+        provider = self._shop.pool.make(package_of(goal.type), user or urn)
         decision = self._shop.planner.decide(goal, urn, old, provider)
         step = self._step(decision)
-        if not quiet:
+        if not user:
             self._course.permit(step)
         new_id = UNKNOWN_SENTINEL if self._shop.dry_run else str(uuid.uuid4())
         state = replace(decision.state, id=old.id if old is not None else new_id, outputs=decision.state.inputs)
         if not diff.any_unknown(state.inputs):
             self._shop.pool.configure(urn, goal.type, state.inputs, provider)
         self._ledger.reach(state, was=old)
-        if not quiet:
+        if not user:
             self._done(step)
         return state
 

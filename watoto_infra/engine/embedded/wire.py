@@ -27,8 +27,8 @@ _PLAIN_SIGNATURES = frozenset({ASSET_SIGNATURE, ARCHIVE_SIGNATURE, RESOURCE_SIGN
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, PropertyValue]:
-    """Read a request's properties."""
-    return {key: from_value(value) for key, value in struct.fields.items()}
+    """Read a request's properties, sorted by key: protobuf keeps no order, and a state should."""
+    return {key: from_value(value) for key, value in sorted(struct.fields.items())}
 
 
 def to_struct(properties: Mapping[str, PropertyValue]) -> struct_pb2.Struct:
@@ -55,7 +55,7 @@ def from_value(value: struct_pb2.Value) -> PropertyValue:
             fields = value.struct_value.fields
             signature = fields.get(SIGNATURE_KEY)
             if signature is None:
-                return PropertyValue({key: from_value(item) for key, item in fields.items()})
+                return PropertyValue({key: from_value(item) for key, item in sorted(fields.items())})
             return _from_special(signature.string_value, fields, value)
         case _:
             return PropertyValue.null()
