@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -10,8 +11,10 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from lms_app.db import freshness, heartbeat
+from lms_app.db.database import OutcomeUnknownError, SwallowedError
 from lms_app.domain.identity import Role
 from tests.app.conftest import Caller, Cluster, services_of
 from tests.app.servers.postgres import DATABASE, ROLE
@@ -299,3 +302,50 @@ def test_a_deadlock_is_run_again_and_both_writers_succeed(cluster):
         thread.join()
     assert len(tries) >= 3, "one of them was the victim of a deadlock"
     assert cluster.primary.query("SELECT title FROM courses ORDER BY id") == [("A++",), ("B++",)]
+
+
+def test_a_commit_whose_answer_is_lost_is_reported_as_unknown_and_not_repeated(lone_cluster):
+    database = services_of(lone_cluster.app()).databases.catalogue
+    runs = []
+
+    def work(connection) -> None:
+        runs.append(1)
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        connection.execute(text("INSERT INTO courses (title, teacher_id) VALUES ('once', 1)"))
+        lone_cluster.primary.query("SELECT pg_terminate_backend(%s, 5000)", pid)
+
+    with pytest.raises(OutcomeUnknownError):
+        database.write(work)
+    assert runs == [1]
+    database.write(
+        lambda connection: connection.execute(text("INSERT INTO courses (title, teacher_id) VALUES ('x', 1)"))
+    )
+
+
+def test_a_connection_lost_before_the_commit_is_replaced_and_the_work_run_again(lone_cluster):
+    database = services_of(lone_cluster.app()).databases.catalogue
+    runs = []
+
+    def work(connection) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            lone_cluster.primary.query("SELECT pg_terminate_backend(%s, 5000)", pid)
+        connection.execute(text("INSERT INTO courses (title, teacher_id) VALUES ('once', 1)"))
+
+    database.write(work)
+    assert len(runs) == 2
+    assert lone_cluster.primary.query("SELECT count(*) FROM courses") == [(1,)]
+
+
+def test_work_that_hides_a_failed_statement_is_not_taken_for_committed(lone_cluster):
+    database = services_of(lone_cluster.app()).databases.catalogue
+
+    def work(connection) -> None:
+        connection.execute(text("INSERT INTO courses (title, teacher_id) VALUES ('lost', 1)"))
+        with contextlib.suppress(DBAPIError):
+            connection.execute(text("SELECT 1/0"))
+
+    with pytest.raises(SwallowedError):
+        database.write(work)
+    assert lone_cluster.primary.query("SELECT count(*) FROM courses") == [(0,)]

@@ -11,20 +11,23 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lms_app.db import freshness
 from lms_app.db.engines import EngineOptions, lost_a_race, make_engine, refuses_writes, server_is_gone, sqlstate
+from lms_app.db.freshness import Lsn
 from lms_app.db.replicas import NEVER, Replica
 from lms_app.db.sharding import DatabaseUrls
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_COMMIT = "COMMIT; SELECT pg_current_wal_flush_lsn()::text"
 ATTEMPTS = 3
 """How often a write that certainly left nothing behind is tried in all."""
 
@@ -39,6 +42,10 @@ class DatabaseUnavailableError(Exception):
 
 class OutcomeUnknownError(DatabaseUnavailableError):
     """The connection broke while the commit was under way: it may or may not have happened."""
+
+
+class SwallowedError(Exception):
+    """Work hid that one of its statements had failed: PostgreSQL answers its COMMIT with a rollback."""
 
 
 class Database:
@@ -96,15 +103,17 @@ class Database:
 
     def _read_primary(self, work: Callable[[Connection], T]) -> T:
         for attempt in itertools.count(1):
+            connected = False
             try:
                 with self.primary.connect() as connection:
+                    connected = True
                     return work(connection)
             except PoolTimeoutError as error:
                 raise self._exhausted() from error
             except DBAPIError as error:
-                if attempt < ATTEMPTS and (server_is_gone(error) or lost_a_race(error)):
-                    continue
-                raise self._translated(error) from error
+                stale = connected and (server_is_gone(error) or lost_a_race(error))
+                if not stale or attempt == ATTEMPTS:
+                    raise self._translated(error) from error
         raise AssertionError
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -114,38 +123,47 @@ class Database:
         become a standby, or the transaction lost a race. Raises DatabaseUnavailableError, OutcomeUnknownError.
         """
         for attempt in itertools.count(1):
+            connected = False
             try:
                 with self.primary.connect() as connection:
-                    value = self._in_transaction(connection, work)
-                    lsn = connection.exec_driver_sql("SELECT pg_current_wal_flush_lsn()::text").scalar_one()
+                    connected = True
+                    value = self._begin_and_run(connection, work)
+                    lsn = self._commit(connection)
             except PoolTimeoutError as error:
                 raise self._exhausted() from error
             except DBAPIError as error:
-                if refuses_writes(error):
+                demoted = refuses_writes(error)
+                if demoted:
                     self.primary.dispose()
-                elif not (server_is_gone(error) or lost_a_race(error)):
-                    raise self._translated(error) from error
-                if attempt == ATTEMPTS:
+                repeatable = demoted or (connected and (server_is_gone(error) or lost_a_race(error)))
+                if not repeatable or attempt == ATTEMPTS:
                     raise self._translated(error) from error
             else:
-                freshness.note_write(self.name, freshness.parse_lsn(lsn))
+                freshness.note_write(self.name, lsn)
                 return value
         raise AssertionError
 
-    def _in_transaction(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+    def _begin_and_run(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         connection.exec_driver_sql("BEGIN")
         try:
-            value = work(connection)
+            return work(connection)
         except BaseException:
             self._roll_back(connection)
             raise
+
+    def _commit(self, connection: Connection) -> Lsn:
+        """Commit and ask for the position in one round trip, past SQLAlchemy, which reads one result of a statement."""
+        driver: Any = connection.connection.driver_connection
+        cursor = driver.cursor()
         try:
-            connection.exec_driver_sql("COMMIT")
-        except DBAPIError as error:
-            if server_is_gone(error):
-                raise OutcomeUnknownError(self.name, "the connection broke while committing") from error
-            raise
-        return value
+            cursor.execute(_COMMIT, prepare=False)
+        except psycopg.Error as error:
+            connection.invalidate()
+            raise OutcomeUnknownError(self.name, "the connection broke while committing") from error
+        if cursor.statusmessage != "COMMIT":
+            raise SwallowedError(f"database {self.name}: the work went on after a statement had failed; it was undone")
+        cursor.nextset()
+        return freshness.parse_lsn(cursor.fetchone()[0])
 
     def _roll_back(self, connection: Connection) -> None:
         if connection.invalidated:
