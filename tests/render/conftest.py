@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,12 @@ def stage_inputs() -> Callable[..., Inputs]:
         return for_stage(stage, settings, versions=versions)
 
     return build
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder that servers running as another account can enter (pytest closes its own to them)."""
+    with tempfile.TemporaryDirectory(prefix="watoto-test-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path

@@ -68,8 +68,8 @@ class LimitSettings(Strict):
     """For sign-in from one address; the LMS limits tries per account."""
     login_burst: int = Field(default=120, ge=1, le=100_000)
     """Sign-ins of one address let through at once: a class signs in within the same minute."""
-    exempt: tuple[Cidr, ...] = ()
-    """Networks without a limit per address, such as that of a load generator."""
+    exempt: tuple[Cidr, ...] = ("127.0.0.0/8",)
+    """Networks without a limit per address: this machine's own, or that of a load generator."""
 
 
 class GatewaySettings(Strict):

@@ -41,7 +41,6 @@ IDEMPOTENT_PATHS = ("/api/enrollments",)
 """Requests that may be sent to another server although the first may have had them: one row per user and course."""
 
 SESSION_COOKIE = "lms_session"
-LOOPBACK_NETWORK = "127.0.0.0/8"
 SMALLEST_KEY_STATE = 128
 
 
@@ -169,7 +168,6 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
     balancing = BalancingSettings() if is_gateway else gateway.balancing
     servers = members([Endpoint(LOOPBACK, settings.app.port)] if is_gateway else endpoints.app_servers, balancing)
     trusted = [*([settings.network.cidr] if is_gateway else []), *gateway.trusted_proxies]
-    exempt = [*([] if is_gateway else [LOOPBACK_NETWORK]), *limits.exempt]
     return NginxContext(
         role=role,
         workers=workers,
@@ -189,7 +187,7 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
         read_timeout_seconds=gunicorn.READ_TIMEOUT_SECONDS,
         tries=len(servers),
         trusted_proxies=_networks(trusted),
-        unlimited_networks=_networks(exempt),
+        unlimited_networks=_networks(limits.exempt),
         session_cookie=SESSION_COOKIE,
         session_zone_mib=max(10, ceil(2 * connections * SMALLEST_KEY_STATE / 2**20)),
         session_rate=limits.session_rate,

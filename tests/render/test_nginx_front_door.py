@@ -1,0 +1,266 @@
+"""What nginx lets in, limits, hides and marks: tried on a real one started from the rendered configuration."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from tests.render.nginx_server import HOST, Reply, backends, front
+from watoto_infra.rendering.checks import throwaway
+
+pytestmark = pytest.mark.local
+
+TIGHT = {"limits": {"session_rate": 1, "session_burst": 5}}
+NO_EXEMPTION: dict[str, object] = {"limits": {"exempt": []}}
+SECURITY_HEADERS = ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy")
+
+
+@pytest.fixture(autouse=True)
+def _nginx(require_binary):
+    require_binary("nginx")
+
+
+@pytest.fixture
+def site(stage_inputs, folder):
+    """One app server behind nginx, with a front end on disk."""
+    with backends(None) as servers, front(stage_inputs(gateway=TIGHT), folder, servers) as nginx:
+        assets = nginx.static / "assets"
+        assets.mkdir()
+        (nginx.static / "index.html").write_text("<!doctype html><title>Watoto</title>" + " " * 2000)
+        (assets / "index-0a1b2c3d.js").write_text("let x = 1;" * 300)
+        (assets / "plain.js").write_text("let x = 1;" * 300)
+        (assets / "picture-0a1b2c3d.png").write_bytes(b"\x89PNG" + b"\0" * 4000)
+        (nginx.static / ".env").write_text("SECRET=1")
+        (nginx.static / "dump.sql").write_text("SELECT 1")
+        (folder / "outside.txt").write_text("outside")
+        throwaway.hand_over(nginx.static)
+        yield nginx, servers[0]
+
+
+def test_the_guides_types_are_compressed_above_1024_bytes(site):
+    nginx, server = site
+    kinds = ("text/plain", "text/css", "application/json", "application/javascript", "text/xml", "application/xml")
+    for kind in (*kinds, "application/xml+rss", "text/javascript"):
+        server.behaviour = lambda _, kind=kind: Reply(body=b"a" * 1025, headers={"Content-Type": kind})
+        answer = nginx.get("/api/courses", Accept_Encoding="gzip")
+        assert answer.headers["Content-Encoding"] == "gzip", kind
+        assert gzip.decompress(answer.body) == b"a" * 1025
+        assert "Accept-Encoding" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize(("size", "kind"), [(1023, "application/json"), (5000, "image/png"), (5000, "font/woff2")])
+def test_small_or_compressed_answers_are_left_as_they_are(site, size, kind):
+    nginx, server = site
+    server.behaviour = lambda _: Reply(body=b"a" * size, headers={"Content-Type": kind})
+    assert nginx.get("/api/courses", Accept_Encoding="gzip").headers["Content-Encoding"] is None
+
+
+def test_only_fingerprinted_names_are_kept_for_a_year(site):
+    nginx, _ = site
+    for name in ("index-0a1b2c3d.js", "picture-0a1b2c3d.png"):
+        assert nginx.get(f"/assets/{name}").all("Cache-Control") == ["public, max-age=31536000, immutable"]
+    for path in ("/assets/plain.js", "/", "/index.html", "/courses/7"):
+        answer = nginx.get(path)
+        assert (answer.status, answer.all("Cache-Control")) == (200, ["no-cache"]), path
+
+
+def test_an_error_is_never_kept_for_a_year(site):
+    nginx, _ = site
+    answer = nginx.get("/assets/index-deadbeef.js")
+    assert answer.status == 404
+    assert not any("immutable" in value for value in answer.all("Cache-Control"))
+
+
+def test_an_answer_of_the_api_is_private_unless_the_lms_says_otherwise(site):
+    nginx, server = site
+    assert nginx.get("/api/courses").all("Cache-Control") == ["private, no-store"]
+    server.behaviour = lambda _: Reply(headers={"Cache-Control": "public, max-age=1"})
+    assert nginx.get("/api/public").all("Cache-Control") == ["public, max-age=1"]
+
+
+def test_public_answers_are_kept_for_as_long_as_they_say_and_private_ones_never(site):
+    nginx, server = site
+    server.behaviour = lambda _: Reply(headers={"Cache-Control": "public, max-age=30"})
+    for _ in range(20):
+        nginx.get("/api/catalogue")
+    assert len(server.requests) == 1
+    server.behaviour = lambda _: Reply(headers={"Cache-Control": "private, max-age=30"})
+    for _ in range(3):
+        nginx.get("/api/me")
+    assert len(server.requests) == 4
+
+
+def test_security_headers_are_on_every_location_exactly_once(site):
+    nginx, server = site
+    server.behaviour = lambda _: Reply(headers={"X-Frame-Options": "ALLOWALL", "X-Content-Type-Options": "none"})
+    paths = ["/", "/index.html", "/assets/index-0a1b2c3d.js", "/assets/plain.js", "/assets/none.js", "/api/courses"]
+    paths += ["/api/enrollments", "/api/auth/login", "/healthz", "/readyz", "/metrics", "/.git/config", "/dump.sql"]
+    answers = {path: nginx.get(path) for path in paths}
+    limited = [nginx.get("/api/courses", Cookie="lms_session=one") for _ in range(30)]
+    answers["429"] = next(answer for answer in limited if answer.status == 429)
+    server.stop()
+    answers["502"] = nginx.get("/api/none")
+    for path, answer in answers.items():
+        for name in SECURITY_HEADERS:
+            assert len(answer.all(name)) == 1, (path, name, answer.status)
+        assert answer.headers["X-Frame-Options"] == "DENY", path
+
+
+def test_measurements_and_hidden_files_are_not_shown(site):
+    nginx, server = site
+    for path in ("/metrics", "/.env", "/.git/config", "/assets/.hidden", "/dump.sql", "/nginx.conf"):
+        assert nginx.get(path).status == 404, path
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../outside.txt",
+        "/assets/../../outside.txt",
+        "/assets../outside.txt",
+        "/assets/..%2f..%2foutside.txt",
+        "/assets/%2e%2e/%2e%2e/outside.txt",
+        "/..%5coutside.txt",
+        "//../outside.txt",
+        "/assets/..;/..;/outside.txt",
+        "/%00/outside.txt",
+    ],
+)
+def test_no_path_leads_out_of_the_front_ends_folder(site, path):
+    nginx, _ = site
+    assert b"outside" not in raw(
+        nginx.port, f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    )
+
+
+def raw(port: int, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(request)
+        received = b""
+        with suppress(ConnectionResetError):  # how nginx hangs up without an answer
+            while chunk := sock.recv(65_536):
+                received += chunk
+    return received
+
+
+@pytest.mark.parametrize("host", ["evil.example", "api.example.com.evil.example", "", "127.0.0.1.nip.io", "a" * 200])
+def test_a_host_that_is_not_ours_gets_no_answer_at_all(site, host):
+    nginx, server = site
+    received = raw(nginx.port, f"GET /api/courses HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert received == b"" or received.startswith(b"HTTP/1.1 400")
+    assert server.requests == []
+
+
+def test_what_a_client_says_of_itself_does_not_reach_the_lms(site):
+    nginx, server = site
+    nginx.get(
+        "/api/courses",
+        X_Forwarded_For="1.2.3.4",
+        X_Real_IP="1.2.3.4",
+        X_Forwarded_Proto="https",
+        X_Forwarded_Host="evil.example",
+        Forwarded="for=1.2.3.4",
+        X_Request_ID="chosen",
+        Proxy="http://evil.example",
+    )
+    _, _, seen = server.requests[-1]
+    assert seen["X-Forwarded-For"] == seen["X-Real-IP"] == "127.0.0.1"
+    assert seen["X-Forwarded-Proto"] == "http"
+    assert seen["X-Forwarded-Host"] == seen["Host"] == HOST
+    assert seen["X-Request-ID"] != "chosen"
+    assert "Forwarded" not in seen
+    assert "Proxy" not in seen
+
+
+def test_a_gateway_believes_only_the_load_balancers_word_on_who_the_client_is(stage_inputs, folder):
+    inputs = stage_inputs(gateway={"trusted_proxies": ["127.0.0.0/8"]})
+    with backends(None) as servers, front(inputs, folder, servers, role="gateway") as nginx:
+        nginx.get("/api/courses", X_Forwarded_For="6.6.6.6, 41.90.1.2", X_Forwarded_Proto="https")
+        _, _, seen = servers[0].requests[-1]
+        assert (seen["X-Forwarded-For"], seen["X-Forwarded-Proto"]) == ("41.90.1.2", "https")
+        assert nginx.get("/readyz", host="10.20.0.7").status == 200, "the load balancer's health check was refused"
+        assert raw(nginx.port, b"GET /api/courses HTTP/1.1\r\nHost: evil.example\r\n\r\n") == b""
+
+
+def test_one_session_that_asks_too_much_gets_429_and_the_others_nothing_of_it(site):
+    nginx, _ = site
+    greedy = [nginx.get("/api/courses", Cookie="lms_session=greedy") for _ in range(30)]
+    assert Counter(answer.status for answer in greedy)[429] > 0
+    refused = next(answer for answer in greedy if answer.status == 429)
+    assert refused.headers["Content-Type"].startswith("application/problem+json")
+    assert refused.headers["Retry-After"] == "1"
+    assert nginx.get("/api/courses", Cookie="lms_session=modest").status == 200
+    assert nginx.get("/api/courses", Authorization="Bearer modest").status == 200
+
+
+def test_a_school_behind_one_address_is_not_throttled(stage_inputs, folder):
+    with backends(None) as servers, front(stage_inputs(gateway=NO_EXEMPTION), folder, servers) as nginx:
+
+        def pupil(number: int) -> list[int]:
+            login = nginx.get("/api/auth/login", method="POST", body=b"{}").status
+            cookie = f"lms_session=pupil-{number}"
+            return [login, *(nginx.get("/api/courses", Cookie=cookie).status for _ in range(5))]
+
+        with ThreadPoolExecutor(16) as pool:
+            statuses = Counter(status for answers in pool.map(pupil, range(110)) for status in answers)
+    assert statuses == {200: 660}
+
+
+def test_strangers_and_made_up_sessions_from_one_address_have_a_ceiling(stage_inputs, folder):
+    limits = {"exempt": [], "stranger_rate": 5, "stranger_burst": 10, "address_rate": 5, "address_burst": 40}
+    with backends(None) as servers, front(stage_inputs(gateway={"limits": limits}), folder, servers) as nginx:
+        strangers = Counter(nginx.get("/api/courses").status for _ in range(40))
+        made_up = Counter(nginx.get("/api/courses", Cookie=f"lms_session=made-up-{n}").status for n in range(100))
+    assert strangers[429] > 0
+    assert made_up[429] > 0
+
+
+def test_slow_clients_hold_no_worker_of_the_lms(site):
+    nginx, server = site
+    with ExitStack() as stack:
+        for _ in range(300):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port), timeout=10))
+            head = f"POST /api/courses HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000\r\n\r\n"
+            sock.sendall(head.encode() + b"a" * 10)
+        time.sleep(0.3)
+        assert server.connections == 0, "nginx passed on a request that was not complete"
+        began = time.monotonic()
+        assert nginx.get("/api/courses").status == 200
+        assert time.monotonic() - began < 1
+
+
+def test_a_client_that_sends_its_headers_too_slowly_is_disconnected(site):
+    nginx, _ = site
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=20) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHos")
+        began = time.monotonic()
+        with suppress(ConnectionResetError):
+            assert b"200" not in sock.recv(1024)
+    assert 5 < time.monotonic() - began < 18
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(site):
+    nginx, server = site
+    head = f"POST /api/courses HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {500 << 20}\r\n\r\n"
+    assert raw(nginx.port, head.encode()).startswith(b"HTTP/1.1 413")
+    assert server.requests == []
+
+
+@pytest.mark.long
+def test_ten_thousand_idle_connections_leave_room_for_requests(site):
+    nginx, _ = site
+    request = f"GET /healthz HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(10_000):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port), timeout=20))
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+        assert {nginx.get("/api/courses").status for _ in range(50)} == {200}
+        assert "worker_connections are not enough" not in nginx.errors
