@@ -194,6 +194,11 @@ def test_moves_between_stages_keep_whatever_bears_data(first, second):
             assert bare(inputs.get(key)) == bare(after[urn].get(key)), (urn, key)
 
 
+def test_storage_only_begins_with_what_is_declared_since_it_can_never_shrink():
+    for one in run("phase3").of(INSTANCE):
+        assert one.ignore_changes == ([] if one.get("replicateSourceDb") else ["allocatedStorage"])
+
+
 def test_a_broker_of_another_size_has_another_name_and_stands_before_the_old_one_goes():
     names = [run(name).one("aws:mq/broker:Broker").get("brokerName") for name in STAGES]
 

@@ -72,6 +72,11 @@ class Cache(pulumi.ComponentResource):
         )
 
     @property
+    def endpoint(self) -> pulumi.Output[str]:
+        """``host:port`` for reading and writing."""
+        return pulumi.Output.concat(self.primary_address, ":", self.group.port.apply(str))
+
+    @property
     def cluster_mode(self) -> bool:
         """Whether keys are spread over several shards; clients must then be cluster-aware."""
         return self._args.group.shards > 1

@@ -118,7 +118,12 @@ class Database(pulumi.ComponentResource):
             final_snapshot_identifier=f"{identifier}-final" if context.protection else None,
             tags=context.tags(args.identifier, DataClass.CRITICAL),
             opts=pulumi.ResourceOptions.merge(
-                context.guarded(self), pulumi.ResourceOptions(depends_on=self._log_groups(args.identifier))
+                context.guarded(self),
+                pulumi.ResourceOptions(
+                    depends_on=self._log_groups(args.identifier),
+                    # Storage grows by itself and can never shrink: what is declared is only where it begins.
+                    ignore_changes=["allocatedStorage"],
+                ),
             ),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import pulumi
 
 from watoto_infra.components.app_servers import AppServers, AppServersArgs
@@ -36,8 +38,8 @@ def build_stack(loaded: LoadedStage, stack: str) -> None:
 
     Raises ``SettingsError`` for what can only be told here: a stack's name that is too long, an image that is missing.
     """
-    builder = _Builder(loaded.settings, _context(loaded, stack))
-    for name, value in outputs(builder.build(), loaded).items():
+    parts = _Builder(loaded.settings, _context(loaded, stack)).build()
+    for name, value in outputs(parts, loaded).items():
         pulumi.export(name, value)
 
 
@@ -53,39 +55,16 @@ def _context(loaded: LoadedStage, stack: str) -> Context:
 
 
 class _Builder:
-    """Makes the components in the order in which they need one another."""
+    """Makes each component when it is first asked for, so that what needs another simply names it."""
 
     def __init__(self, settings: StageSettings, context: Context) -> None:
         self.settings = settings
         self.context = context
 
     def build(self) -> Parts:
-        settings, context = self.settings, self.context
-        self.network = Network("network", NetworkArgs(context=context, settings=settings.network))
-        self.firewall = Firewall(
-            "firewall",
-            FirewallArgs(
-                context=context,
-                vpc_id=self.network.vpc_id,
-                allowed_cidrs=settings.load_balancer.allowed_cidrs,
-                gateway_port=settings.app.gateway_port,
-            ),
-        )
-        self.encryption = Encryption(
-            "encryption",
-            EncryptionArgs(context=context, settings=settings.encryption, account_id=self.network.account_id),
-        )
         self._watch_network()
-        self.storage = Storage(
-            "storage",
-            StorageArgs(context=context, settings=settings.storage, key_arn=self.encryption.key_arn),
-        )
-        self.databases = self._databases()
-        self.caches = self._caches()
-        self.queue = self._queue()
-        self.app_secret = self._secret("watoto-app", "watoto/app/secret-key", "Signs the LMS's sessions")
-        self.balancer, self.edge = self._delivery()
-        self.app = self._app_servers()
+        static = self.storage.buckets[BucketRole.STATIC]
+        static.allow(self.edge.may_read(static) if self.edge is not None else ())
         return Parts(
             network=self.network,
             firewall=self.firewall,
@@ -95,62 +74,85 @@ class _Builder:
             caches=self.caches,
             queue=self.queue,
             app_secret=self.app_secret,
-            load_balancer=self.balancer,
+            load_balancer=self.load_balancer,
             edge=self.edge,
             app=self.app,
         )
 
+    @cached_property
+    def network(self) -> Network:
+        return Network("network", NetworkArgs(context=self.context, settings=self.settings.network))
+
+    @cached_property
+    def firewall(self) -> Firewall:
+        args = FirewallArgs(
+            context=self.context,
+            vpc_id=self.network.vpc_id,
+            allowed_cidrs=self.settings.load_balancer.allowed_cidrs,
+            gateway_port=self.settings.app.gateway_port,
+        )
+        return Firewall("firewall", args)
+
+    @cached_property
+    def encryption(self) -> Encryption:
+        args = EncryptionArgs(
+            context=self.context, settings=self.settings.encryption, account_id=self.network.account_id
+        )
+        return Encryption("encryption", args)
+
     def _watch_network(self) -> None:
         settings = self.settings.network
-        FlowLogs(
-            "flow-logs",
-            FlowLogsArgs(
-                context=self.context,
-                vpc_id=self.network.vpc_id,
-                key_arn=self.encryption.key_arn,
-                retention_days=settings.flow_log_retention_days,
-            ),
+        logs = FlowLogsArgs(
+            context=self.context,
+            vpc_id=self.network.vpc_id,
+            key_arn=self.encryption.key_arn,
+            retention_days=settings.flow_log_retention_days,
         )
-        Endpoints(
-            "endpoints",
-            EndpointsArgs(
-                context=self.context,
-                vpc_id=self.network.vpc_id,
-                services=settings.interface_endpoints,
-                subnet_ids=self.network.tier(Tier.APP),
-                route_table_ids=self.network.private_route_table_ids,
-                security_group_id=self.firewall.group_ids[Role.ENDPOINTS],
-            ),
+        FlowLogs("flow-logs", logs)
+        endpoints = EndpointsArgs(
+            context=self.context,
+            vpc_id=self.network.vpc_id,
+            services=settings.interface_endpoints,
+            subnet_ids=self.network.tier(Tier.APP),
+            route_table_ids=self.network.private_route_table_ids,
+            security_group_id=self.firewall.group_ids[Role.ENDPOINTS],
         )
+        Endpoints("endpoints", endpoints)
 
-    def _databases(self) -> list[Database]:
-        """Make the main database first, then the shards."""
+    @cached_property
+    def storage(self) -> Storage:
+        args = StorageArgs(context=self.context, settings=self.settings.storage, key_arn=self.encryption.key_arn)
+        return Storage("storage", args)
+
+    @cached_property
+    def databases(self) -> list[Database]:
+        """The main database first, then the shards."""
         settings = self.settings.database
         shards = [
-            self._database(f"shard-{number}", f"watoto-shard-{number}", f"watoto-shard-{number}-replica", True)
+            self._database(
+                f"shard-{number}", f"watoto-shard-{number}", f"watoto-shard-{number}-replica", settings.shard_replicas
+            )
             for number in range(1, settings.shards + 1)
         ]
-        return [self._database("database", "watoto-primary", "watoto-replica", False), *shards]
+        return [self._database("database", "watoto-primary", "watoto-replica", settings.replicas), *shards]
 
-    def _database(self, name: str, identifier: str, replica_prefix: str, is_shard: bool) -> Database:
-        settings = self.settings.database
-        return Database(
-            name,
-            DatabaseArgs(
-                context=self.context,
-                settings=settings,
-                identifier=identifier,
-                replica_prefix=replica_prefix,
-                replicas=settings.shard_replicas if is_shard else settings.replicas,
-                zones=self.settings.network.zones,
-                subnet_ids=self.network.tier(Tier.DATA),
-                security_group_id=self.firewall.group_ids[Role.DATABASE],
-                key_arn=self.encryption.key_arn,
-                log_retention_days=self.settings.logs.retention_days,
-            ),
+    def _database(self, name: str, identifier: str, replica_prefix: str, replicas: int) -> Database:
+        args = DatabaseArgs(
+            context=self.context,
+            settings=self.settings.database,
+            identifier=identifier,
+            replica_prefix=replica_prefix,
+            replicas=replicas,
+            zones=self.settings.network.zones,
+            subnet_ids=self.network.tier(Tier.DATA),
+            security_group_id=self.firewall.group_ids[Role.DATABASE],
+            key_arn=self.encryption.key_arn,
+            log_retention_days=self.settings.logs.retention_days,
         )
+        return Database(name, args)
 
-    def _caches(self) -> dict[str, Cache]:
+    @cached_property
+    def caches(self) -> dict[str, Cache]:
         settings = self.settings.cache
         return {
             role: Cache(
@@ -169,94 +171,83 @@ class _Builder:
             for role, group in settings.groups.items()
         }
 
-    def _queue(self) -> Queue:
-        return Queue(
-            "queue",
-            QueueArgs(
-                context=self.context,
-                settings=self.settings.queue,
-                subnet_ids=self.network.tier(Tier.DATA),
-                security_group_id=self.firewall.group_ids[Role.QUEUE],
-                key_arn=self.encryption.key_arn,
-            ),
+    @cached_property
+    def queue(self) -> Queue:
+        args = QueueArgs(
+            context=self.context,
+            settings=self.settings.queue,
+            subnet_ids=self.network.tier(Tier.DATA),
+            security_group_id=self.firewall.group_ids[Role.QUEUE],
+            key_arn=self.encryption.key_arn,
         )
+        return Queue("queue", args)
+
+    @cached_property
+    def app_secret(self) -> GeneratedSecret:
+        return self._secret("watoto-app", "watoto/app/secret-key", "Signs the LMS's sessions")
+
+    @cached_property
+    def origin_secret(self) -> GeneratedSecret:
+        return self._secret("watoto-origin", "watoto/edge/origin", "By which the balancer knows the CDN")
 
     def _secret(self, name: str, secret_name: str, description: str) -> GeneratedSecret:
-        return GeneratedSecret(
-            name,
-            GeneratedSecretArgs(
-                context=self.context,
-                secret_name=secret_name,
-                description=description,
-                key_arn=self.encryption.key_arn,
-            ),
+        args = GeneratedSecretArgs(
+            context=self.context,
+            secret_name=secret_name,
+            description=description,
+            key_arn=self.encryption.key_arn,
         )
+        return GeneratedSecret(name, args)
 
-    def _delivery(self) -> tuple[LoadBalancer, Edge | None]:
-        """Make load balancer and, where there is one, CDN; the static bucket's policy knows who may read it."""
-        settings, buckets = self.settings, self.storage.buckets
-        static, logs = buckets[BucketRole.STATIC], buckets[BucketRole.LOGS]
-        origin = None
-        if settings.edge.enabled:
-            origin = self._secret("watoto-origin", "watoto/edge/origin", "By which the balancer knows the CDN")
-        balancer = LoadBalancer(
-            "load-balancer",
-            LoadBalancerArgs(
-                context=self.context,
-                settings=settings.load_balancer,
-                vpc_id=self.network.vpc_id,
-                subnet_ids=self.network.tier(Tier.PUBLIC),
-                security_group_id=self.firewall.group_ids[Role.LOAD_BALANCER],
-                gateway_port=settings.app.gateway_port,
-                logs_bucket=logs.bucket_name,
-                logs_policy=self.storage.logs_policy,
-                origin_secret=origin.value if origin else None,
-            ),
+    @cached_property
+    def load_balancer(self) -> LoadBalancer:
+        args = LoadBalancerArgs(
+            context=self.context,
+            settings=self.settings.load_balancer,
+            vpc_id=self.network.vpc_id,
+            subnet_ids=self.network.tier(Tier.PUBLIC),
+            security_group_id=self.firewall.group_ids[Role.LOAD_BALANCER],
+            gateway_port=self.settings.app.gateway_port,
+            logs_bucket=self.storage.buckets[BucketRole.LOGS].bucket_name,
+            logs_policy=self.storage.logs_policy,
+            origin_secret=self.origin_secret.value if self.settings.edge.enabled else None,
         )
-        if origin is None:
-            static.allow()
-            return balancer, None
-        edge = Edge(
-            "edge",
-            EdgeArgs(
-                context=self.context,
-                settings=settings.edge,
-                origin_domain=balancer.balancer.dns_name,
-                origin_is_tls=settings.load_balancer.certificate_arn is not None,
-                origin_secret=origin.value,
-                static=static,
-                logs=logs,
-                logs_ready=self.storage.logs_policy,
-            ),
-        )
-        static.allow(edge.may_read(static))
-        return balancer, edge
+        return LoadBalancer("load-balancer", args)
 
-    def _app_servers(self) -> AppServers:
-        settings, context = self.settings, self.context
-        image = settings.app.image
-        if image is None or image == SOURCE_IMAGE:
-            raise SettingsError(
-                f"app.image is {shown(image)} and there is no source tree beside the stage files",
-                hint="set app.image to repository@sha256:<64 hex digits>",
-            )
-        return AppServers(
-            "app-servers",
-            AppServersArgs(
-                context=context,
-                settings=settings.app,
-                subnet_ids=self.network.tier(Tier.APP),
-                security_group_id=self.firewall.group_ids[Role.APP],
-                access=self._access(),
-                user_data=self._user_data(image),
-                log_retention_days=settings.logs.retention_days,
-                target_group_arn=self.balancer.target_group.arn,
-                request_count_label=pulumi.Output.concat(
-                    self.balancer.balancer.arn_suffix, "/", self.balancer.target_group.arn_suffix
-                ),
-                serving=self.balancer.serving,
-            ),
+    @cached_property
+    def edge(self) -> Edge | None:
+        if not self.settings.edge.enabled:
+            return None
+        args = EdgeArgs(
+            context=self.context,
+            settings=self.settings.edge,
+            origin_domain=self.load_balancer.balancer.dns_name,
+            origin_is_tls=self.settings.load_balancer.certificate_arn is not None,
+            origin_secret=self.origin_secret.value,
+            static=self.storage.buckets[BucketRole.STATIC],
+            logs=self.storage.buckets[BucketRole.LOGS],
+            logs_ready=self.storage.logs_policy,
         )
+        return Edge("edge", args)
+
+    @cached_property
+    def app(self) -> AppServers:
+        balancer = self.load_balancer
+        args = AppServersArgs(
+            context=self.context,
+            settings=self.settings.app,
+            subnet_ids=self.network.tier(Tier.APP),
+            security_group_id=self.firewall.group_ids[Role.APP],
+            access=self._access(),
+            user_data=self._user_data(),
+            log_retention_days=self.settings.logs.retention_days,
+            target_group_arn=balancer.target_group.arn,
+            request_count_label=pulumi.Output.concat(
+                balancer.balancer.arn_suffix, "/", balancer.target_group.arn_suffix
+            ),
+            serving=balancer.serving,
+        )
+        return AppServers("app-servers", args)
 
     def _access(self) -> Access:
         secrets = [
@@ -272,12 +263,12 @@ class _Builder:
             key_arn=self.encryption.key_arn,
         )
 
-    def _user_data(self, image: str) -> UserData:
+    def _user_data(self) -> UserData:
         settings, main = self.settings, self.databases[0]
         cache = self.caches["cache"]
         state = self.caches.get("state", cache)
         return UserData(
-            image=image,
+            image=_image(settings),
             region=settings.region,
             log_group=f"/watoto/{self.context.stack}/app",
             port=settings.app.port,
@@ -288,8 +279,8 @@ class _Builder:
             cache_is_cluster=cache.cluster_mode,
             database=main.url_of(main.primary),
             replicas=pulumi.Output.all(*(main.url_of(replica) for replica in main.replicas)),
-            cache=pulumi.Output.concat(cache.primary_address, ":", cache.group.port.apply(str)),
-            state=pulumi.Output.concat(state.primary_address, ":", state.group.port.apply(str)),
+            cache=cache.endpoint,
+            state=state.endpoint,
             queue=self.queue.endpoints.apply(lambda endpoints: endpoints[0].rpartition("://")[2]),
             media_bucket=self.storage.buckets[BucketRole.MEDIA].bucket_name,
             app_secret=self.app_secret.arn,
@@ -298,3 +289,13 @@ class _Builder:
             state_secret=state.secret.arn,
             queue_secret=self.queue.secret.arn,
         )
+
+
+def _image(settings: StageSettings) -> str:
+    image = settings.app.image
+    if image is None or image == SOURCE_IMAGE:
+        raise SettingsError(
+            f"app.image is {shown(image)} and there is no source tree beside the stage files",
+            hint="set app.image to repository@sha256:<64 hex digits>",
+        )
+    return image

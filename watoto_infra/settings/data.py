@@ -44,7 +44,7 @@ class DatabaseSettings(Strict):
     replica_class: InstanceClass | None = None
     """Instance class of the replicas; none: the primary's."""
     storage_gib: int = Field(ge=20, le=65_536)
-    """Storage to begin with."""
+    """Storage to begin with; it grows by itself and never shrinks, so that a later change has no effect."""
     max_storage_gib: int = Field(ge=20, le=65_536)
     """Storage to which RDS may grow by itself."""
     multi_az: bool
