@@ -203,6 +203,16 @@ CASES = [
         simulated_updates=("privateDnsEnabled",),
     ),
     Case(
+        ENDPOINT,
+        lambda world: {
+            "vpcId": vpc(world),
+            "serviceName": "com.amazonaws.us-east-1.s3",
+            "vpcEndpointType": "Gateway",
+            "routeTableIds": [table(world)],
+        },
+        updates={"routeTableIds": lambda world: [table(world), table(world)]},
+    ),
+    Case(
         FLOW_LOG,
         flow_log_inputs,
         updates={"tags": OTHER_TAGS},

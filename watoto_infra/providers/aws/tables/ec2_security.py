@@ -272,7 +272,7 @@ VPC_ENDPOINT = Resource(
         string_set("routeTableIds"),
         string_set("subnetIds"),
         string_set("securityGroupIds", read="Groups[].GroupId", computed=True),
-        flag("privateDnsEnabled", default=False),
+        flag("privateDnsEnabled", computed=True),
         json_text("policy", "PolicyDocument", computed=True),
         output("state", "State"),
         made("arn", ec2_arn("vpc-endpoint")),
