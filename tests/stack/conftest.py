@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from tests.stack.driver import Driver
 
 
-def reachable(folder: Path) -> Path:
-    """Let the system user, as which root's processes run, come into a folder below pytest's."""
-    for part in (folder, *folder.parents):
-        if os.geteuid() == 0 and part.stat().st_uid == 0 and part.stat().st_mode & 0o011 == 0:
-            part.chmod(part.stat().st_mode | 0o011)
-    return folder
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """Give a folder that the system user, as which root's processes run, can come into; pytest's own it could not."""
+    with tempfile.TemporaryDirectory(prefix="watoto-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        yield home
 
 
 def end(stack: Driver) -> None:
@@ -25,17 +27,19 @@ def end(stack: Driver) -> None:
 
 
 @pytest.fixture(scope="session")
-def phase2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def phase2() -> Iterator[Driver]:
     """A stack at phase2; tests that take it leave it as it is."""
-    stack = Driver(reachable(tmp_path_factory.mktemp("phase2")))
-    stack.ok("up", "--stage", "phase2", "--yes")
-    yield stack
-    end(stack)
+    with new_home() as home:
+        stack = Driver(home)
+        stack.ok("up", "--stage", "phase2", "--yes")
+        yield stack
+        end(stack)
 
 
 @pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def own() -> Iterator[Driver]:
     """A stack that does not exist yet, for one test alone."""
-    stack = Driver(reachable(tmp_path_factory.mktemp("own")))
-    yield stack
-    end(stack)
+    with new_home() as home:
+        stack = Driver(home)
+        yield stack
+        end(stack)

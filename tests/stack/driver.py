@@ -55,7 +55,7 @@ class Driver:
         """Give a plain boto3 client, pointed at the stack by nothing but `watoto env`."""
         lines = self.ok("env").splitlines()
         values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=values["AWS_ENDPOINT_URL"],
             region_name=values["AWS_REGION"],

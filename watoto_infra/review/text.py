@@ -56,6 +56,9 @@ def summary_line(summary: dict[str, int], *, done: bool = False) -> str:
 
 def result_lines(result: Result) -> Iterator[str]:
     """Give what a run did: counts and time, then what is simulated, what stays, and what failed."""
+    if not result.plan.has_changes and not result.failures:
+        yield f"Stack {result.plan.stack} is at {result.plan.stage} already: nothing was done."
+        return
     yield f"{summary_line(result.summary, done=True)} in {result.seconds:.1f} s"
     for urn in result.simulated:
         yield f"  simulated (the local control plane does not implement it): {urn}"
