@@ -15,6 +15,7 @@ from tests.providers.aws.cases_rds import INSTANCE, PARAMETER_GROUP, PARAMETERS,
 from tests.providers.aws.cases_secretsmanager import SECRET, VERSION, secret
 from tests.providers.world import Made, World
 from watoto_infra.errors import ProviderError
+from watoto_infra.providers.values import to_plain_map
 
 pytestmark = pytest.mark.local
 
@@ -70,9 +71,11 @@ def test_storage_that_grew_is_no_difference_and_is_never_asked_to_shrink(world: 
     seen = world.read(made)
     grown = Made(made.urn, made.id, seen.inputs, seen.properties)
     assert not world.diff(grown, made.inputs).changes
+    assert to_plain_map(seen.inputs) == to_plain_map(made.inputs)
     after = world.update(grown, world.changed(made, {"maxAllocatedStorage": 50}))
     assert instance(world, made.id)["AllocatedStorage"] == 60
     assert not world.diff(after, after.inputs).changes
+    assert to_plain_map(world.read(after).inputs) == to_plain_map(after.inputs)
 
 
 def test_more_storage_is_an_update_in_place(world: World) -> None:
@@ -171,7 +174,9 @@ def test_a_cache_group_named_like_a_deleted_one_is_marked_simulated_since_the_em
     new = world.create(made.urn, made.inputs)
     assert new.simulated
     assert new.id == made.id
+    assert new["primaryEndpointAddress"] == made["primaryEndpointAddress"]
     assert not world.diff(new, new.inputs).changes
+    assert again(world, new, nodeType="cache.m6g.xlarge")["primaryEndpointAddress"] == made["primaryEndpointAddress"]
     assert world.delete(new).simulated
 
 

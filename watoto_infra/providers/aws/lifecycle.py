@@ -103,13 +103,14 @@ def _pretend(operation: Operation) -> dict[str, Any]:
 
 
 def _known(operation: Operation) -> dict[str, Any]:
-    """Give the outputs that follow from the inputs alone."""
-    found = {
-        item.name: operation.inputs.get(item.name, item.default)
-        for item in operation.entry.all_fields
-        if not item.output and not item.made
+    """Give the outputs that follow from the inputs, and what is known of the rest from the last time or look."""
+    fields = operation.entry.all_fields
+    outputs = [item for item in fields if item.output]
+    found = {item.name: operation.state.get(item.name) for item in outputs} | properties(outputs, operation.item)
+    found |= {
+        item.name: operation.inputs.get(item.name, item.default) for item in fields if not item.output and not item.made
     }
-    found |= {item.name: operation.filled(item.made) for item in operation.entry.all_fields if item.made}
+    found |= {item.name: operation.filled(item.made) for item in fields if item.made}
     if operation.entry.tags is not None:
         found |= {"tags": operation.inputs.get("tags"), "tagsAll": operation.wanted_tags}
     return {**found, "__simulated": sorted(operation.simulated)}

@@ -260,7 +260,8 @@ def as_inputs(entry: Resource, wanted: Mapping[str, Any], outputs: Mapping[str, 
     found: dict[str, Any] = {}
     for name, item in entry.inputs.items():
         real = outputs.get(name)
-        if name in wanted and same(item, real, wanted[name]):
+        moot = item.moot is not None and item.moot(outputs, wanted)
+        if name in wanted and (moot or same(item, real, wanted[name])):
             found[name] = wanted[name]
         elif name in wanted or (not item.computed and not same(item, real, None)):
             found[name] = real

@@ -55,17 +55,20 @@ def create_group(operation: Operation) -> str:
     try:
         operation.call("create_replication_group", **request)
     except ServiceError as error:
-        if error.code != "ReplicationGroupAlreadyExists" or not _is_a_ghost(operation):
+        ghost = _ghost(operation) if error.code == "ReplicationGroupAlreadyExists" else None
+        if ghost is None:
             raise
+        operation.item = ghost
         words = "the emulator keeps the name of a deleted group until it is restarted"
         raise NotImplementedByEmulatorError(error.operation, error.code, words) from error
     return operation.known_id()
 
 
-def _is_a_ghost(operation: Operation) -> bool:
-    """Tell whether a group of that name was deleted: AWS drops it, the emulator has it "deleting" for ever."""
+def _ghost(operation: Operation) -> Item | None:
+    """Give the deleted group of that name, if there is one: AWS drops it, the emulator has it "deleting" for ever."""
     found = operation.call("describe_replication_groups", ReplicationGroupId=operation.known_id())
-    return bool(found["ReplicationGroups"][0]["Status"] == "deleting")
+    group: Item = found["ReplicationGroups"][0]
+    return group if group["Status"] == "deleting" else None
 
 
 def change_nodes(operation: Operation, _: frozenset[str]) -> None:
