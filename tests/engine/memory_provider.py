@@ -176,7 +176,11 @@ class MemoryProvider(Provider):
                 raise ProviderError(f"create of {request.urn} failed: the name {properties['name']} is taken")
             identifier = f"id-{content['next']}"
             content["next"] += 1
-            content["things"][identifier] = {"resource": request.name, "inputs": properties, "token": request.token}
+            content["things"][identifier] = {
+                "resource": request.name,
+                "inputs": properties,
+                "token": getattr(request, "token", ""),
+            }
             content["log"].append(["create", request.name])
         self._faults.meet("create", request.name, "after")
         if request.name in self._faults.lost_answers:

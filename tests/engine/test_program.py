@@ -122,7 +122,7 @@ def test_missing_configuration_is_named(stack: ThingStack):
 
 
 def test_a_module_that_does_not_exist_or_cannot_be_read_is_named(stack: ThingStack, tmp_path, monkeypatch):
-    with pytest.raises(ProgramError, match="tests.engine.programs.nothing"):
+    with pytest.raises(ProgramError, match=r"tests\.engine\.programs\.nothing"):
         stack.engine.preview(replace(failing(""), module="tests.engine.programs.nothing"), stack.watcher)
     (tmp_path / "watoto_broken_program.py").write_text("x = (\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 import pytest
 from hypothesis import given
@@ -122,6 +124,7 @@ def test_a_part_of_an_output_is_secret_where_the_same_part_of_the_input_was():
     template = PropertyValue({"user": PropertyValue("u"), "password": PropertyValue("p", is_secret=True)})
     answered = PropertyValue({"user": PropertyValue("u"), "password": PropertyValue("p"), "id": PropertyValue("1")})
     marked = diff.keep_secret(template, answered).value
+    assert isinstance(marked, Mapping)
     assert {key: value.is_secret for key, value in marked.items()} == {"user": False, "password": True, "id": False}
 
 

@@ -32,7 +32,7 @@ from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
 from watoto_infra.engine.embedded.targets import Targets
 from watoto_infra.engine.embedded.urns import default_provider_urn, make_urn, name_of, package_of
 from watoto_infra.engine.embedded.values import UNKNOWN_SENTINEL, plain_properties
-from watoto_infra.errors import ProgramError, UsageError
+from watoto_infra.errors import ProgramError, UnsupportedFeature, UsageError
 from watoto_infra.providers.base import DiffRequest, DiffResponse, InvokeRequest
 
 
@@ -256,8 +256,12 @@ class Run:
             self._course.permit(step)
         new_id = UNKNOWN_SENTINEL if self._shop.dry_run else str(uuid.uuid4())
         state = replace(decision.state, id=old.id if old is not None else new_id, outputs=decision.state.inputs)
-        if not diff.any_unknown(state.inputs):
-            self._shop.pool.configure(urn, goal.type, state.inputs, provider)
+        if diff.any_unknown(state.inputs):
+            raise UnsupportedFeature(
+                f"{urn} is configured with something that is only known after an operation",
+                hint="give the provider values that are known beforehand",
+            )
+        self._shop.pool.configure(urn, goal.type, state.inputs, provider)
         self._ledger.reach(state, was=old)
         if not user:
             self._done(step)
