@@ -23,8 +23,8 @@ down: setup ## Destroy what `make up` made, data included
 check: setup-dev ## Lint, types, import rules
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy watoto_infra src/lms_app cli.py tests
-	.venv/bin/lint-imports
+	.venv/bin/mypy watoto_infra src/lms_app cli.py tests benchmarks
+	PYTHONPATH=.:src .venv/bin/lint-imports
 
 test: setup-dev ## Run the tests (under 20 minutes)
 	$(PYTEST)

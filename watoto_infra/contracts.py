@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-SECRET_MARK = "[secret]"
+SECRET_MARK = "[secret]"  # noqa: S105 - what stands in place of one
 UNKNOWN_MARK = "[unknown]"
 
 Json = Any

@@ -56,7 +56,8 @@ def web(home: StackHome, address: Address, *, command: tuple[str, ...] | None = 
     )
 
 
-def answers(address: Address) -> bool:
+def answers(address: Address | None) -> bool:
+    assert address is not None
     try:
         with urllib.request.urlopen(f"http://{address.host}:{address.port}/", timeout=1):
             return True
