@@ -47,7 +47,7 @@ def test_the_sdks_inner_parts_that_the_child_uses_are_there():
 
 
 def test_every_request_field_of_the_sdk_is_either_served_or_refused_by_name():
-    """A field that a new SDK adds is refused until somebody has looked at it; a served one that vanished is a mistake."""
+    """A field that a new SDK adds is refused until somebody has looked at it; a served one that is gone is a mistake."""
     for message, served in (
         (resource_pb2.RegisterResourceRequest, goal.REGISTER_FIELDS),
         (resource_pb2.ReadResourceRequest, goal.READ_FIELDS),
@@ -90,6 +90,7 @@ def test_only_what_the_engine_does_is_announced():
 
 def test_settling_awaits_what_comes_up_meanwhile_and_raises_the_first_failure():
     settled: list[int] = []
+    begun: list[asyncio.Future[Any]] = []
 
     async def program() -> None:
         settings.configure(settings.Settings(project="p", stack="s"))
@@ -99,11 +100,11 @@ def test_settling_awaits_what_comes_up_meanwhile_and_raises_the_first_failure():
             await asyncio.sleep(0)
             settled.append(depth)
             if depth:
-                asyncio.ensure_future(manager.do_rpc("inner", lambda: call(depth - 1))())
+                begun.append(asyncio.ensure_future(manager.do_rpc("inner", lambda: call(depth - 1))()))
             else:
                 raise ValueError("the root of it")
 
-        asyncio.ensure_future(manager.do_rpc("outer", lambda: call(3))())
+        begun.append(asyncio.ensure_future(manager.do_rpc("outer", lambda: call(3))()))
         await child.settle()
 
     with pytest.raises(ValueError, match="the root of it"):

@@ -12,6 +12,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime import rpc
 
 from watoto_infra.engine.embedded import diff, paths, wire
+from watoto_infra.engine.embedded import values as held
 from watoto_infra.engine.embedded.goal import Goal, seconds
 from watoto_infra.engine.embedded.urns import make_urn, name_of, package_of, type_of
 from watoto_infra.engine.embedded.values import plain_properties
@@ -45,13 +46,13 @@ def test_any_properties_survive_the_wire(given_properties):
 
 
 def test_the_signatures_are_the_sdks():
-    assert rpc._special_sig_key == wire.SIGNATURE_KEY
-    assert rpc._special_secret_sig == wire.SECRET_SIGNATURE
+    assert rpc._special_sig_key == held.SIGNATURE_KEY
+    assert rpc._special_secret_sig == held.SECRET_SIGNATURE
     assert rpc._special_output_value_sig == wire.OUTPUT_SIGNATURE
-    assert rpc._special_asset_sig == wire.ASSET_SIGNATURE
+    assert rpc._special_asset_sig == held.ASSET_SIGNATURE
     assert rpc._special_archive_sig == wire.ARCHIVE_SIGNATURE
-    assert rpc._special_resource_sig == wire.RESOURCE_SIGNATURE
-    assert wire.UNKNOWN_SENTINEL == rpc.UNKNOWN
+    assert rpc._special_resource_sig == held.RESOURCE_SIGNATURE
+    assert held.UNKNOWN_SENTINEL == rpc.UNKNOWN
 
 
 def test_assets_survive_the_wire():
@@ -61,7 +62,7 @@ def test_assets_survive_the_wire():
 
 
 def test_a_special_value_that_nobody_knows_is_refused():
-    strange = wire.to_value(PropertyValue({wire.SIGNATURE_KEY: PropertyValue("0" * 32)}))
+    strange = wire.to_value(PropertyValue({held.SIGNATURE_KEY: PropertyValue("0" * 32)}))
     with pytest.raises(UnsupportedFeature, match="0" * 32):
         wire.from_value(strange)
 
