@@ -21,7 +21,7 @@ URN = "urn:pulumi:test::watoto::aws:ec2/vpc:Vpc::main"
 INPUTS = {"cidrBlock": "10.40.0.0/16", "tags": {"Name": "main"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stub(endpoint: str) -> Iterator[Any]:
     """Give a client of the AWS plugin, started as the official engine starts it."""
     command = [sys.executable, "-m", "watoto_infra.providers.plugin", "aws", "127.0.0.1:1"]

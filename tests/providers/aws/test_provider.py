@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pulumi.provider.experimental.property_value import PropertyValue
 
+from tests.providers.aws import cases_autoscaling
 from tests.providers.aws.cases_ec2 import GROUP, SUBNET, VPC, free_range, new_vpc, vpc
 from tests.providers.aws.cases_iam import ROLE, trust
 from tests.providers.world import Made, World
@@ -230,3 +231,14 @@ def test_an_endpoint_can_not_be_configured_by_a_program(world: World) -> None:
     request = base.CheckRequest("urn:pulumi:t::w::pulumi:providers:aws::a", {}, inputs, b"")
     with pytest.raises(UnsupportedFeature, match="endpoints"):
         asyncio.run(world.provider.check_config(request))
+
+
+def test_a_group_moves_from_one_template_to_a_mix_of_instances_and_back(world: World) -> None:
+    group = world.make(cases_autoscaling.GROUP, cases_autoscaling.group_inputs(world))
+    mix = world.changed(group, {"launchTemplate": None, "mixedInstancesPolicy": cases_autoscaling.mixed(world)})
+    mixed = world.update(group, mix)
+    assert not world.diff(mixed, mix).changes
+    assert to_plain_map(world.read(mixed).inputs) == to_plain_map(mix)
+    back = world.update(mixed, group.inputs)
+    assert not world.diff(back, group.inputs).changes
+    assert to_plain_map(world.read(back).inputs) == to_plain_map(group.inputs)

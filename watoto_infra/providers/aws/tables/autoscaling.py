@@ -194,7 +194,8 @@ GROUP = Resource(
             integer("maxHealthyPercentage", low=-1, high=200),
             unread=True,  # moto does not report it
         ),
-        block("launchTemplate", *TEMPLATE),
+        # moto still reports the template that a mixed policy has taken the place of; AWS has the one or the other.
+        block("launchTemplate", *TEMPLATE, read="(!MixedInstancesPolicy && LaunchTemplate) || `null`"),
         MIXED,
         flag("capacityRebalance", default=False),
         integer("maxInstanceLifetime", default=0, low=0),
