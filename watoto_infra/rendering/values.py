@@ -17,6 +17,7 @@ _SERVER_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PATH = re.compile(r"(?=.{1,1024}\Z)/[A-Za-z0-9._@+/-]*")
 _ORIGIN = re.compile(rf"https?://(?:\*\.)?{_LABEL}(?:\.{_LABEL})*(?::\d{{1,5}})?")
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,255}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _SHOWN = 60
 
 
@@ -54,6 +55,13 @@ def origin(value: str) -> str:
     """Give a web origin: scheme, host and port."""
     if _ORIGIN.fullmatch(value) is None:
         raise _refused(value, "a web origin", "http(s)://host[:port]")
+    return value
+
+
+def name(value: str, what: str) -> str:
+    """Give a plain name, which may also become the name of a file."""
+    if _NAME.fullmatch(value) is None:
+        raise _refused(value, what, "letters, digits, _ and -, starting with a letter, at most 63")
     return value
 
 

@@ -87,10 +87,14 @@ def context(inputs: Inputs) -> BackupContext:
         sockets=places.run,
         superuser=postgresql.SUPERUSER,
         stanzas=tuple(
-            Stanza(postgresql.stanza(server), f"{data}/postgresql/{server.name}", server.port) for server in primaries
+            Stanza(postgresql.stanza(server), f"{data}/postgresql/{values.name(server.name, 'a server')}", server.port)
+            for server in primaries
         ),
         servers=tuple(
-            Endpoint(values.host(server.host, "address of a primary"), server.port, server.name) for server in primaries
+            Endpoint(
+                values.host(server.host, "address of a primary"), server.port, values.name(server.name, "a server")
+            )
+            for server in primaries
         ),
         database=database.name,
         username=database.username,
@@ -144,7 +148,7 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
         Piece("backup/pgbackrest.conf", "backup/pgbackrest.conf.j2", ctx, secret=True),
         Piece("backup/logical-dump.sh", "backup/logical-dump.sh.j2", ctx, executable=True),
     ]
-    for unit in units(ctx, values.token(inputs.places.os_user, "name of the system user")):
+    for unit in units(ctx, values.name(inputs.places.os_user, "name of the system user")):
         found += [
             Piece(f"backup/systemd/{unit.name}.{kind}", f"backup/systemd/{kind}.j2", unit)
             for kind in ("service", "timer")

@@ -109,7 +109,7 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
     behaviour |= {"lock_timeout": "5000", "autovacuum_max_workers": "4" if inputs.database_machine.cores >= 16 else "3"}  # noqa: PLR2004 - pgtune's step
     loopback = server.host == LOOPBACK_NETWORK.partition("/")[0]
     return PostgresqlContext(
-        name=server.name,
+        name=values.name(server.name, "name of a database server"),
         memory_mib=inputs.database_machine.memory_mib,
         cores=inputs.database_machine.cores,
         connections=(
@@ -131,7 +131,7 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
         replicator=REPLICATOR,
         database=database.name,
         username=database.username,
-        os_user=values.token(inputs.places.os_user, "name of the system user"),
+        os_user=values.name(inputs.places.os_user, "name of the system user"),
         host_type="host" if loopback else "hostssl",
         networks=(LOOPBACK_NETWORK,) if loopback else (settings.network.cidr,),
     )
@@ -195,7 +195,7 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
             ctx = context(inputs, server, group.primary)
             found += [
                 Piece(
-                    f"postgresql/{values.token(server.name, 'name of a database server')}/{name}",
+                    f"postgresql/{ctx.name}/{name}",
                     f"postgresql/{name}.j2",
                     ctx,
                 )
