@@ -6,9 +6,11 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import cache
 
 import structlog
 from flask import Flask, Response, g, request
+from prometheus_client import Counter, Histogram
 
 from lms_app.observability import metrics
 from lms_app.observability.presence import Presence
@@ -21,6 +23,14 @@ UNLOGGED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines."""
 SERVER_ERROR = 500
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
+
+@cache  # as many as there are routes, methods and statuses; prometheus_client looks labels up at greater cost
+def _series(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+    return (
+        metrics.http_requests.labels(method, endpoint, str(status)),
+        metrics.http_request_duration.labels(method, endpoint),
+    )
 
 
 class RequestObserver:
@@ -47,8 +57,9 @@ class RequestObserver:
         seconds = time.perf_counter() - g.started
         method = request.method if request.method in METHODS else OTHER_METHOD
         endpoint = request.url_rule.rule if request.url_rule else UNMATCHED
-        metrics.http_requests.labels(method, endpoint, str(response.status_code)).inc()
-        metrics.http_request_duration.labels(method, endpoint).observe(seconds)
+        count, duration = _series(method, endpoint, response.status_code)
+        count.inc()
+        duration.observe(seconds)
         response.headers[HEADER] = g.request_id
         user_id = self._signed_in_user()
         if user_id is not None:
