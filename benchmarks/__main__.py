@@ -8,7 +8,7 @@ import platform
 import sys
 from datetime import UTC, datetime
 
-MODULES = ("command_start", "engine_scale", "local_stack")
+MODULES = ("command_start", "engine_scale", "local_stack", "lms")
 
 
 def main(names: list[str]) -> int:
