@@ -156,7 +156,7 @@ def declare(request: dict[str, str]) -> dict[str, Any]:
     pulumi.runtime.set_mocks(service, project="watoto", stack=request["stack"], monitor=Recorder(service))
     values = {key: request[key] for key in ("stage", "target", "overrides")}
     config.set_all_config({f"watoto:{key}": value for key, value in values.items()})
-    settings.set_root_resource(None)  # the mocks made one that exports nothing
+    settings.ROOT.set(None)  # the mocks made one that exports nothing
     pulumi.runtime.test(lambda: Stack(main) and None)()
     stack_outputs = next(one.pop("outputs", {}) for one in registered.values() if one["type"] == "pulumi:pulumi:Stack")
     return {"resources": list(registered.values()), "outputs": stack_outputs}

@@ -6,6 +6,12 @@ Configuration: ``watoto:stage`` (a stage's name), ``watoto:target`` (``aws`` unl
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# The official CLI runs this file by its path, in a checkout that need not be installed.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
 from watoto_infra.program.entry import main
 
 main()

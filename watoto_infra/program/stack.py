@@ -38,13 +38,16 @@ def build_stack(loaded: LoadedStage, stack: str) -> None:
 
     Raises ``SettingsError`` for what can only be told here: a stack's name that is too long, an image that is missing.
     """
-    parts = _Builder(loaded.settings, _context(loaded, stack)).build()
+    parts = _Builder(loaded.settings, make_context(loaded, stack)).build()
     for name, value in outputs(parts, loaded).items():
         pulumi.export(name, value)
 
 
-def _context(loaded: LoadedStage, stack: str) -> Context:
-    """Give the context of a stack: on AWS a stack other than the target's own has its name as a suffix."""
+def make_context(loaded: LoadedStage, stack: str) -> Context:
+    """Give the context of a stack: names and tags. On AWS a stack other than the target's own has its name as a suffix.
+
+    Raises ``SettingsError`` when that makes names too long.
+    """
     suffix = f"-{stack}" if loaded.target == "aws" and stack != loaded.target else ""
     if len(suffix) > LONGEST_SUFFIX:
         raise SettingsError(
