@@ -238,3 +238,17 @@ def test_changed_stack_outputs_are_shown(quick_stack: ThingStack):
     quick_stack.up([thing("a", props={"value": "1"}, exports={"out": "value"})])
     plan = quick_stack.preview([thing("a", props={"value": "2"}, exports={"out": "value"})])
     assert [(change.path, change.before, change.after) for change in plan.output_changes] == [("out", "1", "2")]
+
+
+def test_outputs_of_what_only_leaves_out_stay_as_they_were(quick_stack: ThingStack):
+    graph = [thing("a", props={"value": "1"}), thing("b", exports={"b": "serial"})]
+    quick_stack.up(graph)
+    more = [
+        thing("a", props={"value": "2"}),
+        thing("b", exports={"b": "serial"}),
+        thing("new", exports={"new": "serial"}),
+    ]
+    quick_stack.up(more, only=[urn_of("a")])
+    assert quick_stack.engine.outputs(show_secrets=False) == {"b": "id-2"}
+    quick_stack.up(more)
+    assert quick_stack.engine.outputs(show_secrets=False) == {"b": "id-2", "new": "id-3"}

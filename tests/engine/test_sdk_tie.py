@@ -47,7 +47,7 @@ def test_the_sdks_inner_parts_that_the_child_uses_are_there():
 
 
 def test_every_request_field_of_the_sdk_is_either_served_or_refused_by_name():
-    """A field that a new SDK adds is refused until somebody has looked at it; a served one that is gone is a mistake."""
+    """A field that a new SDK adds is refused until somebody looked at it; a served one that is gone is a mistake."""
     for message, served in (
         (resource_pb2.RegisterResourceRequest, goal.REGISTER_FIELDS),
         (resource_pb2.ReadResourceRequest, goal.READ_FIELDS),

@@ -19,6 +19,7 @@ import asyncio
 import json
 import os
 import runpy
+import site
 import sys
 import threading
 import traceback
@@ -81,7 +82,7 @@ def main() -> None:
             asyncio.run(run(request, events))
         except (Exception, SystemExit) as error:  # whatever the program raises is reported, never printed
             failed = not (isinstance(error, SystemExit) and not error.code)
-            events.send(**(describe(error) if failed else {"done": True}))
+            events.send(**(describe(error, request["module"]) if failed else {"done": True}))
         else:
             events.send(done=True)
         sys.stdout.flush()
@@ -157,11 +158,11 @@ async def settle() -> None:
         raise first
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """Say what failed and where in the program: the innermost frame that is the user's own code."""
+def describe(error: BaseException, module: str) -> dict[str, Any]:
+    """Say what failed and where in the program: the innermost frame that is neither the SDK's nor a library's."""
     if isinstance(error, SystemExit):
         return {"error": {"text": f"the program left with status {error.code}", "place": None}}
-    place = _place_of(error)
+    place = _place_of(error, module)
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}"
     if isinstance(error, ModuleNotFoundError):
@@ -171,11 +172,13 @@ def describe(error: BaseException) -> dict[str, Any]:
     return {"error": {"text": named, "place": place}}
 
 
-def _place_of(error: BaseException) -> str | None:
-    inner = (str(Path(pulumi.__file__).parent), str(Path(os.__file__).parent), str(Path(__file__).parent), "<frozen")
-    frames = traceback.extract_tb(error.__traceback__)
-    for frame in reversed(frames):
-        if not frame.filename.startswith(inner) and "site-packages" not in frame.filename:
+def _place_of(error: BaseException, module: str) -> str | None:
+    package = sys.modules.get(module.partition(".")[0])
+    own = tuple(getattr(package, "__path__", ()))  # the program itself may be installed among the libraries
+    libraries = (*site.getsitepackages(), str(Path(os.__file__).parent), "<frozen")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        mine = frame.filename.startswith(own) or not frame.filename.startswith(libraries)
+        if mine and not frame.filename.startswith(str(Path(__file__).parent)):
             return f"{frame.filename}:{frame.lineno}"
     return None
 

@@ -111,8 +111,15 @@ class Run:
     def register_outputs(self, urn: str, outputs: Properties) -> None:
         """Take what a component, or the stack itself, gives out."""
         state = self._ledger.new.get(urn)
-        if state is not None and not self._course.stopped:
-            self._ledger.complete(replace(state, outputs=outputs))
+        if state is None or self._course.stopped:
+            return
+        if not self._shop.dry_run:  # what hangs on a resource that --only leaves out stays as it was
+            outputs = {
+                key: state.outputs.get(key, value) if diff.has_unknowns(value) else value
+                for key, value in outputs.items()
+                if key in state.outputs or not diff.has_unknowns(value)
+            }
+        self._ledger.complete(replace(state, outputs=outputs))
 
     def invoke(
         self, token: str, arguments: Properties, provider: str | None, version: str
