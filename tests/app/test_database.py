@@ -76,6 +76,47 @@ def test_no_request_fails_when_a_replica_is_killed_and_it_is_used_again_when_it_
     assert caller.get("/api/courses").status_code == 200
 
 
+def test_a_frozen_replica_is_left_within_seconds_and_no_request_fails(cluster):
+    course_id = add_course(cluster)
+    app = cluster.app()
+    assert Caller(app, None).get("/api/courses").status_code == 200
+    answers: list[int] = []
+    cluster.replica.freeze()
+    try:
+        started = time.monotonic()
+        threads = [
+            threading.Thread(
+                target=lambda: answers.append(Caller(app, None).get(f"/api/courses/{course_id}").status_code)
+            )
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(DEADLINE_SECONDS)
+        assert answers == [200] * 4
+        assert time.monotonic() - started < 10
+    finally:
+        cluster.replica.thaw()
+    (replica,) = services_of(app).databases.catalogue.replicas
+    wait_until(lambda: replica.answers)
+
+
+def test_a_frozen_primary_makes_no_request_wait_for_ever(lone_cluster):
+    course_id = add_course(lone_cluster)
+    app = lone_cluster.app()
+    student = Caller(app, 7, Role.STUDENT)
+    assert student.post("/api/enrollments", {"course_id": course_id}).status_code == 201
+    lone_cluster.primary.freeze()
+    try:
+        started = time.monotonic()
+        assert student("DELETE", f"/api/enrollments/7-{course_id}").status_code == 503
+        assert time.monotonic() - started < 15
+    finally:
+        lone_cluster.primary.thaw()
+    wait_until(lambda: student("DELETE", f"/api/enrollments/7-{course_id}").status_code == 204)
+
+
 def test_a_replica_that_lags_is_left_out_until_it_has_caught_up(cluster):
     app = cluster.app(replica_lag_max_s=6)
     database = services_of(app).databases.catalogue

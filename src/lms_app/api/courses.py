@@ -9,8 +9,9 @@ from flask import Response
 from sqlalchemy import Connection
 
 from lms_app.api.contract import ANYONE, STAFF, Reply, Resource, me
+from lms_app.api.fields import PageQuery
 from lms_app.api.idempotency import Outcome, once
-from lms_app.api.models import CourseChange, CourseDetail, CourseIn, CoursePage, PageQuery, TaughtCoursePage
+from lms_app.api.models import CourseChange, CourseDetail, CourseIn, CoursePage, TaughtCoursePage
 from lms_app.api.responses import conditional, entity_tag, nothing, require_match
 from lms_app.api.sessions import current_identity
 from lms_app.caching import COURSES, course, headers

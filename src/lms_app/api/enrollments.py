@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course, visible_course
+from lms_app.api.fields import PageQuery
 from lms_app.api.idempotency import Outcome, once
-from lms_app.api.models import Enrollment, EnrollmentChange, EnrollmentIn, EnrollmentPage, PageQuery
+from lms_app.api.models import Enrollment, EnrollmentChange, EnrollmentIn, EnrollmentPage
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.caching import user
 from lms_app.domain import enrollments

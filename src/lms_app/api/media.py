@@ -8,7 +8,8 @@ from flask import Response, request
 
 from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course, visible_course
-from lms_app.api.models import Media, MediaIn, MediaPage, PageQuery, Upload
+from lms_app.api.fields import PageQuery
+from lms_app.api.models import Media, MediaIn, MediaPage, Upload
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.domain import media
 from lms_app.domain.courses import may_edit

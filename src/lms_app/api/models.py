@@ -10,62 +10,23 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
 
+from lms_app.api.fields import (
+    Email,
+    EnrollmentKey,
+    EnrollmentStatus,
+    Given,
+    Id,
+    PageQuery,
+    Password,
+    Percentage,
+    Prose,
+    Shown,
+    Title,
+    storable,
+)
 from lms_app.domain.identity import Role
-from lms_app.domain.pages import MAX_LIMIT
-
-
-def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("the character NUL cannot be stored")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("half a surrogate pair is no character") from None
-    return text
-
-
-def _lower(text: str) -> str:
-    return text.lower()
-
-
-MAX_ID = 10**18 - 1
-"""As many digits as the routes take; it fits a bigint."""
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-Title = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_storable)
-]
-Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_storable)]
-Email = Annotated[
-    str,
-    StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,188}$"),
-    AfterValidator(_storable),
-    AfterValidator(_lower),
-]
-Password = Annotated[str, StringConstraints(min_length=12, max_length=200), AfterValidator(_storable)]
-Percentage = Annotated[int, Field(ge=0, le=100)]
-EnrollmentKey = Annotated[str, Field(description="`<user_id>-<course_id>`", pattern=r"^\d+-\d+$")]
-EnrollmentStatus = Literal["active", "completed", "dropped"]
-
-
-class Given(BaseModel):
-    """A request's body or query: unknown fields are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Shown(BaseModel):
-    """Part of an answer."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_mode_override="serialization")
-
-
-class PageQuery(Given):
-    """Which page."""
-
-    limit: int = Field(20, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=300, description="`next` of the page before.")
 
 
 class CourseSummary(Shown):
@@ -300,7 +261,7 @@ class NotificationPage(Shown):
 class Announcement(Given):
     """What everybody in a course is told."""
 
-    message: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(_storable)]
+    message: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(storable)]
 
 
 class Announced(Shown):
@@ -312,7 +273,7 @@ class Announced(Shown):
 class MediaIn(Given):
     """A file that will be uploaded."""
 
-    filename: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,200}$"), AfterValidator(_storable)]
+    filename: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,200}$"), AfterValidator(storable)]
     content_type: Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]{0,99}$")]
     size_bytes: Annotated[int, Field(ge=1, le=2**40)]
 

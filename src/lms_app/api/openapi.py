@@ -14,7 +14,8 @@ from pydantic.json_schema import models_json_schema
 
 from lms_app.api import idempotency
 from lms_app.api.contract import ANYONE, Endpoint, Reply, Resource
-from lms_app.api.models import MAX_ID, Problem
+from lms_app.api.fields import MAX_ID
+from lms_app.api.models import Problem
 from lms_app.api.responses import JSON, conditional
 from lms_app.api.sessions import SESSION_COOKIE
 from lms_app.caching import headers

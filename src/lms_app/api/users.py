@@ -7,10 +7,10 @@ from typing import Any
 from flask import Response
 
 from lms_app.api.contract import ADMINS, SIGNED_IN, Reply, Resource, me
+from lms_app.api.fields import PageQuery
 from lms_app.api.models import (
     NewUser,
     OwnChange,
-    PageQuery,
     PasswordChange,
     ProgressPage,
     User,

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from lms_app.db import freshness
 from lms_app.db.engines import EngineOptions, lost_a_race, make_engine, refuses_writes, server_is_gone, sqlstate
 from lms_app.db.freshness import Lsn
+from lms_app.db.guard import Guard
 from lms_app.db.replicas import NEVER, Replica
 from lms_app.db.sharding import DatabaseUrls
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _COMMIT = "COMMIT; SELECT pg_current_wal_flush_lsn()::text"
+_NEWEST_HEARTBEAT = text("SELECT max(ts) FROM watoto_heartbeat")
 ATTEMPTS = 3
 """How often a write that certainly left nothing behind is tried in all."""
 
@@ -58,6 +60,7 @@ class Database:
             Replica(f"{name}/replica-{n}", make_engine(url.get_secret_value(), options, read_write=False))
             for n, url in enumerate(urls.replica_urls, start=1)
         )
+        self._guard = Guard(self.primary)
         self._max_lag = max_lag
         self._turn = itertools.count()
         self._newest_heartbeat = NEVER
@@ -176,14 +179,21 @@ class Database:
     def probe(self) -> None:
         """Look at the primary's newest heartbeat and at every replica. Never raises."""
         try:
-            newest: datetime | None = self._read_primary(
-                lambda connection: connection.execute(text("SELECT max(ts) FROM watoto_heartbeat")).scalar()
-            )
+            with self._guard.probing(), self.primary.connect() as connection:
+                newest: datetime | None = connection.execute(_NEWEST_HEARTBEAT).scalar()
             self._newest_heartbeat = max(self._newest_heartbeat, newest or NEVER)
-        except (DatabaseUnavailableError, SQLAlchemyError):
+        except SQLAlchemyError:
             log.debug("the primary of %s shows no heartbeat", self.name)
         for replica in self.replicas:
             replica.probe(self._newest_heartbeat, max_lag=self._max_lag)
+
+    def cut_frozen(self) -> None:
+        """Cut the connections to servers that a probe has been waiting for too long."""
+        if self._guard.cut_if_frozen():
+            log.warning("the primary of %s does not answer; its connections were cut", self.name)
+        for replica in self.replicas:
+            if replica.guard.cut_if_frozen():
+                log.warning("replica %s does not answer; its connections were cut", replica.name)
 
     def _probe_once(self) -> None:
         with self._first_probe:

@@ -1,4 +1,4 @@
-"""All databases of the shard map, and the thread that watches their replicas."""
+"""All databases of the shard map, and the threads that watch their servers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Databases:
             yield from database.engines()
 
     def watch(self) -> None:
-        """Start watching the replicas in this process, once; a forked child starts its own. Cheap to call again."""
+        """Start watching the servers in this process, once; a forked child starts its own. Cheap to call again."""
         if self._watched_by == os.getpid():
             return
         with self._starting:
@@ -79,13 +79,13 @@ class Databases:
             if self._watched_by is not None:
                 self._dispose(close=False)
             self._watched_by = os.getpid()
-            if any(database.replicas for database in self):
-                threading.Thread(target=self._watch, name="replica-watch", daemon=True).start()
+            for name, watch in (("database-watch", Database.probe), ("database-guard", Database.cut_frozen)):
+                threading.Thread(target=self._repeat, args=(watch,), name=name, daemon=True).start()
 
-    def _watch(self) -> None:
+    def _repeat(self, watch: Callable[[Database], None]) -> None:
         while not self._stop.wait(self._watch_every):
             for database in self:
-                database.probe()
+                watch(database)
 
     def close(self) -> None:
         """Stop watching and close all connections."""

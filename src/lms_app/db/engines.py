@@ -49,7 +49,7 @@ def connection_arguments(url: str, options: EngineOptions, *, read_write: bool) 
         arguments["prepare_threshold"] = None
     else:
         arguments["options"] = (
-            f"-c statement_timeout={options.statement_timeout_ms}"
+            f"-c timezone=UTC -c statement_timeout={options.statement_timeout_ms}"
             f" -c lock_timeout={options.lock_timeout_ms}"
             f" -c idle_in_transaction_session_timeout={options.idle_in_transaction_timeout_ms}"
         )

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lms_app.db.freshness import Lsn, parse_lsn
+from lms_app.db.guard import Guard
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ class Replica:
     def __init__(self, name: str, engine: Engine) -> None:
         self.name = name
         self.engine = engine
+        self.guard = Guard(engine)
         self.answers = True
         self.lag_seconds = 0.0
         self._replayed = Lsn(0)
@@ -35,8 +38,10 @@ class Replica:
         grows when the link is cut, stays 0 on an idle primary, and a lost primary does not make its replicas look late.
         """
         try:
-            with self.engine.connect() as connection:
+            with self.guard.probing(), self.engine.connect() as connection:
                 lsn, heartbeat = connection.exec_driver_sql(_PROBE).one()
+        except PoolTimeoutError:
+            return self.answers  # all connections are in use: it is busy, which says nothing against it
         except SQLAlchemyError as error:
             self.lost(error)
             return False

@@ -99,6 +99,20 @@ class Server:
             self.process.wait(5)
         self.process = None
 
+    def freeze(self) -> None:
+        """Stop every process of the server without ending it: its sockets stay open and nothing answers."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [self.process.pid, *map(int, children.split())]
+
     def suspend_replay(self) -> None:
         self.query("SELECT pg_wal_replay_pause()", database="postgres")
 

@@ -1,0 +1,60 @@
+"""The values that requests are made of, and the two kinds of models: what is given and what is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from lms_app.domain.pages import MAX_LIMIT
+
+
+def storable(text: str) -> str:
+    """Return the text if PostgreSQL can store it. Raises ValueError."""
+    if "\x00" in text:
+        raise ValueError("the character NUL cannot be stored")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a surrogate pair is no character") from None
+    return text
+
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+MAX_ID = 10**18 - 1
+"""As many digits as the routes take; it fits a bigint."""
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(storable)]
+Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(storable)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,188}$"),
+    AfterValidator(storable),
+    AfterValidator(_lower),
+]
+Password = Annotated[str, StringConstraints(min_length=12, max_length=200), AfterValidator(storable)]
+Percentage = Annotated[int, Field(ge=0, le=100)]
+EnrollmentKey = Annotated[str, Field(description="`<user_id>-<course_id>`", pattern=r"^\d+-\d+$")]
+EnrollmentStatus = Literal["active", "completed", "dropped"]
+
+
+class Given(BaseModel):
+    """A request's body or query: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Shown(BaseModel):
+    """Part of an answer."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_mode_override="serialization")
+
+
+class PageQuery(Given):
+    """Which page."""
+
+    limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(None, max_length=300, description="`next` of the page before.")
