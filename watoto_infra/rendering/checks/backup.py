@@ -12,6 +12,9 @@ from watoto_infra.rendering.programs import find
 
 FAMILY = "backup"
 
+NO_STANZA_YET = 55
+"""pgBackRest's exit status for a repository in which the stanza has not been made: FileMissingError."""
+
 
 def check(folder: Path, files: Sequence[RenderedFile], stanzas: Sequence[str]) -> tuple[Finding, ...]:
     """Check the rendered folder ``backup``."""
@@ -29,21 +32,25 @@ def check(folder: Path, files: Sequence[RenderedFile], stanzas: Sequence[str]) -
 
 
 def _pgbackrest(folder: Path, stanzas: Sequence[str]) -> Finding:
-    """Let it read every stanza of an empty repository; what it only warns of counts as refused."""
-    tool, covered = "pgbackrest info", ["backup/pgbackrest.conf"]
-    program = find("pgbackrest")
+    """Ask for a backup to an empty repository: it checks every option, then finds no stanza there, and that is right.
+
+    What it only warns of, such as an option it does not know, counts as refused.
+    """
+    tool, covered = "pgbackrest", ["backup/pgbackrest.conf"]
+    program = find(tool)
     if program is None:
         return absent(FAMILY, tool, covered)
     throwaway.hand_over(folder)
+    fitted = [
+        f"--config={folder}/pgbackrest.conf",
+        f"--repo1-path={folder}",
+        f"--lock-path={folder}",
+        "--log-level-file=off",
+    ]
     said = []
     for stanza in stanzas:
-        options = [
-            f"--config={folder}/pgbackrest.conf",
-            f"--stanza={stanza}",
-            f"--repo1-path={folder}",
-            "--log-level-file=off",
-        ]
-        ran = run([program, *options, "info"], cwd=folder, user=throwaway.account())
-        bad = [line for line in ran.output.splitlines() if "WARN" in line or "ERROR" in line]
-        said += bad or ([] if ran.code == 0 else [ran.output])
+        ran = run([program, *fitted, f"--stanza={stanza}", "backup"], cwd=folder, user=throwaway.account())
+        warned = [line for line in ran.output.splitlines() if "WARN" in line]
+        refused = [] if ran.code == NO_STANZA_YET else [line for line in ran.output.splitlines() if "ERROR" in line]
+        said += warned + (refused or ([] if ran.code == NO_STANZA_YET else [ran.output]))
     return judged(FAMILY, tool, covered, Ran(1 if said else 0, "\n".join(said)), folder=folder)
