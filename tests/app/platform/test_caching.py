@@ -20,6 +20,7 @@ from lms_app.caching import COURSES, Caches, course, user
 from lms_app.caching.versions import PREFIX
 from lms_app.observability import metrics
 from tests.app.platform.conftest import MakeSettings, environment
+from tests.app.servers.rabbitmq import free_port
 from tests.app.servers.redis import RedisServer
 
 pytestmark = pytest.mark.local
@@ -393,3 +394,26 @@ def test_with_both_levels_off_every_read_is_a_load_and_redis_is_not_asked(make_c
         caches.get_or_load("k", source.load, namespaces=[COURSES])
     assert source.loads == 3
     assert redis_server.client().dbsize() == 0
+
+
+def test_a_redis_cluster_is_a_cache_as_well(make_settings: MakeSettings, require_binary):
+    port = free_port()
+    while port > 50_000:  # the bus takes the port 10,000 higher
+        port = free_port()
+    server = RedisServer(require_binary("redis-server"), cluster_port=port)
+    try:
+        server.start()
+        here, there = (Caches(make_settings(redis_cache_url=server.url, redis_cache_cluster="true")) for _ in range(2))
+        source = Source("old")
+        namespaces = [COURSES, user(3), course(9)]
+        for caches in (here, here, there):
+            assert caches.get_or_load("k", source.load, namespaces=namespaces) == "old"
+        assert source.loads == 1
+        with here.changing(course(9), COURSES):
+            source.value = "new"
+        for caches in (here, there):
+            assert caches.get_or_load("k", source.load, namespaces=namespaces) == "new"
+        assert source.loads == 2
+        assert here.up
+    finally:
+        server.close()

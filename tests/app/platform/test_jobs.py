@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lms_app.jobs.mail import mailer
 from lms_app.jobs.outbox import enqueue
 from lms_app.settings import load_settings
 from tests.app.platform.processes import Process, running, wait_until
+from tests.app.servers.moto import CREDENTIALS, MotoServer
 from tests.app.servers.postgres import Server
 from tests.app.servers.rabbitmq import RabbitMqServer, free_port
 
@@ -319,6 +321,49 @@ def test_two_relays_publish_each_job_once(lms: Lms):
     with lms.relay(), running(["flask", "relay"], lms.environment, lms.folder / "relay2.log"):
         wait_until(lambda: lms.outbox() == 0, 30)
     wait_until(lambda: lms.broker.depth(Queue.NOTIFICATION.value) == 300)
+
+
+def test_a_relay_that_is_killed_again_and_again_loses_no_job_and_each_is_done_once(lms: Lms):
+    with lms.worker(Queue.NOTIFICATION) as worker:
+        for number in range(150):
+            lms.write(JobType.NOTIFICATION, said(str(number)))
+        for _ in range(3):
+            left = lms.outbox()
+            with lms.relay() as relay:
+                wait_until(partial(progressed, lms, left), log=relay)
+                relay.kill()
+        with lms.relay():
+            wait_until(lambda: lms.outbox() == 0, 30)
+            wait_until(lambda: lms.broker.depth(Queue.NOTIFICATION.value) == 0, 30)
+        wait_until(lambda: len(lms.notifications()) >= 150, 30, log=worker)
+        time.sleep(0.5)
+    assert sorted(lms.notifications(), key=int) == [str(number) for number in range(150)]
+
+
+def progressed(lms: Lms, left: int) -> bool:
+    """Whether a relay has published something: a batch is under way, or done."""
+    return lms.outbox() < left or bool(lms.broker.depth(Queue.NOTIFICATION.value)) or len(lms.notifications()) > 0
+
+
+def test_celery_adds_no_delay_queues_of_its_own(lms: Lms):
+    with lms.worker(Queue.NOTIFICATION), lms.broker.connection() as connection:
+        for name in ("celery_delayed_0", "celery_delayed_27"):
+            with pytest.raises(connection.channel_errors, match="NOT_FOUND"):
+                connection.channel().queue_declare(name, passive=True)
+
+
+def test_an_ordered_report_is_made_by_its_worker(lms: Lms, file_store: MotoServer):
+    lms.server.query(ENROLLED)
+    lms.environment |= {"LMS_MEDIA_BUCKET": file_store.bucket, "LMS_S3_ENDPOINT_URL": file_store.url} | CREDENTIALS
+    report_id = str(uuid.uuid4())
+    lms.server.query("INSERT INTO reports (id, owner_id, course_id, format) VALUES (%s, 1, 3, 'csv')", report_id)
+    lms.write(JobType.REPORT, {"report_id": report_id})
+    lms.write(JobType.REPORT, {"report_id": str(uuid.uuid4())})
+    with lms.relay(), lms.worker(Queue.ANALYTICS) as worker:
+        wait_until(lambda: lms.server.query("SELECT status FROM reports") == [("done",)], log=worker)
+        wait_until(lambda: worker.said().count("Task report") >= 2, log=worker)
+    assert "amina@school.example" in file_store.body(f"reports/{report_id}.csv").decode()
+    assert lms.broker.depth("analytics_queue.dead") == 0, "a report that was deleted is no failure"
 
 
 def test_the_email_worker_refuses_to_start_without_a_way_to_send(lms: Lms):

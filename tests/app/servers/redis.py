@@ -20,9 +20,11 @@ DEADLINE_SECONDS = 10
 class RedisServer:
     """One server that keeps nothing over a restart, as a cache does."""
 
-    def __init__(self, binary: Path, *, policy: str = "allkeys-lru") -> None:
+    def __init__(self, binary: Path, *, policy: str = "allkeys-lru", cluster_port: int | None = None) -> None:
+        """With a port it is a cluster of one node, on loopback: clusters know their nodes by host and port."""
         self.binary = binary
         self.policy = policy
+        self.cluster_port = cluster_port
         self.root = Path(tempfile.mkdtemp(prefix="lmsrd"))
         self.socket = self.root / "s"
         self.process: subprocess.Popen[bytes] | None = None
@@ -31,14 +33,16 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"unix://{self.socket}"
+        return f"redis://127.0.0.1:{self.cluster_port}" if self.cluster_port else f"unix://{self.socket}"
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 
     def start(self) -> None:
         options = {
-            "port": "0",
+            "port": self.cluster_port or 0,
+            "bind": "127.0.0.1",
+            "cluster-enabled": "yes" if self.cluster_port else "no",
             "unixsocket": self.socket,
             "unixsocketperm": "777",
             "dir": self.root,
@@ -63,7 +67,12 @@ class RedisServer:
                 assert time.monotonic() < deadline, (self.root / "log").read_text()
                 time.sleep(0.02)
             else:
-                return
+                break
+        if self.cluster_port:
+            self.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while self.client().execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                assert time.monotonic() < deadline, "the cluster does not come up"
+                time.sleep(0.05)
 
     def kill(self) -> None:
         assert self.process is not None
