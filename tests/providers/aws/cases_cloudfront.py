@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from tests.providers.world import Case, World
@@ -14,9 +13,8 @@ CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 SECURITY_HEADERS = "67f7725c-6f97-4210-82d7-5512b31e9d03"
 
 
-@cache
 def control(world: World) -> str:
-    return world.make(CONTROL, access(world)).id
+    return world.shared("origin access control", lambda one: one.make(CONTROL, access(one)).id)
 
 
 def access(world: World) -> dict[str, Any]:

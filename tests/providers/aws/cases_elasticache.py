@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from tests.providers.aws.cases_rds import other_subnets, security_group, subnets
@@ -14,14 +13,12 @@ PARAMETER_GROUP = "aws:elasticache/parameterGroup:ParameterGroup"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
 
-@cache
 def subnet_group(world: World) -> str:
-    return world.make(SUBNET_GROUP, subnetIds=subnets(world)).id
+    return world.shared("cache subnet group", lambda one: one.make(SUBNET_GROUP, subnetIds=subnets(one)).id)
 
 
-@cache
 def parameter_group(world: World, which: int = 1) -> str:
-    return world.make(PARAMETER_GROUP, family="redis7").id
+    return world.shared(f"cache parameter group {which}", lambda one: one.make(PARAMETER_GROUP, family="redis7").id)
 
 
 def log(kind: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from tests.providers.aws.cases_rds import other_subnets, security_group, subnets
@@ -13,8 +12,11 @@ CONFIGURATION = "aws:mq/configuration:Configuration"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
 
-@cache
 def configuration(world: World, which: int = 1) -> dict[str, Any]:
+    return world.shared(f"broker configuration {which}", new_configuration)
+
+
+def new_configuration(world: World) -> dict[str, Any]:
     made = world.make(CONFIGURATION, settings(world))
     return {"id": made.id, "revision": made["latestRevision"]}
 

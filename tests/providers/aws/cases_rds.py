@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from tests.providers.world import Case, World
@@ -14,14 +13,16 @@ ROLE = "arn:aws:iam::123456789012:role/watoto-monitoring"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
 
-@cache
 def subnets(world: World, which: int = 1) -> list[str]:
+    return world.shared(f"data subnets {which}", new_subnets)
+
+
+def new_subnets(world: World) -> list[str]:
     vpc = world.make("aws:ec2/vpc:Vpc", cidrBlock="10.40.0.0/16").id
+    zones = [("10.40.0.0/24", "us-east-1a"), ("10.40.1.0/24", "us-east-1b"), ("10.40.2.0/24", "us-east-1c")]
     return [
-        world.make(
-            "aws:ec2/subnet:Subnet", vpcId=vpc, cidrBlock=f"10.40.{at}.0/24", availabilityZone=f"us-east-1{zone}"
-        ).id
-        for at, zone in enumerate("abc")
+        world.make("aws:ec2/subnet:Subnet", vpcId=vpc, cidrBlock=block, availabilityZone=zone).id
+        for block, zone in zones
     ]
 
 
@@ -29,23 +30,28 @@ def other_subnets(world: World) -> list[str]:
     return subnets(world, 2)
 
 
-@cache
 def subnet_group(world: World, which: int = 1) -> str:
-    return world.make(SUBNET_GROUP, subnetIds=subnets(world, which)).id
+    return world.shared(
+        f"database subnet group {which}", lambda one: one.make(SUBNET_GROUP, subnetIds=subnets(one, which)).id
+    )
 
 
-@cache
 def parameter_group(world: World, which: int = 1) -> str:
-    return world.make(PARAMETER_GROUP, family="postgres15").id
+    return world.shared(
+        f"database parameter group {which}", lambda one: one.make(PARAMETER_GROUP, family="postgres15").id
+    )
 
 
-@cache
 def security_group(world: World, which: int = 1) -> str:
+    return world.shared(f"data security group {which}", new_security_group)
+
+
+def new_security_group(world: World) -> str:
     vpc = world.make("aws:ec2/vpc:Vpc", cidrBlock="10.41.0.0/16").id
     return world.make("aws:ec2/securityGroup:SecurityGroup", vpcId=vpc, description="database").id
 
 
-def shared(world: World) -> dict[str, Any]:
+def common(world: World) -> dict[str, Any]:
     """Give what primaries and replicas have in common."""
     return {
         "parameterGroupName": parameter_group(world),
@@ -71,7 +77,7 @@ def shared(world: World) -> dict[str, Any]:
 
 def primary(world: World) -> dict[str, Any]:
     return {
-        **shared(world),
+        **common(world),
         "identifier": f"watoto-db-{world.number()}",
         "engine": "postgres",
         "engineVersion": "15",
@@ -94,7 +100,7 @@ def primary(world: World) -> dict[str, Any]:
 
 def replica(world: World) -> dict[str, Any]:
     return {
-        **shared(world),
+        **common(world),
         "identifier": f"watoto-replica-{world.number()}",
         "replicateSourceDb": world.make(INSTANCE, primary(world)).id,
         "availabilityZone": "us-east-1b",
