@@ -16,6 +16,7 @@ from flask import Flask
 from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
+from lms_app.caching import COURSES, course
 from lms_app.db import heartbeat, slow_queries
 from lms_app.db import migrate as migrations
 from lms_app.db.database import DatabaseUnavailableError
@@ -75,7 +76,9 @@ def seed(users: int, courses: int, courses_per_user: int, password_file: Path | 
         school = seeding.School(
             users=users, courses=courses, courses_per_user=courses_per_user, password_hash=password_hash
         )
-        counts = seeding.seed(services().databases, school)
+        # That there is nothing may have been cached.
+        with services().caches.changing(COURSES, *map(course, range(1, courses + 1))):
+            counts = seeding.seed(services().databases, school)
     except seeding.NotEmptyError as error:
         if if_empty:
             click.echo(f"nothing to do: {error}", err=True)

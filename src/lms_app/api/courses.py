@@ -15,7 +15,6 @@ from lms_app.api.models import CourseChange, CourseDetail, CourseIn, CoursePage,
 from lms_app.api.responses import conditional, entity_tag, nothing, require_match
 from lms_app.api.sessions import current_identity
 from lms_app.caching import COURSES, course, headers
-from lms_app.db import freshness
 from lms_app.domain import courses
 from lms_app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
 from lms_app.services import Services, services
@@ -106,8 +105,10 @@ def create_course(body: CourseIn) -> Response:
         made = courses.create(connection, who, body.model_dump())
         return Outcome(201, made, {"Location": f"/api/courses/{made['id']}"})
 
-    with lms.caches.changing(COURSES):
-        return once(lms.databases.catalogue, who.user_id, work)
+    answer = once(lms.databases.catalogue, who.user_id, work)
+    # Only now is its number known; that there is no such course may have been cached under it.
+    lms.caches.invalidate_course(orjson.loads(answer.data)["id"])
+    return answer
 
 
 @resource.endpoint(
@@ -126,15 +127,14 @@ def change_course(course_id: int, body: CourseChange) -> Response:
     if not values:
         raise InvalidError("name at least one field to change")
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> object:
         courses.require_editor(connection, course_id, who, lock=True)
         require_match(entity_tag(orjson.dumps(courses.read(connection, course_id))))
         courses.change(connection, course_id, values)
+        return courses.read(connection, course_id)
 
     with lms.caches.changing(course(course_id), COURSES):
-        lms.databases.catalogue.write(work)
-    with freshness.from_primary():
-        return conditional(courses.detail(lms.databases.catalogue, course_id), kept=headers.not_kept)
+        return conditional(lms.databases.catalogue.write(work), kept=headers.not_kept)
 
 
 @resource.endpoint(

@@ -52,6 +52,9 @@ def conditional(
 
 
 def require_match(tag: str) -> None:
-    """Raise PreconditionFailedError when the client names other versions in If-Match."""
-    if request.if_match and not request.if_match.contains(tag):
+    """Raise PreconditionFailedError when the client names other versions in If-Match.
+
+    Weak tags count: a proxy that compresses an answer weakens its tag, and ours is a hash of what was compressed.
+    """
+    if request.if_match and not request.if_match.contains_weak(tag):
         raise PreconditionFailedError("read it again and repeat the change")

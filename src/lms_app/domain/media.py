@@ -57,7 +57,8 @@ def find(databases: Databases, media_id: UUID, who: Identity, *, to_change: bool
 
     Raises NotFoundError to those who may not even know of it, ForbiddenError to students who would change it.
     """
-    rows = databases.catalogue.read(lambda connection: connection.execute(_ONE, {"media_id": media_id}).all())
+    read = databases.catalogue.read_primary if to_change else databases.catalogue.read
+    rows = read(lambda connection: connection.execute(_ONE, {"media_id": media_id}).all())
     if not rows:
         raise NotFoundError(f"there is no file {media_id}")
     found = pages.as_dicts(rows)[0]
