@@ -241,14 +241,25 @@ def test_changed_stack_outputs_are_shown(quick_stack: ThingStack):
 
 
 def test_outputs_of_what_only_leaves_out_stay_as_they_were(quick_stack: ThingStack):
-    graph = [thing("a", props={"value": "1"}), thing("b", exports={"b": "serial"})]
-    quick_stack.up(graph)
+    quick_stack.up([thing("a", props={"value": "1"}), thing("b", depends_on=["a"], exports={"b": "serial"})])
     more = [
         thing("a", props={"value": "2"}),
-        thing("b", exports={"b": "serial"}),
+        thing("b", depends_on=["a"], exports={"b": "serial"}),
         thing("new", exports={"new": "serial"}),
     ]
     quick_stack.up(more, only=[urn_of("a")])
     assert quick_stack.engine.outputs(show_secrets=False) == {"b": "id-2"}
     quick_stack.up(more)
     assert quick_stack.engine.outputs(show_secrets=False) == {"b": "id-2", "new": "id-3"}
+
+
+def test_an_unchanged_run_leaves_the_state_file_as_it_is(quick_stack: ThingStack):
+    graph = [
+        thing("group", kind="component", props={"size": 1}),
+        thing("a", props={"value": "s"}, secrets=["value"], parent="group", exports={"a": "value"}),
+    ]
+    quick_stack.up(graph)
+    before = quick_stack.store.state_path.read_bytes()
+    quick_stack.up(graph)
+    assert quick_stack.store.state_path.read_bytes() == before
+    assert [run["result"] for run in quick_stack.store.history()] == ["done", "done"]

@@ -20,7 +20,7 @@ from watoto_infra.providers.base import DeleteResponse
 def deletion_step(state: ResourceState, data_bearing: DataBearing, *, half: bool = False) -> Step:
     """Say that a resource is deleted: the whole of it, or (also with ``half``) the old half of a replacement."""
     notes = [PROTECTED] if state.protect else []
-    if state.retain_on_delete:
+    if state.retain_on_delete or state.external:
         notes.append(KEPT)
     bearing = state.custom and data_bearing(state.type, plain_properties(state.inputs))
     op = Op.DELETE_REPLACED if state.delete or half else Op.DELETE

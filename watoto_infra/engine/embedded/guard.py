@@ -11,7 +11,7 @@ PROTECTED = "protected"
 """The note on a step whose resource the program, or for a deletion the state, protects."""
 
 KEPT = "kept: it only leaves the state"
-"""The note on a deletion that leaves the thing itself alone (``retain_on_delete``)."""
+"""The note on a deletion that leaves the thing itself alone: ``retain_on_delete``, or it was only read."""
 
 _MAY_BECOME = {
     Op.SAME: {Op.SAME},
