@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -156,7 +157,7 @@ def test_the_front_door_is_the_cdn_on_aws_and_the_load_balancer_where_no_cdn_run
     assert run("phase2", "aws").outputs["url"] == "https://watoto-domainName"
 
 
-def data_of(declared: Declared) -> dict[str, dict]:
+def data_of(declared: Declared) -> dict[str, dict[str, Any]]:
     return {one.urn: one.inputs for one in declared.resources if is_data_bearing(one.type, one.inputs)}
 
 
