@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,28 @@ def phase2() -> Iterator[Driver]:
         stack.ok("up", "--stage", "phase2", "--yes")
         yield stack
         end(stack)
+
+
+@pytest.fixture(scope="session")
+def fresh_phase1() -> Iterator[tuple[Driver, Counter[str]]]:
+    """A stack at phase1, and what the emulator held when it had just come up."""
+    with new_home() as home:
+        stack = Driver(home)
+        stack.ok("up", "--stage", "phase1", "--yes")
+        yield stack, stack.inventory()
+        end(stack)
+
+
+@pytest.fixture
+def phase1(fresh_phase1: tuple[Driver, Counter[str]]) -> Driver:
+    """A stack that tests may change, if they bring it back to phase1."""
+    return fresh_phase1[0]
+
+
+@pytest.fixture
+def whole(fresh_phase1: tuple[Driver, Counter[str]]) -> Counter[str]:
+    """What the emulator holds after a run to phase1 that nobody disturbed."""
+    return fresh_phase1[1]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,3 +69,12 @@ class Driver:
         """Give the pid of a supervised process."""
         processes = self.json("status", "--json")["processes"]
         return int(next(process["pid"] for process in processes if process["name"] == name))
+
+    def inventory(self) -> Counter[str]:
+        """Count everything the emulator holds, by service and model."""
+        endpoint = self.ok("env").split("AWS_ENDPOINT_URL=")[1].splitlines()[0]
+        with urllib.request.urlopen(f"{endpoint}/moto-api/data.json", timeout=30) as answer:
+            data = json.load(answer)
+        return Counter(
+            {f"{service}/{model}": len(items) for service, models in data.items() for model, items in models.items()}
+        )

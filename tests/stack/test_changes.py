@@ -31,34 +31,32 @@ def test_nobody_changed_anything_so_there_is_no_drift(phase2: Driver):
     phase2.ok("drift")
 
 
-def test_the_state_holds_just_what_the_plan_showed(own: Driver):
-    shown = {step["urn"] for step in own.plan("phase2")["steps"]}
-    own.ok("up", "--stage", "phase2", "--yes")
-    held = {resource["urn"] for resource in own.json("state", "export")["deployment"]["resources"]}
-    providers = {urn for urn in held | shown if "pulumi:providers:" in urn}
-    assert held - providers == shown - providers
+def test_the_state_holds_just_what_a_plan_shows(phase2: Driver):
+    shown = {step["urn"] for step in phase2.plan("phase2")["steps"]}
+    held = {resource["urn"] for resource in phase2.json("state", "export")["deployment"]["resources"]}
+    assert {urn for urn in held if "pulumi:providers:" not in urn} == shown
 
 
-def test_a_change_by_hand_is_named_with_urn_and_property_and_up_mends_it(own: Driver):
-    own.ok("up", "--stage", "phase1", "--yes")
-    own.aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, DefaultCooldown=77)
-    drift = own.run("drift", "--json")
+def test_a_change_by_hand_is_named_with_urn_and_property_and_up_mends_it(phase1: Driver):
+    phase1.aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, DefaultCooldown=77)
+    drift = phase1.run("drift", "--json")
     assert drift.returncode == 3
     (step,) = [step for step in json.loads(drift.stdout)["steps"] if step["changes"]]
     assert step["urn"].endswith(f"::{GROUP}")
     assert [(change["path"], change["after"]) for change in step["changes"]] == [("defaultCooldown", 77)]
-    own.ok("up", "--stage", "phase1", "--yes")
-    (group,) = own.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
+    phase1.ok("up", "--stage", "phase1", "--yes")
+    (group,) = phase1.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])[
+        "AutoScalingGroups"
+    ]
     assert group["DefaultCooldown"] == 300
-    own.ok("drift")
+    phase1.ok("drift")
 
 
-def test_what_was_deleted_by_hand_is_drift_and_comes_back(own: Driver):
-    own.ok("up", "--stage", "phase1", "--yes")
-    own.aws("s3").delete_bucket_policy(Bucket="watoto-media")
-    assert own.run("drift").returncode == 3
-    own.ok("up", "--stage", "phase1", "--yes")
-    assert own.aws("s3").get_bucket_policy(Bucket="watoto-media")["Policy"]
+def test_what_was_deleted_by_hand_is_drift_and_comes_back(phase1: Driver):
+    phase1.aws("s3").delete_bucket_policy(Bucket="watoto-media")
+    assert phase1.run("drift").returncode == 3
+    phase1.ok("up", "--stage", "phase1", "--yes")
+    assert phase1.aws("s3").get_bucket_policy(Bucket="watoto-media")["Policy"]
 
 
 def data_bearing(stack: Driver) -> dict[str, str]:
@@ -71,28 +69,27 @@ def data_bearing(stack: Driver) -> dict[str, str]:
     }
 
 
-def test_a_stack_moves_between_stages_without_losing_anything_that_holds_data(own: Driver):
-    own.ok("up", "--stage", "phase1", "--yes")
-    before = data_bearing(own)
+def test_a_stack_moves_between_stages_without_losing_anything_that_holds_data(phase1: Driver):
+    before = data_bearing(phase1)
     assert before
     for stage in ("phase2", "phase1"):
-        plan = own.plan(stage)
+        plan = phase1.plan(stage)
         assert not [s["urn"] for s in plan["steps"] if s["data_bearing"] and s["op"] in {"replace", "delete"}]
         shown = {(step["op"], step["urn"]) for step in plan["steps"]}
-        done = own.json("up", "--stage", stage, "--yes", "--json")
+        done = phase1.json("up", "--stage", stage, "--yes", "--json")
         acted = {(act["op"], act["urn"]) for act in done["operations"] if act["op"] not in {"same", "read", "refresh"}}
         halves = {"create-replacement": "replace", "delete-replaced": "replace"}
         assert {(halves.get(op, op), urn) for op, urn in acted} <= shown
-        own.ok("preview", "--stage", stage, "--expect-no-changes")
-        assert before.items() <= data_bearing(own).items()
+        phase1.ok("preview", "--stage", stage, "--expect-no-changes")
+        assert before.items() <= data_bearing(phase1).items()
 
 
-def test_up_refuses_a_plan_that_is_not_the_one_that_was_approved(own: Driver):
-    approved = own.plan("phase1")["digest"]
-    refused = own.run("up", "--stage", "phase2", "--yes", "--expect-digest", approved)
+def test_up_refuses_a_plan_that_is_not_the_one_that_was_approved(phase1: Driver):
+    approved = phase1.plan("phase1")["digest"]
+    refused = phase1.run("up", "--stage", "phase2", "--yes", "--expect-digest", approved)
     assert refused.returncode == 2
     assert "the plan is not the expected one" in refused.stderr
-    own.ok("up", "--stage", "phase1", "--yes", "--expect-digest", approved)
+    phase1.ok("up", "--stage", "phase1", "--yes", "--expect-digest", approved)
 
 
 def group_names(stack: Driver) -> list[str]:
@@ -100,11 +97,10 @@ def group_names(stack: Driver) -> list[str]:
     return [group["AutoScalingGroupName"] for group in groups]
 
 
-def test_the_control_plane_may_lose_everything_and_up_makes_it_again_under_the_same_names(own: Driver):
-    own.ok("up", "--stage", "phase1", "--yes")
-    names, before = group_names(own), data_bearing(own)
-    os.kill(own.process("control-plane"), signal.SIGKILL)
-    own.ok("up", "--stage", "phase1", "--yes")
-    assert group_names(own) == names
-    assert set(data_bearing(own)) == set(before)
-    own.ok("preview", "--stage", "phase1", "--refresh", "--expect-no-changes")
+def test_the_control_plane_may_lose_everything_and_up_makes_it_again_under_the_same_names(phase1: Driver):
+    names, before = group_names(phase1), data_bearing(phase1)
+    os.kill(phase1.process("control-plane"), signal.SIGKILL)
+    phase1.ok("up", "--stage", "phase1", "--yes")
+    assert group_names(phase1) == names
+    assert set(data_bearing(phase1)) == set(before)
+    phase1.ok("preview", "--stage", "phase1", "--refresh", "--expect-no-changes")

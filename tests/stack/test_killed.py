@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from tests.stack.conftest import end, new_home
 from tests.stack.driver import ROOT, Driver
 
 pytestmark = pytest.mark.local
@@ -28,16 +27,6 @@ TOLD_APART_BY = {
     "its identifier": "aws:rds/instance:Instance",
     "nothing at all": "random:index/randomPassword:RandomPassword",
 }
-
-
-def inventory(stack: Driver) -> Counter[str]:
-    """Count everything the emulator holds, by service and model, beside what it always has or only logs."""
-    endpoint = stack.ok("env").split("AWS_ENDPOINT_URL=")[1].splitlines()[0]
-    with urllib.request.urlopen(f"{endpoint}/moto-api/data.json", timeout=10) as answer:
-        data = json.load(answer)
-    return Counter(
-        {f"{service}/{model}": len(items) for service, models in data.items() for model, items in models.items()}
-    )
 
 
 def kill_at(stack: Driver, resource_type: str, *arguments: str, companion: int | None = None) -> None:
@@ -55,36 +44,26 @@ def resource_types(stack: Driver) -> list[str]:
     return list(dict.fromkeys(step["type"] for step in steps if step["type"].startswith(("aws:", "random:"))))
 
 
-@pytest.fixture(scope="module")
-def whole() -> Counter[str]:
-    """What the emulator holds after a run that nobody killed."""
-    with new_home() as home:
-        stack = Driver(home)
-        stack.ok("up", "--stage", STAGE, "--yes")
-        found = inventory(stack)
-        end(stack)
-    return found
-
-
 def assert_whole(stack: Driver, expected: Counter[str]) -> None:
     stack.ok("up", "--stage", STAGE, "--yes")
     stack.ok("preview", "--stage", STAGE, "--refresh", "--expect-no-changes")
-    assert inventory(stack) == expected
+    assert stack.inventory() == expected
     assert stack.json("state", "export")["deployment"].get("pending_operations", []) == []
 
 
-def test_killed_again_and_again_while_it_creates_up_still_ends_with_just_the_program(own: Driver, whole):
+def test_killed_again_and_again_up_ends_with_just_the_program_and_destroy_with_nothing(own: Driver, whole):
     for resource_type in TOLD_APART_BY.values():
         kill_at(own, resource_type, "up", "--stage", STAGE, "--yes")
     assert_whole(own, whole)
-
-
-def test_a_killed_destroy_is_completed_by_the_next_one(own: Driver):
-    own.ok("up", "--stage", STAGE, "--yes")
     for resource_type in ("aws:autoscaling/group:Group", "aws:rds/instance:Instance", "aws:ec2/subnet:Subnet"):
         kill_at(own, resource_type, "destroy", "--yes", "--delete-data")
-    own.ok("destroy", "--yes", "--delete-data")
+    emulator = own.process("control-plane")
+    done = own.run("destroy", "--yes", "--delete-data")
+    assert done.returncode == 0, done.stderr
+    assert "stays, as on AWS" in done.stderr  # the key, pending deletion
+    assert not Path(f"/proc/{emulator}").exists()
     assert not (own.home / own.stack).exists()
+    assert own.run("outputs").returncode == 10
 
 
 def test_the_control_plane_may_die_with_the_run(own: Driver, whole):
@@ -92,6 +71,9 @@ def test_the_control_plane_may_die_with_the_run(own: Driver, whole):
     emulator = own.process("control-plane")
     kill_at(own, "aws:rds/instance:Instance", "up", "--stage", STAGE, "--yes", companion=emulator)
     assert_whole(own, whole)
+    os.kill(own.process("control-plane"), signal.SIGKILL)  # and destroy asks nothing of it
+    own.ok("destroy", "--yes", "--delete-data")
+    assert not (own.home / own.stack).exists()
 
 
 @pytest.mark.long
@@ -115,18 +97,17 @@ def test_killed_at_any_moment(own: Driver, whole, seed: int):
     assert_whole(own, whole)
 
 
-def test_of_two_runs_at_once_the_second_says_who_holds_the_lock(own: Driver):
-    own.ok("up", "--stage", STAGE, "--yes")
+def test_of_two_runs_at_once_the_second_says_who_holds_the_lock(phase1: Driver):
     holding = subprocess.Popen(
-        own.command("refresh"), env=own.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        phase1.command("refresh"), env=phase1.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    lock = own.home / own.stack / "state" / "lock.holder"
+    lock = phase1.home / phase1.stack / "state" / "lock.holder"
     deadline = time.monotonic() + 60
     while not lock.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     holding.send_signal(signal.SIGSTOP)
     try:
-        refused = own.run("refresh")
+        refused = phase1.run("refresh")
     finally:
         holding.send_signal(signal.SIGCONT)
         holding.communicate(timeout=120)
