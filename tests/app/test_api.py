@@ -15,6 +15,8 @@ import pytest
 from lms_app.domain import reports
 from lms_app.domain.enrollments import EnrollmentId
 from lms_app.domain.identity import Role
+from lms_app.jobs.handlers import Tools, handle
+from lms_app.jobs.kinds import JobType
 from tests.app.conftest import (
     ADMIN,
     COURSES,
@@ -420,3 +422,26 @@ def test_an_unexpected_error_tells_nothing_of_the_inside(call_as, school_app, mo
 def test_an_enrolments_id_is_read_back_as_it_is_written():
     assert EnrollmentId.parse(str(EnrollmentId(7, 12))) == EnrollmentId(7, 12)
     assert Role("student") is Role.STUDENT
+
+
+def test_a_course_done_to_the_last_percent_is_completed_by_the_job_and_its_user_told(
+    call_as, course, school_app, school_cluster
+):
+    """The job as its worker does it; the way there through the broker is tested with the queue."""
+    student = call_as(STUDENT)
+    url = student.post("/api/enrollments", {"course_id": course}).headers["Location"]
+    student("PATCH", url, {"progress_percentage": 100})
+    tools = Tools(services=services_of(school_app), send_mail=None, mail_from="")
+    jobs = "SELECT job_id, job_type, payload FROM outbox WHERE job_type = %s AND payload::text LIKE %s"
+    ((job_id, job_type, payload),) = school_cluster.primary.query(jobs, "progress_update", f"%{STUDENT}-{course}%")
+    for _ in range(2):
+        handle(tools, JobType(job_type), job_id, payload)
+    ((job_id, job_type, payload),) = school_cluster.primary.query(jobs, "notification", f"%course {course}.%")
+    handle(tools, JobType(job_type), job_id, payload)
+    school_cluster.wait_for_replay()
+    done = student.get(url).json
+    assert (done["status"], done["progress_percentage"]) == ("completed", 100)
+    assert done["completed_at"] is not None
+    assert f"course {course}." in student.get("/api/notifications").json["items"][0]["message"]
+    assert student("DELETE", url).status_code == 409, "a completed course stays completed"
+    assert student("PATCH", url, {"progress_percentage": 100}).json["status"] == "completed"
