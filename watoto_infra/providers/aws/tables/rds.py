@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
-from watoto_infra.providers.aws.lifecycle import create_request
+from watoto_infra.providers.aws.lifecycle import create_request, update_request
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.table import (
     AutoName,
@@ -71,18 +71,28 @@ def _parameters_of(operation: Operation, name: str) -> frozenset[str]:
     return frozenset(model.operation_model(name).input_shape.members)
 
 
-def change_log_exports(operation: Operation, _: frozenset[str]) -> None:
-    """Turn on and off the exports that came and went; RDS takes no whole list."""
+def modify_instance(operation: Operation, touched: frozenset[str]) -> None:
+    """Make all changes in one call: RDS refuses a second one while the first is carried out."""
+    request = update_request(operation, MODIFY, touched & frozenset(IN_PLACE))
+    if "maxAllocatedStorage" in touched:
+        request["MaxAllocatedStorage"] = _storage_limit(operation)
+    if "enabledCloudwatchLogsExports" in touched:
+        request["CloudwatchLogsExportConfiguration"] = _log_exports(operation)
+    operation.call("modify_db_instance", **request)
+
+
+def _storage_limit(operation: Operation) -> int:
+    """Give the limit of storage autoscaling; a limit at the storage there is turns it off (RDS API)."""
+    there = max(_size(operation.inputs, "allocatedStorage"), _size(operation.state, "allocatedStorage"))
+    return max(there, _size(operation.inputs, "maxAllocatedStorage"))
+
+
+def _log_exports(operation: Operation) -> dict[str, list[str]]:
+    """Give the exports that came and went; RDS takes no whole list."""
     old = set(operation.state.get("enabledCloudwatchLogsExports") or ())
     new = set(operation.inputs.get("enabledCloudwatchLogsExports") or ())
     change = {"EnableLogTypes": sorted(new - old), "DisableLogTypes": sorted(old - new)}
-    _modify(operation, CloudwatchLogsExportConfiguration={name: logs for name, logs in change.items() if logs})
-
-
-def change_storage_limit(operation: Operation, _: frozenset[str]) -> None:
-    """Move the limit of storage autoscaling; a limit at the storage there is turns it off (RDS API)."""
-    storage = max(int(source.get("allocatedStorage") or 0) for source in (operation.inputs, operation.state))
-    _modify(operation, MaxAllocatedStorage=max(storage, int(operation.inputs.get("maxAllocatedStorage") or 0)))
+    return {name: logs for name, logs in change.items() if logs}
 
 
 def grown_by_itself(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
@@ -108,11 +118,6 @@ def promote(operation: Operation, _: frozenset[str]) -> None:
         reason = "an instance cannot be made a replica, or another primary's replica; delete it first"
         raise ServiceError("modify_db_instance", "InvalidParameterCombination", reason)
     operation.call("promote_read_replica", DBInstanceIdentifier=operation.id)
-
-
-def _modify(operation: Operation, **change: Any) -> None:
-    at_once = bool(operation.wanted("applyImmediately"))
-    operation.call("modify_db_instance", DBInstanceIdentifier=operation.id, ApplyImmediately=at_once, **change)
 
 
 def delete_instance(operation: Operation) -> None:
@@ -161,6 +166,16 @@ IN_PLACE = (
     "performanceInsightsEnabled",
     "performanceInsightsKmsKeyId",
     "performanceInsightsRetentionPeriod",
+)
+
+MODIFY = Update(
+    "modify_db_instance",
+    IN_PLACE,
+    {
+        "DBInstanceIdentifier": "{id}",
+        "ApplyImmediately": "{applyImmediately}",
+        "AllowMajorVersionUpgrade": "{allowMajorVersionUpgrade}",
+    },
 )
 
 INSTANCE = Resource(
@@ -242,15 +257,9 @@ INSTANCE = Resource(
         Update("promote_read_replica", ("replicateSourceDb",), do=promote),
         Update(
             "modify_db_instance",
-            IN_PLACE,
-            {
-                "DBInstanceIdentifier": "{id}",
-                "ApplyImmediately": "{applyImmediately}",
-                "AllowMajorVersionUpgrade": "{allowMajorVersionUpgrade}",
-            },
+            (*IN_PLACE, "maxAllocatedStorage", "enabledCloudwatchLogsExports"),
+            do=modify_instance,
         ),
-        Update("modify_db_instance", ("maxAllocatedStorage",), do=change_storage_limit),
-        Update("modify_db_instance", ("enabledCloudwatchLogsExports",), do=change_log_exports),
     ),
     delete=Delete("delete_db_instance", do=delete_instance, left_behind=final_snapshot, wait=True),
     tags=TAGS,
