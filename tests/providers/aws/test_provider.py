@@ -175,11 +175,9 @@ def test_a_create_that_fails_after_the_thing_exists_says_what_exists(world: Worl
     error = caught.value
     assert error.resource_id.startswith("igw-")
     half = Made(urn, error.resource_id, inputs, error.properties)
-    seen = world.read(half)
-    real = Made(urn, half.id, seen.inputs, seen.properties)
+    assert world.diff(half, inputs).diffs == ["vpcId"]
     wanted = world.changed(half, {"vpcId": new_vpc(world)})
-    assert world.diff(real, wanted).diffs == ["vpcId"]
-    assert world.update(real, wanted)["vpcId"] == to_plain_map(wanted)["vpcId"]
+    assert world.update(half, wanted)["vpcId"] == to_plain_map(wanted)["vpcId"]
 
 
 def test_a_dead_endpoint_is_noticed_in_seconds_with_a_hint(world: World) -> None:
@@ -191,7 +189,7 @@ def test_a_dead_endpoint_is_noticed_in_seconds_with_a_hint(world: World) -> None
     begin = time.monotonic()
     with pytest.raises(ProviderError) as caught:
         asyncio.run(provider.create(request))
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 5
     assert "watoto start" in (caught.value.hint or "")
 
 

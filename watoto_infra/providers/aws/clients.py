@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from watoto_infra.providers.aws.emulator import NOT_IMPLEMENTED, is_bare_page
 
 GLOBAL_REGION = "us-east-1"
 """Where the services without regions (IAM, CloudFront) are signed for."""
+
+READING = ("describe_", "get_", "list_", "head_")
+"""How the names of the calls begin that change nothing."""
 
 ANY = "emulator"
 """Key and secret: an emulator takes any credentials, and a user's own must never be sent to one."""
@@ -37,8 +41,8 @@ class NotImplementedByEmulatorError(ServiceError):
 class Clients:
     """One boto3 client per service and region, made on first use and shared by all threads.
 
-    The endpoint is the target's; on loopback timeouts are short and a call is tried three times at most, so that an
-    emulator that is gone is noticed in seconds.
+    The endpoint is the target's. On loopback timeouts are short, so that an emulator that is gone is noticed at once.
+    Only calls that change nothing are tried a second time: a create whose answer was lost may have been done.
     """
 
     def __init__(self, endpoint: str, region: str) -> None:
@@ -48,7 +52,7 @@ class Clients:
         self._config = Config(
             connect_timeout=2,
             read_timeout=60,
-            retries={"max_attempts": 2, "mode": "standard"},
+            retries={"total_max_attempts": 1},
             max_pool_connections=32,
             s3={"addressing_style": "path"},
             # Checksums in trailers cost a second pass and protect nothing on loopback.
@@ -79,8 +83,9 @@ class Clients:
 
         Raises ``NotImplementedByEmulatorError`` where moto has no such operation, else ``ServiceError``.
         """
+        method = getattr(self.get(service, region), operation)
         try:
-            answer: dict[str, Any] = getattr(self.get(service, region), operation)(**arguments)
+            answer: dict[str, Any] = _twice(method, arguments) if operation.startswith(READING) else method(**arguments)
         except ClientError as error:
             told = error.response.get("Error", {})
             code, words = str(told.get("Code", "")), str(told.get("Message", ""))
@@ -100,3 +105,11 @@ class Clients:
         if is_bare_page(words):
             return ServiceError(operation, code, "the emulator failed on this request (its log says why)")
         return ServiceError(operation, code, " ".join(words.split()))
+
+
+def _twice(method: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Call, and once more when the connection broke."""
+    try:
+        return method(**arguments)
+    except HTTPClientError:
+        return method(**arguments)

@@ -42,7 +42,15 @@ def create(operation: Operation) -> dict[str, Any]:
         _finish(operation)
         return _settled(operation)
     except ServiceError as error:
-        raise IncompleteError(error, dict(operation.inputs)) from error
+        raise IncompleteError(error, _as_far_as_it_got(operation)) from error
+
+
+def _as_far_as_it_got(operation: Operation) -> dict[str, Any]:
+    """Give what there is of a thing that is not finished, so that the next comparison shows what is missing."""
+    try:
+        return read(operation) or dict(operation.inputs)
+    except ServiceError:
+        return dict(operation.inputs)
 
 
 def _make(operation: Operation) -> str:
