@@ -12,7 +12,7 @@ from tests.stack.driver import Driver
 
 pytestmark = pytest.mark.local
 
-GROUP = "watoto-backend-asg"
+PRIMARY = "watoto-primary"
 
 
 def test_a_stack_that_is_up_has_nothing_to_change_however_often_one_looks(phase2: Driver):
@@ -38,17 +38,17 @@ def test_the_state_holds_just_what_a_plan_shows(phase2: Driver):
 
 
 def test_a_change_by_hand_is_named_with_urn_and_property_and_up_mends_it(phase1: Driver):
-    phase1.aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, DefaultCooldown=77)
+    database = phase1.aws("rds")
+    database.modify_db_instance(DBInstanceIdentifier=PRIMARY, BackupRetentionPeriod=1, ApplyImmediately=True)
     drift = phase1.run("drift", "--json")
     assert drift.returncode == 3
     (step,) = [step for step in json.loads(drift.stdout)["steps"] if step["changes"]]
-    assert step["urn"].endswith(f"::{GROUP}")
-    assert [(change["path"], change["after"]) for change in step["changes"]] == [("defaultCooldown", 77)]
+    assert step["urn"].endswith(f"::{PRIMARY}")
+    assert [(change["path"], change["after"]) for change in step["changes"]] == [("backupRetentionPeriod", 1)]
+    wanted = step["changes"][0]["before"]
     phase1.ok("up", "--stage", "phase1", "--yes")
-    (group,) = phase1.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])[
-        "AutoScalingGroups"
-    ]
-    assert group["DefaultCooldown"] == 300
+    (server,) = database.describe_db_instances(DBInstanceIdentifier=PRIMARY)["DBInstances"]
+    assert server["BackupRetentionPeriod"] == wanted
     phase1.ok("drift")
 
 
