@@ -188,9 +188,12 @@ GROUP = Resource(
         flag("applyImmediately", default=False, behaviour=True),
         output("arn", "ARN"),
         output("primaryEndpointAddress", "NodeGroups[0].PrimaryEndpoint.Address"),
-        # moto has no reader endpoint; that of a group without replicas leads to its primary on AWS too.
+        # moto has no reader endpoint; that of a group without replicas leads to its primary on AWS too, and in
+        # cluster mode there is one address for all.
         output(
-            "readerEndpointAddress", "NodeGroups[0].ReaderEndpoint.Address || NodeGroups[0].PrimaryEndpoint.Address"
+            "readerEndpointAddress",
+            "NodeGroups[0].ReaderEndpoint.Address || NodeGroups[0].PrimaryEndpoint.Address"
+            " || ConfigurationEndpoint.Address",
         ),
         output("configurationEndpointAddress", "ConfigurationEndpoint.Address"),
         output("port", "ConfigurationEndpoint.Port || NodeGroups[0].PrimaryEndpoint.Port", kind=Kind.INT),
