@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.engine.harness import ThingStack, done, shown, thing, urn_of
 from watoto_infra.contracts import Allowances, Op
-from watoto_infra.errors import DataAtRisk, NoSuchStack, ProviderError, StackLocked
+from watoto_infra.engine.embedded.deletion import deletion_step
+from watoto_infra.engine.embedded.guard import refuse_forbidden
+from watoto_infra.errors import DataAtRisk, NoSuchStack, ProviderError, StackLocked, UsageError
 
 
 def data_thing(name: str, **props):
@@ -283,3 +287,21 @@ def test_destroy_does_not_delete_what_its_preview_did_not_show(quick_stack: Thin
         quick_stack.engine.destroy(quick_stack.watcher, expect=plan)
     assert set(quick_stack.cloud.by_name()) == {"a", "b"}
     assert {step.op for step in plan.steps} == {Op.DELETE}
+
+
+def test_only_does_not_take_for_granted_what_is_gone(quick_stack: ThingStack):
+    graph = [thing("a"), thing("b", props={"value": "1"}, refs={"of": "a.serial"})]
+    quick_stack.up(graph)
+    quick_stack.lose({"a"})
+    changed = [graph[0], thing("b", props={"value": "2"}, refs={"of": "a.serial"})]
+    with pytest.raises(UsageError, match=f"{urn_of('b')} needs {urn_of('a')}"):
+        quick_stack.preview(changed, refresh=True, only=[urn_of("b")])
+    assert not quick_stack.up(changed, refresh=True).failures
+
+
+def test_a_resource_that_is_only_read_is_not_data_at_risk(quick_stack: ThingStack):
+    quick_stack.up([thing("a")])
+    snapshot = quick_stack.store.load()
+    read = next(state for state in snapshot.resources if state.name == "a")
+    step = deletion_step(replace(read, external=True), lambda type_, inputs: True)
+    refuse_forbidden([step], Allowances())

@@ -221,7 +221,7 @@ class Run:
 
     def _leave(self, urn: str, old: ResourceState | None) -> Answer:
         """Leave a resource as it is because ``--only`` does not name it."""
-        if old is None or old.urn != urn:
+        if old is None or old.urn != urn or old.pending_replacement:
             self._left_out.add(urn)
             return Answer(urn, skipped=True)
         self._ledger.reach(old, was=old)
