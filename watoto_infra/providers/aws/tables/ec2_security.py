@@ -231,7 +231,8 @@ DEFAULT_SECURITY_GROUP = Resource(
     create=Create(id=default_group, do=default_group),
     read=(THE_GROUP,),
     updates=(Update("authorize_security_group_ingress", ("ingress", "egress"), do=set_inline_rules),),
-    delete=Delete(left_behind="AWS keeps a VPC's default group until the VPC goes"),
+    # AWS keeps it as long as the VPC, and deletes it along with it.
+    delete=Delete(),
     tags=Tags(
         create="",
         put=Call("create_tags", {"Resources": ["{id}"], "Tags": "{tags}"}),
