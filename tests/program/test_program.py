@@ -6,16 +6,18 @@ import base64
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.program.declared import IMAGE, SECRET_KEY, Declared, bare, is_secret, run
+from tests.program.declared import IMAGE, ROOT, SECRET_KEY, Declared, bare, is_secret, run
 from watoto_infra.outputs import DatabaseRole, StackOutputs
-from watoto_infra.settings import load_stage, scale_override
+from watoto_infra.settings import StageSettings, load_stage, scale_override
 from watoto_infra.settings.data_bearing import is_data_bearing
+from watoto_infra.settings.problems import section_model
 
 STAGES = ("phase1", "phase2", "phase3")
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -315,6 +317,36 @@ def test_a_stage_without_cdn_is_served_by_the_load_balancer_alone():
     assert declared.one("aws:lb/listener:Listener").get("defaultActions.0.type") == "forward"
     assert declared.one("aws:s3/bucketPolicy:BucketPolicy", "watoto-static")
     assert StackOutputs.from_outputs(declared.outputs).edge is None
+
+
+DECLARED_SECTIONS = (
+    "network",
+    "edge",
+    "load_balancer",
+    "app",
+    "database",
+    "cache",
+    "queue",
+    "storage",
+    "encryption",
+    "logs",
+)
+
+
+def key_names(model) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        section = section_model(field.annotation)
+        yield from key_names(section) if section is not None else [name]
+
+
+@pytest.mark.parametrize("section", DECLARED_SECTIONS)
+def test_no_setting_of_what_the_program_declares_is_accepted_and_ignored(section):
+    readers = [*(ROOT / "watoto_infra").glob("components/*.py"), *(ROOT / "watoto_infra").glob("program/*.py")]
+    readers += [ROOT / "watoto_infra" / "settings" / name for name in ("network.py", "postgresql.py")]
+    text = "".join(path.read_text() for path in readers)
+    model = section_model(StageSettings.model_fields[section].annotation)
+
+    assert [name for name in key_names(model) if not re.search(rf"\.{name}\b", text)] == []
 
 
 def test_every_stage_loads_for_aws_once_an_image_is_given():
