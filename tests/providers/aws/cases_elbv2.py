@@ -96,6 +96,11 @@ def listener(world: World) -> str:
     return world.shared("listener", new_listener)
 
 
+def certificate(world: World) -> str:
+    answer = world.provider._clients.get("acm").request_certificate(DomainName=f"school{world.number()}.example")
+    return str(answer["CertificateArn"])
+
+
 def from_cdn(value: str) -> list[dict[str, Any]]:
     return [{"httpHeader": {"httpHeaderName": "X-Origin-Verify", "values": [value]}}]
 
@@ -138,6 +143,22 @@ CASES = [
         },
         updates={"port": free_port, "defaultActions": [REDIRECT], "tags": OTHER_TAGS},
         replaces={"loadBalancerArn": new_balancer},
+    ),
+    Case(
+        LISTENER,
+        lambda world: {
+            "loadBalancerArn": balancer(world),
+            "port": free_port(world),
+            "protocol": "HTTPS",
+            "certificateArn": certificate(world),
+            "sslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06",
+            "defaultActions": [FORBIDDEN],
+        },
+        updates={
+            "certificateArn": certificate,
+            "sslPolicy": "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
+            "defaultActions": forward,
+        },
     ),
     Case(
         RULE,
