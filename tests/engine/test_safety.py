@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -50,10 +51,19 @@ def test_deleting_data_needs_leave_by_urn_and_names_each(quick_stack: ThingStack
     assert quick_stack.cloud.things == {}
 
 
+def test_a_flag_that_is_named_can_be_pasted_into_a_shell(quick_stack: ThingStack):
+    quick_stack.up([thing("group", kind="component"), data_thing("db") | {"parent": "group"}])
+    with pytest.raises(DataAtRisk) as caught:
+        quick_stack.up([])
+    urn = "urn:pulumi:test::watoto::test:index:Group$mem:index:Thing::db"
+    assert shlex.split(str(caught.value.hint))[-2:] == ["--allow-data-loss", urn]
+
+
 def test_destroying_data_needs_leave_for_all_of_it(quick_stack: ThingStack):
     quick_stack.up([data_thing("db"), thing("web")])
-    with pytest.raises(DataAtRisk, match=urn_of("db")):
+    with pytest.raises(DataAtRisk, match=urn_of("db")) as caught:
         quick_stack.destroy()
+    assert caught.value.hint == "take a backup, then allow it with --delete-data"
     assert len(quick_stack.cloud.things) == 2
     quick_stack.destroy(allow=Allowances(delete_data=True))
     assert quick_stack.cloud.things == {}

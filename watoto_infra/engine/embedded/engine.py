@@ -166,7 +166,7 @@ class EmbeddedEngine:
     def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result:
         """Delete everything in the state. Works when a control plane that keeps nothing is down or was emptied."""
         self._require_stack()
-        refuse_forbidden(expect.steps, allow)
+        refuse_forbidden(expect.steps, allow, destroying=True)
         begin = time.perf_counter()
         with hold_lock(self._store.folder, "destroy"), self._store.begin("destroy") as recorder:
             session = self._session(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from shlex import quote
 
 from watoto_infra.contracts import Allowances, Op, Plan, Step
 from watoto_infra.errors import DataAtRisk, PlanViolated, ProtectedResource
@@ -43,10 +44,11 @@ class PlanGuard:
             )
 
 
-def refuse_forbidden(steps: Iterable[Step], allow: Allowances) -> None:
+def refuse_forbidden(steps: Iterable[Step], allow: Allowances, *, destroying: bool = False) -> None:
     """Raise before anything is done if a step deletes or replaces what is protected or data-bearing, without leave.
 
-    Raises ``ProtectedResource`` or ``DataAtRisk``, naming every URN and, for the latter, the flag that allows it.
+    Raises ``ProtectedResource`` or ``DataAtRisk``, naming every URN and, for the latter, the flag that allows it (when
+    everything is destroyed, the one flag for all of them).
     """
     removing = [
         step for step in steps if step.op in {Op.REPLACE, Op.DELETE, Op.DELETE_REPLACED} and KEPT not in step.notes
@@ -57,11 +59,12 @@ def refuse_forbidden(steps: Iterable[Step], allow: Allowances) -> None:
             f"protected, so neither replaced nor deleted: {', '.join(protected)}",
             hint="take `protect` off in the program (setting `protection`), run `watoto up`, then try again",
         )
-    flags = [flag for step in removing if step.data_bearing and (flag := _missing_flag(step, allow))]
-    if flags:
+    missing = {step.urn: flag for step in removing if step.data_bearing and (flag := _missing_flag(step, allow))}
+    if missing:
+        flags = ["--delete-data"] if destroying else missing.values()
         raise DataAtRisk(
-            f"{len(flags)} resource{'s' if len(flags) > 1 else ''} holding data would be lost; nothing was done: "
-            + ", ".join(flag.partition(" ")[2] for flag in flags),
+            f"{len(missing)} resource{'s' if len(missing) > 1 else ''} holding data would be lost; nothing was done: "
+            + ", ".join(missing),
             hint="take a backup, then allow it with " + " ".join(flags),
         )
 
@@ -70,5 +73,5 @@ def _missing_flag(step: Step, allow: Allowances) -> str | None:
     if allow.delete_data:
         return None
     if step.op is Op.DELETE:
-        return None if step.urn in allow.data_loss else f"--allow-data-loss {step.urn}"
-    return None if {step.urn, step.type} & allow.replace else f"--allow-replace {step.urn}"
+        return None if step.urn in allow.data_loss else f"--allow-data-loss {quote(step.urn)}"
+    return None if {step.urn, step.type} & allow.replace else f"--allow-replace {quote(step.urn)}"
