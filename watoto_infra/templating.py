@@ -7,6 +7,8 @@ blocks. Knows nothing of stages, servers or Pulumi.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 import shlex
@@ -92,6 +94,11 @@ def redis(value: object) -> str:
     return f'"{escaped}"'
 
 
+def packed(value: object) -> str:
+    """Compress and encode for cloud-init's ``gz+b64``; the same text always gives the same result."""
+    return base64.b64encode(gzip.compress(str(value).encode(), mtime=0)).decode()
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "nginx": nginx,
     "json": as_json,
@@ -99,6 +106,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "postgresql": postgresql,
     "ini": ini,
     "redis": redis,
+    "packed": packed,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from watoto_infra.rendering.inputs import Inputs, for_stage
 from watoto_infra.rendering.versions import UNINSTALLED, Versions
 from watoto_infra.settings import load_stage
 from watoto_infra.templating import Templates
+
+IMAGE = f"registry.example/watoto-lms@sha256:{'0' * 64}"
+"""Not the source tree's own digest, which changes with every change of the LMS."""
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -35,7 +39,10 @@ def stage_inputs() -> Callable[..., Inputs]:
     """Inputs of a stage for Debian 12's versions, whatever is installed here; keywords override settings."""
 
     def build(stage: str = "phase2", **overrides: object) -> Inputs:
-        settings = load_stage(stage, overrides=overrides).settings
+        fixed: dict[str, Any] = {"app": {"image": IMAGE}}
+        for key, value in overrides.items():
+            fixed[key] = {**fixed.get(key, {}), **value} if isinstance(value, dict) else value
+        settings = load_stage(stage, overrides=fixed).settings
         versions = Versions(settings.versions, look=UNINSTALLED.__getitem__)
         return for_stage(stage, settings, versions=versions)
 

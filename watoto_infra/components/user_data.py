@@ -10,6 +10,7 @@ from typing import Any
 
 import pulumi
 
+from watoto_infra.gateway import NginxContext
 from watoto_infra.templating import Templates
 
 TEMPLATE = "cloud-init/user-data.yaml.j2"
@@ -17,13 +18,14 @@ TEMPLATE = "cloud-init/user-data.yaml.j2"
 
 @dataclass(frozen=True, kw_only=True)
 class UserData:
-    """The template's context. Databases are ``host:port/name``, caches ``host:port``, ``queue`` is ``host:port``.
+    """The template's context. ``gateway`` is nginx's, in front of the LMS. Databases are ``host:port/name``, caches ``host:port``, ``queue`` is ``host:port``.
 
     ``*_secret`` are ARNs. Every field may be an output before it is rendered.
     """
 
     image: str
     region: str
+    gateway: NginxContext
     log_group: str
     port: int
     gateway_port: int

@@ -22,6 +22,7 @@ from watoto_infra.components.network import Network, NetworkArgs
 from watoto_infra.components.queue import Queue, QueueArgs
 from watoto_infra.components.storage import BucketRole, Storage, StorageArgs
 from watoto_infra.components.user_data import UserData
+from watoto_infra.gateway import gateway_context
 from watoto_infra.errors import SettingsError
 from watoto_infra.program.exports import Parts, outputs
 from watoto_infra.settings import LoadedStage, StageSettings
@@ -276,6 +277,7 @@ class _Builder:
             log_group=f"/watoto/{self.context.stack}/app",
             port=settings.app.port,
             gateway_port=settings.app.gateway_port,
+            gateway=gateway_context(settings),
             pool_size=settings.database.pool.max_size,
             l1_seconds=settings.cache.l1_seconds,
             l2_seconds=settings.cache.l2_seconds,

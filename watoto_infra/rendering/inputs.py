@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from watoto_infra.contracts import SECRET_MARK
+from watoto_infra.machines import Machine, of_instance_type
 from watoto_infra.rendering.endpoints import Endpoints, of_outputs, of_stage
-from watoto_infra.rendering.machines import Machine, of_instance_type
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.stage import StageSettings
 

@@ -24,6 +24,7 @@ FAMILIES: dict[str, str] = {
     "rabbitmq": "rabbitmq",
     "gunicorn": "gunicorn",
     "backup": "backup",
+    "cloud-init": "cloud_init",
 }
 """Name on the command line to module of ``families``."""
 

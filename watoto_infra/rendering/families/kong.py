@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from watoto_infra.gateway import READ_TIMEOUT_SECONDS
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import kong as checks
-from watoto_infra.rendering.families import gunicorn, nginx
+from watoto_infra.rendering.families import nginx
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 
@@ -77,7 +78,7 @@ def context(inputs: Inputs) -> KongContext:
         health_timeout_seconds=health.timeout_seconds,
         health_fails=health.fails,
         health_passes=health.passes,
-        read_timeout_ms=gunicorn.READ_TIMEOUT_SECONDS * 1000,
+        read_timeout_ms=READ_TIMEOUT_SECONDS * 1000,
         address_rate=gateway.limits.address_rate,
         # Counters must not be evicted: they live in the state group.
         redis_host=values.host(state.host, "address of the state group"),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from watoto_infra.machines import GIB, Machine
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import postgresql as checks
 from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.machines import GIB, Machine
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.postgresql import RDS_ONLY_PREFIX, primary_parameters, replica_parameters
 

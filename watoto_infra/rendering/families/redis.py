@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from watoto_infra.machines import Machine, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import redis as checks
 from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.machines import Machine, of_instance_type
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.data import EvictionPolicy
 

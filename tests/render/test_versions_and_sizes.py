@@ -1,0 +1,172 @@
+"""What follows from versions, machines and objectives; both sides of every version gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from watoto_infra.components.user_data import UserData
+from watoto_infra.errors import RenderError, SettingsError
+from watoto_infra.gateway import gateway_context, open_files_needed
+from watoto_infra.machines import Machine, of_instance_type
+from watoto_infra.rendering import use_cases
+from watoto_infra.rendering.families.cloud_init import CloudInitContext
+from watoto_infra.rendering.families.postgresql import sizes
+from watoto_infra.rendering.inputs import Places
+from watoto_infra.rendering.programs import find
+from watoto_infra.rendering.versions import Versions
+from watoto_infra.settings.gateway import VersionSettings
+
+ROOT = Path(__file__).parents[2]
+TLS = Places(certificate="/etc/watoto/tls/site.pem", certificate_key="/etc/watoto/tls/site.key")
+
+
+def text_of(path, inputs, templates):
+    family = path.partition("/")[0]
+    return next(file.text for file in use_cases.render([family], inputs, templates) if file.path == path)
+
+
+GATES = [
+    ("nginx", "1.25.0", "1.25.1", "nginx/load-balancer/nginx.conf", "http2 on;"),
+    ("openssl", "3.4", "3.5", "nginx/load-balancer/nginx.conf", "X25519MLKEM768"),
+    ("postgresql", "14", "15", "postgresql/primary/postgresql.conf", "wal_compression = lz4"),
+    ("pgbouncer", "1.20", "1.21", "pgbouncer/pgbouncer.ini", "max_prepared_statements"),
+    ("pgbackrest", "2.45", "2.46", "backup/pgbackrest.conf", "repo1-block=y"),
+    ("kong", "3.7", "3.8", "kong/kong.yml", "      redis:\n"),
+]
+
+
+@pytest.mark.parametrize("gate", GATES, ids=[gate[0] for gate in GATES])
+def test_a_key_is_rendered_from_the_version_on_that_knows_it(gate, stage_inputs, templates):
+    server, before, since, path, text = gate
+    for version, expected in ((before, False), (since, True)):
+        inputs = stage_inputs(versions={server: version})
+        assert (text in text_of(path, replace(inputs, places=TLS), templates)) is expected, version
+
+
+@pytest.mark.parametrize(
+    ("server", "version"), [("nginx", "1.99"), ("postgresql", "12"), ("rabbitmq", "5.0"), ("kong", "3")]
+)
+def test_a_version_nobody_wrote_templates_for_is_refused(server, version):
+    with pytest.raises(RenderError, match=f"{server} {version}"):
+        Versions(VersionSettings(**{server: version})).of(server)
+
+
+def test_the_installed_version_is_the_default(require_binary):
+    done = subprocess.run([require_binary("nginx"), "-v"], capture_output=True, text=True, check=True)
+    assert ".".join(map(str, Versions().of("nginx"))) in done.stderr
+
+
+def test_postgresql_is_sized_as_pgtune_sizes_a_web_application():
+    found = sizes(Machine(cores=8, memory_mib=32 * 1024), max_connections=200)
+    assert found["shared_buffers"] == "8192MB"
+    assert found["effective_cache_size"] == "24576MB"
+    assert found["maintenance_work_mem"] == "2048MB"
+    assert found["work_mem"] == 40329
+    assert found["wal_buffers"] == "16384kB"
+    assert (found["max_parallel_workers"], found["max_parallel_workers_per_gather"]) == (8, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "cores", "gib"),
+    [
+        ("t3.medium", 2, 4),
+        ("m7i.large", 2, 8),
+        ("db.r7g.2xlarge", 8, 64),
+        ("cache.t4g.small", 2, 2),
+        ("c7g.xlarge", 4, 8),
+    ],
+)
+def test_an_instance_types_name_says_what_it_has(name, cores, gib):
+    assert of_instance_type(name) == Machine(cores, gib * 1024)
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(RenderError, match="u-6tb1"):
+        of_instance_type("u-6tb1.metal")
+
+
+def test_ten_thousand_connections_are_rendered_for_in_every_stage(stage_inputs, templates):
+    for stage in ("phase1", "phase2", "phase3"):
+        text = text_of("nginx/load-balancer/nginx.conf", stage_inputs(stage), templates)
+        workers, connections, files = (
+            int(re.search(pattern, text)[1])  # type: ignore[index]
+            for pattern in (r"worker_processes (\d+)", r"worker_connections (\d+)", r"worker_rlimit_nofile (\d+)")
+        )
+        assert workers * connections >= 2 * 10_000
+        assert files >= connections
+    assert open_files_needed(10_000, 1)[1] > open_files_needed(10_000, 2)[1]
+
+
+def test_nginx_drops_idle_connections_before_gunicorn_does(stage_inputs, templates):
+    text = text_of("nginx/load-balancer/nginx.conf", stage_inputs(), templates)
+    upstream = text.partition("upstream backend_servers")[2].partition("}")[0]
+    idle = int(re.search(r"keepalive_timeout (\d+)s", upstream)[1])  # type: ignore[index]
+    lms = (ROOT / "src/lms_app/gunicorn.conf.py").read_text()
+    keepalive = int(re.search(r"^keepalive = (\d+)", lms, re.MULTILINE)[1])  # type: ignore[index]
+    assert idle < keepalive
+
+
+def test_a_statement_ends_before_nginx_gives_up_and_nginx_before_gunicorn_kills(stage_inputs, templates):
+    environment = text_of("gunicorn/app-server.env", stage_inputs(), templates)
+    proxy = text_of("nginx/load-balancer/snippets/proxy.conf", stage_inputs(), templates)
+    statement, worker = (
+        int(re.search(rf"{name}=(\d+)", environment)[1])  # type: ignore[index]
+        for name in ("LMS_DB_STATEMENT_TIMEOUT_S", "LMS_WEB_TIMEOUT_S")
+    )
+    assert statement < int(re.search(r"proxy_read_timeout (\d+)s", proxy)[1]) < worker  # type: ignore[index]
+
+
+def test_what_nginx_rejects_is_refused_with_the_reason(stage_inputs, templates):
+    with pytest.raises(SettingsError, match="ip_hash"):
+        stage_inputs(gateway={"balancing": {"method": "ip_hash", "backups": 1}})
+    with pytest.raises(SettingsError, match="least_time"):
+        stage_inputs(gateway={"balancing": {"method": "least_time"}})
+    inputs = stage_inputs(gateway={"balancing": {"backups": 3}})
+    with pytest.raises(RenderError, match="every server is a backup"):
+        use_cases.render(["nginx"], inputs, templates)
+
+
+def test_more_app_connections_than_pgbouncer_takes_are_refused_with_the_numbers(stage_inputs, templates):
+    inputs = stage_inputs(app={"max_size": 500, "instance_types": ["m7i.24xlarge"]})
+    with pytest.raises(RenderError, match="500 app servers may open"):
+        use_cases.render(["pgbouncer"], inputs, templates)
+
+
+def test_the_launch_template_and_rendering_give_the_user_data_the_same_fields():
+    ours, theirs = ({field.name for field in dataclasses.fields(kind)} for kind in (CloudInitContext, UserData))
+    assert ours == theirs
+
+
+def test_the_gateway_in_front_of_an_app_server_needs_settings_alone(stage_inputs):
+    context = gateway_context(stage_inputs().settings)
+    assert context.role == "gateway"
+    assert [server.address for server in context.servers] == ["127.0.0.1:8000"]
+
+
+@pytest.mark.local
+def test_nginx_takes_what_is_rendered_for_tls(stage_inputs, templates, tmp_path, require_binary):
+    nginx, openssl = require_binary("nginx"), shutil.which("openssl")
+    assert openssl is not None
+    key, certificate = tmp_path / "site.key", tmp_path / "site.pem"
+    subject = ["-subj", "/CN=api.example.com", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, capture_output=True
+    )
+    inputs = stage_inputs()
+    places = replace(inputs.places, certificate=str(certificate), certificate_key=str(key))
+    files = use_cases.render(["nginx"], replace(inputs, places=places, versions=Versions()), templates)
+    for file in files:
+        use_cases.place(tmp_path, file)
+    (tmp_path / "prefix").mkdir()
+    configuration = str(tmp_path / "nginx/load-balancer/nginx.conf")
+    command = [nginx, "-t", "-q", "-p", f"{tmp_path}/prefix/", "-c", configuration, "-e", "stderr"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert find("nginx")
