@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -21,8 +22,27 @@ CONFIRM_S = 10.0
 PERSISTENT = 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job to publish: `tries` were made before; it comes after `delay` seconds, one of the delays there are."""
+
+    job_type: JobType
+    job_id: UUID
+    payload: Mapping[str, Any]
+    tries: int = 0
+    delay: float | None = None
+
+
 class NotPublishedError(Exception):
-    """The broker did not confirm a job, or cannot be reached; the job may be there all the same."""
+    """The broker is out of reach or did not confirm all jobs. One that it did not confirm may be there all the same."""
+
+    def __init__(self, reason: str, confirmed: Collection[UUID]) -> None:
+        super().__init__(f"RabbitMQ did not take a job: {reason}")
+        self.confirmed = confirmed
+
+
+class RefusedError(Exception):
+    """The broker answered that it does not take a message."""
 
 
 class Publisher:
@@ -34,6 +54,7 @@ class Publisher:
         self._delays = delays
         self._connection: Any = None
         self._producer: Any = None
+        self._confirms = _Confirms()
 
     def __enter__(self) -> Self:
         return self
@@ -41,32 +62,22 @@ class Publisher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def publish(
-        self, job_type: JobType, job_id: UUID, payload: Mapping[str, Any], *, tries: int = 0, delay: float | None = None
-    ) -> None:
-        """Publish a job and wait until the broker has it safe. `tries` were made; it comes `delay` seconds later.
-
-        Raises NotPublishedError.
-        """
-        queue = job_type.queue.value
-        task = self._celery.amqp.as_task_v2(str(job_id), job_type.value, kwargs=dict(payload), retries=tries)
+    def publish(self, jobs: Sequence[Job]) -> None:
+        """Publish jobs and wait until the broker has them all safe. Raises NotPublishedError, which tells of each."""
+        self._confirms.begin()
         try:
-            self._ready().publish(
-                task.body,
-                exchange="" if delay is None else topology.delay_exchange(delay),
-                routing_key=queue,
-                headers=task.headers,
-                serializer="json",
-                delivery_mode=PERSISTENT,
-                mandatory=True,
-                confirm_timeout=CONFIRM_S,
-                **task.properties,
-            )
+            self._connect()
+            for job in jobs:
+                self._confirms.expect(job.job_id)
+                self._send(job)
+            self._confirms.wait(self._connection)
         except Exception as error:  # kombu lets through what sockets, amqp and vine raise
-            metrics.queue_publish.labels(queue, "failed").inc()
             self.close()
-            raise NotPublishedError(f"{job_type.value} {job_id}: {error}") from error
-        metrics.queue_publish.labels(queue, "confirmed").inc()
+            raise NotPublishedError(str(error), self._confirms.confirmed) from error
+        finally:
+            for job in jobs:
+                result = "confirmed" if job.job_id in self._confirms.confirmed else "failed"
+                metrics.queue_publish.labels(job.job_type.queue.value, result).inc()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -77,19 +88,81 @@ class Publisher:
             except Exception as error:
                 log.debug("closing the broker's connection: %s", error)
 
-    def _ready(self) -> Any:
+    def _send(self, job: Job) -> None:
+        task = self._celery.amqp.as_task_v2(
+            str(job.job_id), job.job_type.value, kwargs=dict(job.payload), retries=job.tries
+        )
+        self._producer.publish(
+            task.body,
+            exchange="" if job.delay is None else topology.delay_exchange(job.delay),
+            routing_key=job.job_type.queue.value,
+            headers=task.headers,
+            serializer="json",
+            delivery_mode=PERSISTENT,
+            mandatory=True,
+            **task.properties,
+        )
+
+    def _connect(self) -> None:
         if self._producer is None:
-            self._connection = connect(self._url)
+            self._connection = kombu.Connection(
+                self._url,
+                connect_timeout=5,
+                heartbeat=0,
+                transport_options={"read_timeout": CONFIRM_S, "write_timeout": CONFIRM_S},
+            )
             topology.ensure(self._connection, self._delays)
-            self._producer = kombu.Producer(self._connection.channel())
-        return self._producer
+            channel = self._connection.channel()
+            self._confirms.watch(channel)
+            self._producer = kombu.Producer(channel)
 
 
-def connect(url: str) -> Any:
-    """Return a connection that confirms what is published and gives up on a silent broker."""
-    return kombu.Connection(
-        url,
-        connect_timeout=5,
-        heartbeat=0,
-        transport_options={"confirm_publish": True, "read_timeout": CONFIRM_S, "write_timeout": CONFIRM_S},
-    )
+class _Confirms:
+    """What the broker has said of the messages of a batch.
+
+    They are waited for together: one wait for its disks is enough for all of them. The broker numbers the messages of a
+    channel from 1, and returns a message that has no queue before it confirms it.
+    """
+
+    def __init__(self) -> None:
+        self.confirmed: set[UUID] = set()
+        self._refused: dict[UUID, str] = {}
+        self._waiting: dict[int, UUID] = {}
+        self._last = 0
+
+    def watch(self, channel: Any) -> None:
+        """Ask for confirmations on a new channel."""
+        self._last = 0
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
+
+    def begin(self) -> None:
+        """Start a batch."""
+        self.confirmed, self._refused, self._waiting = set(), {}, {}
+
+    def expect(self, job_id: UUID) -> None:
+        """Note the next message."""
+        self._last += 1
+        self._waiting[self._last] = job_id
+
+    def wait(self, connection: Any) -> None:
+        """Wait until all are answered. Raises TimeoutError, and RefusedError when some were not taken."""
+        while self._waiting:
+            connection.drain_events(timeout=CONFIRM_S)
+        if self._refused:
+            raise RefusedError(next(iter(self._refused.values())))
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        self.confirmed.update(job_id for job_id in self._answered(tag, multiple) if job_id not in self._refused)
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:
+        self._refused.update(dict.fromkeys(self._answered(tag, multiple), "its queue is full or has no leader"))
+
+    def _on_return(self, error: Exception, _exchange: str, queue: str, message: Any) -> None:
+        self._refused[UUID(message.properties["correlation_id"])] = f"{queue}: {error}"
+
+    def _answered(self, tag: int, multiple: bool) -> list[UUID]:
+        tags = [waiting for waiting in self._waiting if waiting <= tag] if multiple else [tag]
+        return [self._waiting.pop(each) for each in tags]

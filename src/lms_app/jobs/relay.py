@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Collection
+from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +18,7 @@ from lms_app.db.database import Database, DatabaseUnavailableError
 from lms_app.db.databases import Databases
 from lms_app.db.tables import outbox
 from lms_app.jobs.kinds import JobType
-from lms_app.jobs.publisher import NotPublishedError, Publisher
+from lms_app.jobs.publisher import Job, NotPublishedError, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ _NEXT = (
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
-_DELETE = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
+_DELETE = delete(outbox).where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True)))
 
 
 class Relay:
@@ -55,24 +57,23 @@ class Relay:
             stop.wait(pause)
 
     def relay(self, database: Database) -> int:
-        """Publish one batch and return its size. Raises NotPublishedError after what came before it is settled."""
-        failures: list[NotPublishedError] = []
+        """Publish one batch and return its size. Raises NotPublishedError when what was confirmed is settled."""
 
-        def work(connection: Connection) -> int:
-            confirmed: list[int] = []
+        def work(connection: Connection) -> tuple[int, NotPublishedError | None]:
             rows = connection.execute(_NEXT).all()
-            for row in rows:
-                try:
-                    self._publisher.publish(JobType(row.job_type), row.job_id, row.payload)
-                except NotPublishedError as error:
-                    failures.append(error)
-                    break
-                confirmed.append(row.id)
+            jobs = [Job(job_type=JobType(row.job_type), job_id=row.job_id, payload=row.payload) for row in rows]
+            confirmed: Collection[UUID] = [job.job_id for job in jobs]
+            failure = None
+            try:
+                if jobs:
+                    self._publisher.publish(jobs)
+            except NotPublishedError as error:
+                confirmed, failure = error.confirmed, error
             if confirmed:
-                connection.execute(_DELETE, {"ids": confirmed})
-            return len(rows)
+                connection.execute(_DELETE, {"job_ids": list(confirmed)})
+            return len(rows), failure
 
-        count = database.write(work)
-        if failures:
-            raise failures[0]
+        count, failure = database.write(work)
+        if failure is not None:
+            raise failure
         return count

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from lms_app.jobs import topology
 from lms_app.jobs.handlers import HANDLERS, Tools, handle
 from lms_app.jobs.kinds import JobType, Queue
-from lms_app.jobs.publisher import NotPublishedError, Publisher
+from lms_app.jobs.publisher import Job, NotPublishedError, Publisher
 from lms_app.observability import metrics, slots
 from lms_app.settings import Settings
 
@@ -114,8 +114,11 @@ class Runner:
                 self._give_up(job_type, request.id, error)
             delay = self._delays[request.retries]
             log.warning("%s %s failed, again in %g s: %s", job_type.value, request.id, delay, _brief(error))
+            again = Job(
+                job_type=job_type, job_id=UUID(request.id), payload=payload, tries=request.retries + 1, delay=delay
+            )
             try:
-                self._publisher.publish(job_type, UUID(request.id), payload, tries=request.retries + 1, delay=delay)
+                self._publisher.publish([again])
             except NotPublishedError as lost:
                 raise Reject(lost, requeue=True) from lost
             metrics.jobs_processed.labels(job_type.value, "retried").inc()

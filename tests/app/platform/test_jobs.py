@@ -311,8 +311,7 @@ def test_queues_that_others_declared_with_other_limits_are_used_as_they_are(lms:
         with lms.relay(), lms.worker(Queue.NOTIFICATION) as worker:
             wait_until(lambda: lms.notifications() == ["hello"], log=worker)
     finally:
-        with lms.broker.connection() as connection, connection.channel() as channel:
-            channel.queue_delete(name)
+        delete_queue(lms.broker, name)
 
 
 def test_two_relays_publish_each_job_once(lms: Lms):
@@ -343,6 +342,44 @@ def test_a_relay_that_is_killed_again_and_again_loses_no_job_and_each_is_done_on
 def progressed(lms: Lms, left: int) -> bool:
     """Whether a relay has published something: a batch is under way, or done."""
     return lms.outbox() < left or bool(lms.broker.depth(Queue.NOTIFICATION.value)) or len(lms.notifications()) > 0
+
+
+def test_a_queue_that_is_deleted_under_a_running_relay_is_made_again_and_no_job_is_lost(lms: Lms):
+    name = Queue.NOTIFICATION.value
+    with lms.relay() as relay:
+        lms.write(JobType.NOTIFICATION, said("first"))
+        wait_until(lambda: lms.broker.depth(name) == 1, log=relay)
+        delete_queue(lms.broker, name)
+        lms.write(JobType.NOTIFICATION, said("second"))
+        wait_until(lambda: lms.broker.depth(name) == 1, log=relay)
+        assert "NO_ROUTE" in relay.said()
+    assert lms.outbox() == 0
+
+
+def test_a_full_queue_leaves_jobs_in_the_outbox_until_there_is_room(lms: Lms):
+    name = Queue.NOTIFICATION.value
+    limits = {"x-queue-type": "quorum", "x-max-length": 5, "x-overflow": "reject-publish"}
+    delete_queue(lms.broker, name)
+    with lms.broker.connection() as connection, connection.channel() as channel:
+        channel.queue_declare(name, durable=True, auto_delete=False, arguments=limits)
+    try:
+        with lms.relay() as relay:
+            for number in range(40):  # the limit is soft: what is under way when it is reached still gets in
+                lms.write(JobType.NOTIFICATION, said(str(number)))
+                if number % 10 == 9:
+                    wait_until(lambda: lms.outbox() == 0 or "its queue is full" in relay.said(), log=relay)
+            assert "its queue is full" in relay.said()
+            assert lms.outbox() > 0
+            with lms.worker(Queue.NOTIFICATION) as worker:
+                wait_until(lambda: len(lms.notifications()) == 40, 60, log=worker)
+    finally:
+        delete_queue(lms.broker, name)
+    assert lms.outbox() == 0
+
+
+def delete_queue(broker: RabbitMqServer, name: str) -> None:
+    with broker.connection() as connection, connection.channel() as channel:
+        channel.queue_delete(name)
 
 
 def test_celery_adds_no_delay_queues_of_its_own(lms: Lms):
