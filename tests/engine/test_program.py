@@ -112,6 +112,10 @@ def test_a_program_that_leaves_or_dies_is_noticed(stack: ThingStack):
     assert "ended by signal 9" in failure(stack, "die").message
 
 
+def test_a_program_that_asks_for_input_is_told_that_there_is_none(stack: ThingStack):
+    assert "EOFError" in failure(stack, "ask").message
+
+
 def test_a_program_that_leaves_with_success_is_done(stack: ThingStack):
     plan = stack.engine.preview(failing("leave quietly"), stack.watcher)
     assert [change.path for change in plan.output_changes] == ["x"]

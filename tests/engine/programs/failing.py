@@ -24,6 +24,8 @@ match how:
         pulumi.export("x", Thing("a", {}).urn.apply(lambda urn: division()))
     case "raise unused":
         Thing("a", {}).urn.apply(lambda urn: division())
+    case "ask":
+        input("may I? ")
     case "leave":
         raise SystemExit(3)
     case "leave quietly":

@@ -72,8 +72,9 @@ class LocalEngine:
 
 def main() -> None:
     """Serve one request; the exit status is 0 when the program ran to its end."""
-    with sys.stdin as stdin:
+    with sys.stdin as stdin, Path(os.devnull).open() as nothing:
         request = json.loads(stdin.readline())
+        sys.stdin = nothing  # a program that asks for input is told that there is none
         threading.Thread(target=_leave_with_parent, args=(stdin,), daemon=True).start()
         events = Events(os.fdopen(request["events_fd"], "w", encoding="utf-8"))
         sys.path[:] = request["path"]

@@ -25,10 +25,10 @@ from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from watoto_infra.contracts import Program, Progress
 from watoto_infra.engine.embedded.monitor import FEATURES, Monitor, Registrar
+from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.errors import ProgramError
 
 CHILD_MODULE = "watoto_infra.engine.embedded.child"
-SECRET_VARIABLES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 SOCKET_PATH_LIMIT = 100
 """Bytes; unix socket paths end at 107 on Linux and 103 on macOS."""
 
@@ -91,8 +91,9 @@ class ProgramHost:
             process.wait()
 
     def _start(self, events_fd: int) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+        environment = {name: value for name, value in os.environ.items() if name not in PASSPHRASE_VARIABLES}
         root = str(Path(__file__).parents[3])
+        environment["PYTHONUNBUFFERED"] = "1"  # what the program prints is shown when it is printed
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(
             [sys.executable, "-m", CHILD_MODULE],
