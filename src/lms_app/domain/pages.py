@@ -29,12 +29,18 @@ def decode(cursor: str | None, *kinds: Callable[[Any], Any]) -> tuple[Any, ...] 
         return None
     try:
         keys = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        values = tuple(kind(key) for kind, key in zip(kinds, keys, strict=True))
+        values = tuple(_read(kind, key) for kind, key in zip(kinds, keys, strict=True))
     except (binascii.Error, ValueError, TypeError, orjson.JSONDecodeError):
         values = ()
     if not values or any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in values):
         raise InvalidError("the cursor is not one of ours", errors=[{"pointer": "/cursor", "detail": "not a cursor"}])
     return values
+
+
+def _read(kind: Callable[[Any], Any], key: object) -> Any:
+    if kind is int and type(key) is not int:
+        raise TypeError("int() would take texts and fractions, too")
+    return kind(key)
 
 
 def page(rows: Sequence[Row[*tuple[Any, ...]]], limit: int, keys: Callable[[Any], Sequence[object]]) -> dict[str, Any]:
