@@ -166,3 +166,11 @@ def test_a_reserved_port_is_the_same_for_ever_and_two_things_never_share_one(tmp
     assert first == again
     assert len({address.port for address in first}) == 20
     assert {address.host for address in first} == {"127.0.0.1"}
+
+
+def test_the_passphrase_reaches_none_of_the_stacks_processes(home, supervisor, monkeypatch):
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "xyzzy-planted")
+    supervisor.start(web(home, free_address()))
+    processes = [supervisor.states()["web"]["pid"], int((home.run / "supervisord.pid").read_text())]
+    for process in processes:
+        assert b"xyzzy-planted" not in Path(f"/proc/{process}/environ").read_bytes()

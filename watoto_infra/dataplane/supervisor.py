@@ -25,6 +25,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from watoto_infra.dataplane.identity import Identity
 from watoto_infra.dataplane.ports import ensure_free
 from watoto_infra.dataplane.service import Service
+from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome
 
@@ -116,7 +117,13 @@ class Supervisor:
                 hint="`make up` prepares a Python that it can reach; or run watoto as a plain user",
             )
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd="/", **self._identity.popen_user()
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env={name: value for name, value in os.environ.items() if name not in PASSPHRASE_VARIABLES},
+            **self._identity.popen_user(),
         )  # type: ignore[call-overload]
         if done.returncode or not _wait(self.is_alive, DAEMON_SECONDS):
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it gave no reason"]

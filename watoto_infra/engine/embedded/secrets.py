@@ -31,6 +31,8 @@ PROOF = "pulumi"
 
 PASSPHRASE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a variable's name
 PASSPHRASE_FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - a variable's name
+PASSPHRASE_VARIABLES = frozenset({PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE})
+"""They end here: no process that watoto starts gets them."""
 PASSPHRASE_HINT = f"set {PASSPHRASE_VARIABLE}, or {PASSPHRASE_FILE_VARIABLE} to a file that holds the passphrase"
 
 
