@@ -80,7 +80,12 @@ def make_services(settings: Settings) -> Services:
         settings=settings,
         databases=databases,
         caches=Caches(settings, from_primary=freshness.from_primary),
-        sessions=Sessions(settings.secret_key.get_secret_value(), revocations, lifetime=lifetime),
+        sessions=Sessions(
+            settings.secret_key.get_secret_value(),
+            revocations,
+            lifetime=lifetime,
+            previous_key=settings.secret_key_previous.get_secret_value() if settings.secret_key_previous else None,
+        ),
         media=MediaStore(settings.media_bucket, settings.s3_endpoint_url) if settings.media_bucket else None,
     )
 

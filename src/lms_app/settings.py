@@ -40,6 +40,9 @@ class Settings(BaseModel):
 
     secret_key: SecretStr = Field(min_length=32, description="Signs sessions; at least 32 characters.")
 
+    secret_key_previous: SecretStr | None = Field(
+        default=None, min_length=32, description="After a change of the key: the one before, until its sessions end."
+    )
     session_lifetime_s: int = Field(default=12 * 3600, ge=60, description="A session ends after this at the latest.")
     cookie_secure: bool = Field(default=True, description="Cookies go over HTTPS only. False only without TLS.")
 

@@ -86,6 +86,18 @@ def test_a_session_that_is_too_old_is_over(school_cluster):
 
 
 @pytest.mark.local
+def test_a_new_secret_key_ends_no_session_while_the_one_before_is_given(school_cluster):
+    old, new = "old-key-" + "k" * 32, "new-key-" + "k" * 32
+    token, _ = services_of(school_cluster.app(secret_key=old)).sessions.issue(Identity(STUDENT, Role.STUDENT, 1))
+    after = services_of(school_cluster.app(secret_key=new, secret_key_previous=old)).sessions
+    assert after.verify(token) is not None
+    fresh, _ = after.issue(Identity(STUDENT, Role.STUDENT, 1))
+    alone = services_of(school_cluster.app(secret_key=new)).sessions
+    assert alone.verify(fresh) is not None, "new sessions are signed with the new key"
+    assert alone.verify(token) is None
+
+
+@pytest.mark.local
 def test_a_session_is_verified_without_a_query(school_cluster):
     app = school_cluster.app()
     student = Caller(app, STUDENT)

@@ -99,8 +99,12 @@ class Revocations:
 class Sessions:
     """Issues and verifies session tokens."""
 
-    def __init__(self, secret_key: str, revocations: Revocations, *, lifetime: timedelta) -> None:
-        self._signer = TimestampSigner(secret_key, salt="lms.session", key_derivation="hmac", digest_method=sha256)
+    def __init__(
+        self, secret_key: str, revocations: Revocations, *, lifetime: timedelta, previous_key: str | None = None
+    ) -> None:
+        """Sessions are signed with `secret_key`; those signed with `previous_key` are good, too."""
+        keys = [previous_key, secret_key] if previous_key else [secret_key]
+        self._signer = TimestampSigner(keys, salt="lms.session", key_derivation="hmac", digest_method=sha256)
         self.lifetime = lifetime
         self.revocations = revocations
         # Checking a signature costs as much as answering from the cache; a good one is good the next time too.
