@@ -82,6 +82,10 @@ class World:
             if one is not thing or not after.simulated or thing.simulated
         }
 
+    def forget(self, thing: Made) -> None:
+        """Share a thing no longer, because a test deletes it."""
+        self._shared = {name: one for name, one in self._shared.items() if one is not thing}
+
     def urn(self, type_: str) -> str:
         return f"urn:pulumi:test::watoto::{type_}::thing{self.number()}"
 

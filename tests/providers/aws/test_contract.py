@@ -6,7 +6,8 @@ import asyncio
 import importlib
 import pkgutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import tests.providers.aws
 from tests.providers.world import Case, Made, World
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.providers import base
+from watoto_infra.providers.aws.clients import READING
 from watoto_infra.providers.aws.compare import same
 from watoto_infra.providers.aws.registry import RESOURCES
 from watoto_infra.providers.values import to_plain_map, to_property_map
@@ -168,6 +170,49 @@ def test_a_create_that_was_killed_before_it_was_recorded_is_found(world: World, 
     assert to_plain_map(found.inputs) == to_plain_map(thing.inputs)
 
 
+class Killed(BaseException):
+    """Ends a create as a kill would: nothing catches it, nothing is cleaned up."""
+
+
+@contextmanager
+def killed_after_the_first_call(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Kill what is done inside once the service has answered the first call that changes something."""
+    call = world.provider._clients.call
+
+    def call_and_die(service: str, region: str | None, operation: str, **arguments: Any) -> dict[str, Any]:
+        answer = call(service, region, operation, **arguments)
+        if not operation.startswith(READING):
+            raise Killed
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.provider._clients, "call", call_and_die)
+        try:
+            yield
+        except Killed:
+            return
+    pytest.fail("nothing was changed, so nothing was killed")
+
+
+@every_real_type
+def test_a_create_that_was_killed_after_its_first_call_is_found_and_finished(
+    world: World, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urn, token = world.urn(case.type), uuid.uuid4().hex
+    inputs = world.checked(urn, case.inputs(world))
+    with killed_after_the_first_call(world, monkeypatch):
+        world.create(urn, inputs, token)
+    found = world.adopt(Made(urn, "", inputs, {}), token)
+    assert found is not None
+    thing = Made(urn, found.resource_id, inputs, found.properties)
+    diff = world.diff(thing, inputs)
+    assert diff.replaces == []
+    if diff.changes:
+        thing = world.update(thing, inputs)
+    assert_holds(case, thing.plain, to_plain_map(inputs))
+    assert told(world.diff(thing, inputs)) == {}
+
+
 @pytest.mark.parametrize("case", [case for case in REAL if not case.always_there], ids=label)
 def test_a_create_that_never_reached_the_service_is_not_found(world: World, case: Case) -> None:
     urn = world.urn(case.type)
@@ -178,9 +223,24 @@ def test_a_create_that_never_reached_the_service_is_not_found(world: World, case
 @pytest.mark.parametrize("case", [case for case in REAL if case.deletable], ids=label)
 def test_a_deleted_thing_is_gone_and_deleting_it_again_is_no_error(world: World, case: Case) -> None:
     thing = young(world, case)
+    world.forget(thing)
     world.delete(thing)
     assert world.read(thing).resource_id is None
     world.delete(thing)
+
+
+@pytest.mark.parametrize("case", [case for case in REAL if case.deletable], ids=label)
+def test_a_delete_that_was_killed_after_its_first_call_is_finished(
+    world: World, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing = kept(world, case)
+    world.forget(thing)
+    with killed_after_the_first_call(world, monkeypatch):
+        world.delete(thing)
+    seen = world.read(thing)
+    if seen.resource_id is not None:
+        world.delete(Made(thing.urn, thing.id, seen.inputs, seen.properties))
+        assert world.read(thing).resource_id is None
 
 
 @every_type
