@@ -6,11 +6,13 @@ import threading
 from dataclasses import replace
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from lms_app.db.engines import EngineOptions
-from lms_app.db.migrate import migrate
+from lms_app.db.engines import EngineOptions, make_engine
+from lms_app.db.migrate import MIGRATIONS, migrate
 from lms_app.db.tables import metadata
 from tests.app.conftest import one_database, services_of
 from tests.app.servers.postgres import PostgresServers
@@ -86,3 +88,18 @@ def test_without_the_right_to_create_pg_stat_statements_the_schema_is_made_and_t
     migrate(one_database(empty_server), EngineOptions())
     assert "let a superuser run CREATE EXTENSION pg_stat_statements" in caplog.text
     assert empty_server.query("SELECT version_num FROM alembic_version") == [("0003",)]
+
+
+def test_the_schema_can_be_taken_back_and_made_again(empty_server):
+    migrate(one_database(empty_server), EngineOptions())
+    engine = make_engine(empty_server.url(), EngineOptions(), read_write=True)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    engine.dispose()
+    left = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    assert empty_server.query(left) == [("alembic_version",)]
+    migrate(one_database(empty_server), EngineOptions())
+    assert len(empty_server.query(left)) == len(metadata.tables) + 1
