@@ -18,7 +18,9 @@ TEMPLATE = "cloud-init/user-data.yaml.j2"
 
 @dataclass(frozen=True, kw_only=True)
 class UserData:
-    """The template's context. ``gateway`` is nginx's, in front of the LMS. Databases are ``host:port/name``, caches ``host:port``, ``queue`` is ``host:port``.
+    """The template's context. ``gateway`` is nginx's, in front of the LMS.
+
+    Databases are ``host:port/name``, caches ``host:port``, ``queue`` is ``host:port``.
 
     ``*_secret`` are ARNs. Every field may be an output before it is rendered.
     """

@@ -22,8 +22,8 @@ from watoto_infra.components.network import Network, NetworkArgs
 from watoto_infra.components.queue import Queue, QueueArgs
 from watoto_infra.components.storage import BucketRole, Storage, StorageArgs
 from watoto_infra.components.user_data import UserData
-from watoto_infra.gateway import gateway_context
 from watoto_infra.errors import SettingsError
+from watoto_infra.gateway import gateway_context
 from watoto_infra.program.exports import Parts, outputs
 from watoto_infra.settings import LoadedStage, StageSettings
 from watoto_infra.settings.app import SOURCE_IMAGE

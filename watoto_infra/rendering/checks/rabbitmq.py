@@ -67,9 +67,11 @@ def _is_quorum(queue: Json) -> bool:
 
 @dataclass(frozen=True)
 class Node:
-    """A running throw-away node: its AMQP port and how to ask it with rabbitmqctl."""
+    """A running throw-away node: its ports and how to ask it with rabbitmqctl."""
 
     port: int
+    management_port: int
+    metrics_port: int
     folder: Path
     environment: dict[str, str]
 
@@ -119,7 +121,7 @@ def node(folder: Path) -> Iterator[Node]:
             ready=lambda: answers(amqp),
         ),
     ):
-        yield Node(amqp, folder, environment)
+        yield Node(amqp, management, metrics, folder, environment)
 
 
 def answers(port: int) -> bool:

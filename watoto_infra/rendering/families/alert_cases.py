@@ -348,11 +348,16 @@ EACH_MINUTE = 100_000
 """Requests a minute in the tests of burn rates, so that a share of them is a whole number."""
 
 
+LIMITED = 0.05
+"""Share of requests that were too many and answered 429, which costs no budget."""
+
+
 def _burn(burn: Burn) -> Case:
     """A share of requests fails that is just above or just below the threshold."""
 
     def at(share: float) -> dict[str, tuple[float, float]]:
-        return {_requests(200): (0, EACH_MINUTE * (1 - share)), _requests(500): (0, EACH_MINUTE * share)}
+        answers = {200: 1 - share - LIMITED, 429: LIMITED, 500: share}
+        return {_requests(status): (0, EACH_MINUTE * part) for status, part in answers.items()}
 
     bad, under = at(burn.threshold * 1.01), at(burn.threshold * 0.99)
     return Case("ErrorBudgetBurn", bad, under, at(0), {"window": burn.long}, _nothing(at(0)))
