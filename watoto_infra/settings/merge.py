@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,9 @@ class Layers:
         below = [origin for key, origin in self._origins.items() if key[: len(path)] == path]
         return below[-1] if below else None
 
-    def _lay(self, below: dict[str, Any], above: Mapping[str, Any], path: KeyPath, origin_of: Any) -> None:
+    def _lay(
+        self, below: dict[str, Any], above: Mapping[str, Any], path: KeyPath, origin_of: Callable[[KeyPath], Origin]
+    ) -> None:
         for key, value in above.items():
             here = (*path, str(key))
             if isinstance(value, Mapping) and isinstance(below.get(key), dict) and value:
