@@ -30,6 +30,7 @@ def figures() -> Iterator[Figure]:
         floor = constant_rate.run(lms.nginx, lambda _: static(lms.nginx), rate=RATE, seconds=10)
         yield Figure("generator's floor: p95 of a static page at 1,000/s", floor.percentile(0.95), "ms", "", None)
         yield from at_a_fixed_rate(lms)
+        yield from by_kind(lms)
         before = processor_seconds(lms.web_pid)
         listed = wrk(lms.nginx, "/api/courses", seconds=15)
         yield at_least("saturation, list of courses, every request reaching Flask", listed, "requests/s", 2000)
@@ -56,6 +57,32 @@ def at_a_fixed_rate(lms: LmsServers) -> Iterator[Figure]:
     yield at_least("enrolments that are new rows", 100 * created / max(1, enrolled), "%", 80)
     yield at_most("difference of rows and answers", abs(rows - created), "", 0)
     yield Figure("generator's share of one processor", 100 * outcome.processor_share, "%", "", None)
+
+
+def by_kind(lms: LmsServers) -> Iterator[Figure]:
+    """What the objectives name, asked as a hundred users with pauses of two seconds ask: fifty times a second.
+
+    Each user's list is another user's, so that a complex query is a query and not a look into the cache.
+    """
+    for what, path, limit in (
+        ("simple query (a course)", "/api/courses/5", 100),
+        ("complex query (a user's progress)", "/api/users/me/progress", 500),
+        ("report (a course's, as CSV)", "/api/courses/{course}/report?format=csv", 10_000),
+    ):
+        outcome = constant_rate.run(lms.nginx, one_kind(lms, path), rate=50, seconds=10)
+        yield at_most(f"{what} at 100 users, p95", outcome.percentile(0.95), "ms", limit)
+        yield at_most(f"{what}, errors", outcome.errors, "", 0)
+
+
+def one_kind(lms: LmsServers, path: str) -> Callable[[int], Request]:
+    """The same request by one user after the other; reports by the administrator."""
+
+    def make(number: int) -> Request:
+        token = lms.administrator if "report" in path else lms.sessions[number]
+        found = path.format(course=number % COURSES + 1)
+        return "one", f"GET {found} HTTP/1.1\r\nHost: {lms.nginx}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+    return make
 
 
 def mix(lms: LmsServers, chance: random.Random) -> Callable[[int], Request]:

@@ -65,6 +65,7 @@ class LmsServers:
     nginx: str
     cached: str
     sessions: list[str]
+    administrator: str
     database: Server
     web_pid: int
 
@@ -122,6 +123,7 @@ def running(**settings: object) -> Iterator[LmsServers]:
             nginx=f"127.0.0.1:{port}",
             cached=f"127.0.0.1:{cached}",
             sessions=sessions,
+            administrator=flask("issue-sessions", "--first", "1", "--count", "1").strip(),
             database=primary,
             web_pid=process.pid,
         )

@@ -70,7 +70,7 @@ class Versions:
         if self._untold:
             self._tell(client)
         keys = [PREFIX + name for name in namespaces]
-        found: list[bytes | None] = client.mget(keys)  # type: ignore[assignment]
+        found = self._link.read_many(keys)
         versions = [
             value if value is not None else self._first(client, key) for key, value in zip(keys, found, strict=True)
         ]
