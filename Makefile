@@ -33,7 +33,7 @@ test-quick: setup-dev ## Run the tests that start no server (under 2 minutes)
 	$(PYTEST) -m "not local and not long and not conformance" -x
 
 test-long: setup-dev ## Run the full forms of soak, kill and load tests too
-	$(PYTEST) -m "not conformance"
+	WATOTO_EXAMPLES=300 $(PYTEST) -m "not conformance"
 
 conformance: setup-dev ## Compare with the official Pulumi CLI found on PATH
 	$(PYTEST) -m conformance

@@ -1,4 +1,7 @@
-"""Random programs, random edits, random failures and kills: the provider ends holding exactly the program."""
+"""Random programs, random edits, random failures and kills: the provider ends holding exactly the program.
+
+``WATOTO_EXAMPLES`` is the number of examples of each test; ``make test-long`` asks for more.
+"""
 
 from __future__ import annotations
 
