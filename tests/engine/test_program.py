@@ -20,6 +20,8 @@ FAILING = "tests.engine.programs.failing"
 READING = "tests.engine.programs.reading"
 COMPONENTS = "tests.engine.programs.components"
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc")
+
 
 def failing(how: str) -> Program:
     return Program(FAILING, "watoto", "test", "phase1", {"failing:how": how})
@@ -164,6 +166,7 @@ def test_an_unknown_function_is_named(stack: ThingStack):
     assert "mem:index:whisper" in failure(stack, "no such function").message
 
 
+@needs_proc
 def test_configuration_is_in_no_argument_and_no_environment(stack: ThingStack, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "planted-passphrase")
     seen: list[str] = []
@@ -183,6 +186,7 @@ def test_configuration_is_in_no_argument_and_no_environment(stack: ThingStack, m
     assert "0o700" in seen
 
 
+@needs_proc
 def test_the_program_does_not_outlive_the_tool(tmp_path: Path):
     script = f"""
 from pathlib import Path
