@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -206,6 +207,25 @@ stack.up([thing("a")])
     while any(_runs_child(child) for child in children):
         assert time.monotonic() < deadline, "the program still runs"
         time.sleep(0.05)
+
+
+def test_ctrl_c_at_the_terminal_lets_what_runs_finish_and_ends_the_program(tmp_path: Path):
+    script = f"""
+from pathlib import Path
+from tests.engine.harness import ThingStack, thing
+stack = ThingStack(Path({str(tmp_path)!r}))
+stack.faults.latency = 2
+stack.watcher.on_start = lambda step: step.name == "a" and print("started", flush=True)
+result = stack.up([thing("a"), thing("b", refs={{"of": "a.serial"}})])
+print(result.interrupted, sorted(stack.cloud.by_name()), len(result.failures))
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, text=True) as tool:
+        assert tool.stdout is not None
+        assert tool.stdout.readline() == "started\n"
+        os.killpg(tool.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
+        assert tool.stdout.readline() == "True ['a'] 0\n"
+    assert tool.returncode == 0
 
 
 def _runs_child(pid: str) -> bool:

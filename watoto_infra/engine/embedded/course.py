@@ -70,10 +70,10 @@ class Course:
             try:
                 result = action()
             except StateError as failure:
-                error = failure.message
+                error = " ".join(failure.message.split())
                 self.fail(failure)  # what cannot be recorded must not go on
             except WatotoError as failure:
-                error = failure.message
+                error = " ".join(failure.message.split())
                 if stop_on_failure:
                     self._stopped.set()
             simulated = bool(getattr(result, "simulated", False))
