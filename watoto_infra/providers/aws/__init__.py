@@ -6,6 +6,7 @@ How it fits together::
       check.py     what a program may ask for; automatic names
       compare.py   property-level differences
       lifecycle.py the operations, by a table entry
+        reading.py    what there is, and what of it is shown; requests.py what is sent
         operation.py  one operation at hand: inputs, state, calls, braces
         shape.py      properties <-> API parameters
         tagging.py    tags and tagsAll
@@ -47,7 +48,8 @@ Rules of a good entry, each held by the contract suite in tests/providers/aws:
 * Irregular calls are small functions given as ``do``; they get an ``Operation`` and call the service with
   ``operation.call("boto3_method", Argument=...)``, never with a client of their own.
 * A call that moto does not implement stays in the table, and its name goes into ``emulator.NOT_IMPLEMENTED``: on the
-  emulator the result is then marked simulated. A property that moto takes but does not report is ``unread``.
+  emulator the result is then marked simulated; a property whose change moto accepts and forgets goes into
+  ``emulator.FORGOTTEN``. A property that moto takes but does not report is ``unread``.
 
 To add a service: ``tables/<service>.py`` with ``RESOURCES``, its name in ``registry.TABLES``, and
 ``tests/providers/aws/cases_<service>.py`` with ``CASES``, one ``Case`` per type.

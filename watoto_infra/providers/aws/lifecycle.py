@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 from watoto_infra.providers.aws import tagging
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
-from watoto_infra.providers.aws.compare import is_empty, same
+from watoto_infra.providers.aws.compare import is_empty
 from watoto_infra.providers.aws.emulator import FORGOTTEN
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.shape import merge, parameters, properties, search
-from watoto_infra.providers.aws.table import OP_TAG, Field, Item, Kind, Read, Resource, Update
-
-EVERYTHING = "*"
-"""In ``__simulated``: nothing at all stands behind the resource."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 5.0
-"""Seconds between two looks at a thing that is not ready yet; doubled each time."""
+from watoto_infra.providers.aws.reading import EVERYTHING, outputs, read, read_item
+from watoto_infra.providers.aws.requests import create_request, update_request
+from watoto_infra.providers.aws.shape import properties, search
+from watoto_infra.providers.aws.table import OP_TAG, Item, Resource
 
 
 class IncompleteError(Exception):
@@ -65,25 +59,6 @@ def _make(operation: Operation) -> str:
     if found is None:
         raise ServiceError(call.op, "NoId", f"the answer holds nothing at {call.id} ({entry.type})")
     return str(found)
-
-
-def create_request(operation: Operation) -> dict[str, Any]:
-    """Give the parameters of the create call: the table's own, the fields', the tags'."""
-    entry = operation.entry
-    values = {
-        item.name: operation.inputs.get(item.name, item.default if item.always else None) for item in entry.fields
-    }
-    request: dict[str, Any] = {}
-    merge(request, operation.filled(entry.create.args))
-    merge(request, parameters((item for item in entry.fields if sent_at_create(item)), values))
-    if entry.tags is not None:
-        tagging.add_to_create(entry.tags, operation, request)
-    return request
-
-
-def sent_at_create(entry: Field) -> bool:
-    """Tell whether the create call has a parameter for the property."""
-    return entry.at_create and not entry.output and not entry.behaviour
 
 
 def _finish(operation: Operation) -> None:
@@ -157,158 +132,27 @@ def _apply(operation: Operation, changed: frozenset[str]) -> None:
             operation.simulated |= touched & FORGOTTEN.get(operation.entry.type, frozenset())
 
 
-def update_request(operation: Operation, item: Update, touched: frozenset[str]) -> dict[str, Any]:
-    """Give the parameters of an update: the changed fields (all of them for ``whole``)."""
-    fields = {entry.name: entry for entry in operation.entry.fields}
-    names = set(item.fields) if item.whole else touched
-    chosen = [fields[name] for name in item.fields if name in names]
-    if isinstance(item.fields, Mapping):
-        paths = item.fields
-        chosen = [replace(entry, api=paths[entry.name] or entry.request_path) for entry in chosen]
-    request: dict[str, Any] = {}
-    merge(request, operation.filled(item.args))
-    merge(request, parameters(chosen, {entry.name: _to_send(operation, entry) for entry in chosen}))
-    return request
-
-
-def _to_send(operation: Operation, entry: Field) -> Any:
-    value = operation.inputs.get(entry.name)
-    if value is not None:
-        return value
-    if entry.computed:
-        return operation.state.get(entry.name)
-    if entry.default is not None:
-        return entry.default
-    if entry.unset is not None:
-        return entry.unset
-    if is_empty(operation.state.get(entry.name)):
-        return None
-    return {Kind.LIST: [], Kind.SET: [], Kind.BLOCKS: [], Kind.BLOCK_SET: [], Kind.MAP: {}}.get(entry.kind)
-
-
-def read(operation: Operation) -> dict[str, Any] | None:
-    """Give the outputs as they really are; None when the thing is gone."""
-    if EVERYTHING in operation.simulated:
-        return dict(operation.state)
-    item = _item(operation)
-    return None if item is None else _outputs(operation, item)
-
-
-def _item(operation: Operation) -> Item | None:
-    entry = operation.entry
-    item: Item = {}
-    try:
-        for place, look in enumerate(entry.read):
-            try:
-                more = _look(operation, look)
-            except NotImplementedByEmulatorError:
-                if place == 0:
-                    raise
-                continue
-            if more is None:
-                return None
-            merge(item, more)
-            operation.item = item
-    except ServiceError as error:
-        if error.code in entry.gone:
-            return None
-        raise
-    return None if entry.gone_when and search(entry.gone_when, item) else item
-
-
-def _look(operation: Operation, look: Read) -> Item | None:
-    try:
-        found: Any
-        if look.do is not None:
-            found = look.do(operation)
-        else:
-            found = search(operation.filled(look.item), operation.call(look.op, **operation.filled(look.args)))
-    except ServiceError as error:
-        if error.code in look.absent:
-            return {}
-        raise
-    if found is None:
-        return {} if look.under else None
-    if look.pairs is not None:
-        key, value = look.pairs
-        found = {pair[key]: pair.get(value) for pair in found}
-    return {look.under: found} if look.under else dict(found)
-
-
-def _outputs(operation: Operation, item: Item) -> dict[str, Any]:
-    entry = operation.entry
-    operation.item = item
-    found = properties(entry.all_fields, item)
-    wanted = operation.inputs or operation.state
-    _keep_simulated(operation, found, wanted)
-    remember(entry.all_fields, found, wanted)
-    found |= {one.name: operation.filled(one.made) for one in entry.all_fields if one.made}
-    if entry.tags is not None:
-        found |= tagging.shown(entry.tags, operation, item)
-    if operation.simulated:
-        found["__simulated"] = sorted(operation.simulated)
-    return found
-
-
-def _keep_simulated(operation: Operation, found: dict[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Show simulated changes as done; one that the emulator's own value agrees with is none any more."""
-    known = operation.entry.inputs
-    for name in sorted(operation.simulated - {EVERYTHING}):
-        if known[name].behaviour or not same(known[name], found.get(name), wanted.get(name)):
-            found[name] = wanted.get(name)
-        else:
-            operation.simulated.discard(name)
-
-
-def remember(fields: Iterable[Field], found: dict[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Keep what the service does not report, and the program's own spelling of what is the same."""
-    for entry in fields:
-        old, new = wanted.get(entry.name), found.get(entry.name)
-        if old is None:
-            continue
-        if new is None:
-            if entry.unread or entry.behaviour:
-                found[entry.name] = old
-        elif entry.kind is Kind.BLOCK:
-            remember(entry.fields, new, old)
-        elif entry.kind in {Kind.BLOCKS, Kind.BLOCK_SET}:
-            for index, element in enumerate(new):
-                counterpart = _counterpart(entry, old, element, index)
-                if counterpart is not None:
-                    remember(entry.fields, element, counterpart)
-        elif (entry.kind is Kind.JSON or entry.same is not None) and same(entry, new, old):
-            found[entry.name] = old
-
-
-def _counterpart(entry: Field, blocks: list[Any], element: Mapping[str, Any], index: int) -> Any:
-    if entry.key:
-        return next((one for one in blocks if one.get(entry.key) == element.get(entry.key)), None)
-    return blocks[index] if index < len(blocks) else None
-
-
 def _settled(operation: Operation) -> dict[str, Any]:
     """Wait until the thing is ready and give its outputs."""
+    call = operation.entry.read[0].op or "read"
+    try:
+        return outputs(operation, operation.wait_for(lambda: _ready(operation, call), call, "is not ready"))
+    except NotImplementedByEmulatorError:
+        operation.simulated.add(EVERYTHING)
+        return _known(operation)
+
+
+def _ready(operation: Operation, call: str) -> Item | None:
+    """Read once; None when it is worth reading again."""
     entry = operation.entry
-    deadline, pause = time.monotonic() + operation.timeout, FIRST_PAUSE
-    while True:
-        try:
-            item = _item(operation)
-        except NotImplementedByEmulatorError:
-            operation.simulated.add(EVERYTHING)
-            return _known(operation)
-        if item is not None:
-            if entry.failed and search(entry.failed, item):
-                raise ServiceError(entry.read[0].op, "Failed", f"{operation.id} ended in a failed state")
-            if not entry.ready or search(entry.ready, item):
-                return _outputs(operation, item)
-        elif not entry.ready:
-            raise ServiceError(entry.read[0].op or "read", "NotFound", f"{operation.id} is not there after the call")
-        if time.monotonic() > deadline:
-            raise ServiceError(
-                entry.read[0].op, "Timeout", f"{operation.id} was not ready in {operation.timeout:.0f} s"
-            )
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+    item = read_item(operation)
+    if item is None:
+        if not entry.ready:
+            raise ServiceError(call, "NotFound", f"{operation.id} is not there after the call")
+        return None
+    if entry.failed and search(entry.failed, item):
+        raise ServiceError(call, "Failed", f"{operation.id} ended in a failed state")
+    return item if not entry.ready or search(entry.ready, item) else None
 
 
 def delete(operation: Operation) -> bool:
@@ -330,7 +174,7 @@ def delete(operation: Operation) -> bool:
         if error.code not in entry.gone and read(operation) is not None:
             raise
     if entry.delete.wait:
-        _await_gone(operation)
+        operation.wait_for(lambda: read_item(operation) is None or None, entry.delete.op, "is still there")
     return False
 
 
@@ -340,15 +184,6 @@ def _unless_gone(operation: Operation, op: str, arguments: dict[str, Any]) -> No
     except ServiceError as error:
         if error.code not in operation.entry.gone:
             raise
-
-
-def _await_gone(operation: Operation) -> None:
-    deadline, pause = time.monotonic() + operation.timeout, FIRST_PAUSE
-    while _item(operation) is not None:
-        if time.monotonic() > deadline:
-            raise ServiceError(operation.entry.delete.op, "Timeout", f"{operation.id} is still there")
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def find(operation: Operation) -> dict[str, Any] | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from watoto_infra.providers.aws.clients import GLOBAL_REGION, Clients
+from watoto_infra.providers.aws.clients import GLOBAL_REGION, Clients, ServiceError
 from watoto_infra.providers.aws.shape import fill
 from watoto_infra.providers.aws.table import OP_TAG, Call, Item, Resource
+
+T = TypeVar("T")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 5.0
+"""Seconds between two looks at a thing that is not ready yet; doubled each time."""
 
 
 class Operation(Mapping[str, Any]):
@@ -61,6 +67,18 @@ class Operation(Mapping[str, Any]):
     def run(self, call: Call, **more: Any) -> dict[str, Any]:
         """Make a table's call with its braces filled."""
         return self.call(call.op, **self.filled(call.args), **more)
+
+    def wait_for(self, look: Callable[[], T | None], call: str, problem: str) -> T:
+        """Give what ``look`` gives as soon as that is not None; raises ``ServiceError`` when the time is over."""
+        deadline, pause = time.monotonic() + self.timeout, FIRST_PAUSE
+        while True:
+            found = look()
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                raise ServiceError(call, "Timeout", f"{self.id} {problem} after {self.timeout:.0f} s")
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def filled(self, template: Any) -> Any:
         return fill(template, self)

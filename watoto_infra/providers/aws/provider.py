@@ -11,7 +11,7 @@ from pulumi.provider.experimental.provider import CreateRequest as SdkCreateRequ
 
 from watoto_infra.errors import InvalidInputs, ProviderError, UnsupportedFeature
 from watoto_infra.providers import base
-from watoto_infra.providers.aws import lifecycle, tagging
+from watoto_infra.providers.aws import lifecycle, reading, tagging
 from watoto_infra.providers.aws.check import DEFAULTS, automatic_name, check_inputs
 from watoto_infra.providers.aws.clients import Clients, ServiceError
 from watoto_infra.providers.aws.compare import Difference, differences, is_empty, same
@@ -158,7 +158,7 @@ class AwsProvider(base.Provider):
         state, inputs = to_plain_map(request.properties), to_plain_map(request.inputs)
         operation = self._operation(entry, state=state, resource_id=request.resource_id)
         try:
-            outputs = lifecycle.read(operation)
+            outputs = reading.read(operation)
         except ServiceError as error:
             raise _failed(request.urn, "read", error) from error
         if outputs is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError
-from watoto_infra.providers.aws.lifecycle import update_request
 from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import update_request
 from watoto_infra.providers.aws.table import (
     AutoName,
     Create,

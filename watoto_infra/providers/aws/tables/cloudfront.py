@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from watoto_infra.providers.aws.clients import ServiceError
-from watoto_infra.providers.aws.lifecycle import FIRST_PAUSE, LONGEST_PAUSE, create_request
 from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import (
     Call,
     Create,
@@ -95,15 +93,12 @@ def delete_distribution(operation: Operation) -> None:
 
 def _deployed(operation: Operation) -> str:
     """Wait until the distribution is deployed and give its version."""
-    deadline, pause = time.monotonic() + operation.timeout, FIRST_PAUSE
-    while True:
+
+    def version() -> str | None:
         now = operation.call("get_distribution", Id=operation.id)
-        if now["Distribution"]["Status"] == "Deployed":
-            return str(now["ETag"])
-        if time.monotonic() > deadline:
-            raise ServiceError("delete_distribution", "Timeout", f"{operation.id} is still being disabled")
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+        return str(now["ETag"]) if now["Distribution"]["Status"] == "Deployed" else None
+
+    return operation.wait_for(version, "delete_distribution", "is still being disabled")
 
 
 def retained(operation: Operation) -> str:

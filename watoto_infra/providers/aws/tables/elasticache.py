@@ -7,8 +7,8 @@ what AWS reports on a group's member clusters (parameter and subnet group, secur
 from __future__ import annotations
 
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
-from watoto_infra.providers.aws.lifecycle import create_request
 from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import (
     AutoName,
     Call,

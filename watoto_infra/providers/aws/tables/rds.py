@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
-from watoto_infra.providers.aws.lifecycle import create_request, update_request
 from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import create_request, update_request
 from watoto_infra.providers.aws.table import (
     AutoName,
     Call,

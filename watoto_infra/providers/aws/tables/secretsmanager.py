@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from watoto_infra.providers.aws.lifecycle import create_request
 from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import (
     AutoName,
     Call,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from watoto_infra.providers.aws.lifecycle import create_request
 from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import (
     AutoName,
     Call,
