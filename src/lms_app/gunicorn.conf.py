@@ -1,13 +1,18 @@
 """gunicorn's settings, from the LMS's environment: `gunicorn -c gunicorn.conf.py lms_app.wsgi:app`."""
 
+import os
+import tempfile
 from pathlib import Path
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # or each worker would answer a scrape for itself alone
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lms-metrics-")
 
 from lms_app import serving
 from lms_app.observability import logs
-from lms_app.serving import child_exit, post_fork, pre_fork
+from lms_app.serving import child_exit, on_exit, post_fork, pre_fork
 from lms_app.settings import settings_or_exit
 
-__all__ = ["child_exit", "post_fork", "pre_fork"]
+__all__ = ["child_exit", "on_exit", "post_fork", "pre_fork"]
 
 _settings = settings_or_exit()
 serving.prepare()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
+import shutil
 import socket
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -79,7 +82,8 @@ def prepare() -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give a new worker the lowest slot that no other worker has."""
+    """Give a new worker the lowest slot that no other worker has, and share the app's memory with it."""
+    gc.freeze()  # what is there before the fork is never collected in a worker, nor its pages copied for a look
     worker.slot = slots.lowest_free({other.slot for other in server.WORKERS.values()})
 
 
@@ -91,3 +95,10 @@ def post_fork(_server: Any, worker: Any) -> None:
 def child_exit(_server: Any, worker: Any) -> None:
     """Drop what only a living worker has."""
     metrics.forget_process(f"web{worker.slot}")
+
+
+def on_exit(_server: Any) -> None:
+    """Remove the metrics folder that gunicorn.conf.py made for want of another."""
+    folder = Path(os.environ[metrics.FOLDER_VARIABLE])
+    if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith("lms-metrics-"):
+        shutil.rmtree(folder, ignore_errors=True)

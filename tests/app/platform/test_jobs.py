@@ -353,7 +353,8 @@ def test_a_queue_that_is_deleted_under_a_running_relay_is_made_again_and_no_job_
         lms.write(JobType.NOTIFICATION, said("second"))
         wait_until(lambda: lms.broker.depth(name) == 1, log=relay)
         assert "NO_ROUTE" in relay.said()
-    assert lms.outbox() == 0
+        assert lms.outbox() == 0
+        assert relay.terminate(10) == 0
 
 
 def test_a_full_queue_leaves_jobs_in_the_outbox_until_there_is_room(lms: Lms):
