@@ -231,13 +231,15 @@ class TestRepair:
         position = data.draw(st.integers(0, len(content) - 1))
         content[position] ^= data.draw(st.integers(1, 255))
         file.write_bytes(content)
+        torn = file == store.journal_path and position == len(content) - 1  # reads like a line cut short by a kill
         try:
-            assert store.load().resources == expected.resources
+            after = store.load()
+            assert after.resources == expected.resources or torn
         except StateError:
             apply_repair(store, plan_repair(store))
             after = store.load()
-            accounted = set(names(after)) | {one.resource.name for one in after.pending}
-            assert accounted >= {"a", "b"} | (set() if file == store.journal_path else {"c"})
+        accounted = set(names(after)) | {one.resource.name for one in after.pending}
+        assert accounted >= {"a", "b"} | ({"c"} if file == store.state_path or torn else set())
 
 
 def test_pending_operations_of_an_imported_deployment_can_be_settled(store):
