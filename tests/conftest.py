@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-SERVER_FOLDERS = ("/usr/lib/postgresql/15/bin", "/usr/lib/rabbitmq/bin", "/usr/sbin", "/usr/local/sbin", "/sbin")
-"""Where the distribution puts servers that are not on a plain user's PATH."""
+from watoto_infra.rendering.programs import find
 
 
 @pytest.fixture(scope="session")
 def require_binary() -> Callable[[str], Path]:
     """Give a function that finds a server's binary, or skips the test by name (fails it where CI is set)."""
 
-    def find(name: str) -> Path:
-        path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SERVER_FOLDERS]))
+    def required(name: str) -> Path:
+        path = find(name)
         if path is None:
             message = f"{name} is not installed; `watoto doctor` says how to install it"
             if os.environ.get("CI"):
@@ -26,4 +24,4 @@ def require_binary() -> Callable[[str], Path]:
             pytest.skip(message)
         return Path(path)
 
-    return find
+    return required

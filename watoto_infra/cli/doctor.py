@@ -34,9 +34,13 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         console.data_json({"schema_version": 1, "python": sys.version.split()[0], "programs": rows, "install": command})
     else:
-        console.data(f"python    {sys.version.split()[0]}  {sys.executable}")
+        width = max(len(str(row["program"])) for row in rows)
+        console.data(f"{'python':<{width}}  {sys.version.split()[0]}  {sys.executable}")
         for row in rows:
-            console.data(f"{row['program']:<9} {row['path'] or 'MISSING: ' + str(row['purpose'])}")
+            console.data(
+                f"{row['program']:<{width}}  {row['path'] or 'MISSING, so this does not hold: '}"
+                f"{'' if row['path'] else row['purpose']}"
+            )
     if command is not None:
         missing = ", ".join(str(row["program"]) for row in rows if row["path"] is None)
         raise MissingProgram(f"not installed: {missing}", hint=command)

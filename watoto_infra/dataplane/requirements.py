@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-SERVER_FOLDERS = ("/usr/lib/postgresql/15/bin", "/usr/lib/rabbitmq/bin", "/usr/sbin", "/usr/local/sbin", "/sbin")
-"""Where the distribution puts servers that are not on a plain user's PATH."""
+from watoto_infra.rendering.programs import find
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,30 @@ class Finding:
     path: Path | None
 
 
-REQUIREMENTS = (Requirement("setpriv", "util-linux", "local processes end when their supervisor is killed"),)
+REQUIREMENTS = (
+    Requirement("setpriv", "util-linux", "local processes end when their supervisor is killed"),
+    Requirement("nginx", "nginx", "nginx configurations are checked by nginx itself"),
+    Requirement("openssl", "openssl", "nginx configurations with TLS are checked with certificates made on the spot"),
+    Requirement("postgres", "postgresql-15", "PostgreSQL configurations are checked by a throw-away server"),
+    Requirement("pgbouncer", "pgbouncer", "PgBouncer configurations are checked by a throw-away pooler"),
+    Requirement("pgbackrest", "pgbackrest", "backup configurations are checked by pgBackRest"),
+    Requirement("redis-server", "redis-server", "Redis configurations are checked by a throw-away server"),
+    Requirement("rabbitmq-server", "rabbitmq-server", "broker definitions are imported by a throw-away node"),
+    Requirement("promtool", "prometheus", "alert rules are checked and tested"),
+    Requirement("amtool", "prometheus-alertmanager", "alert routes are checked"),
+    Requirement("prometheus-nginx-exporter", "prometheus-nginx-exporter", "nginx's metrics are known"),
+    Requirement("prometheus-node-exporter", "prometheus-node-exporter", "the host's metrics are known"),
+    Requirement("prometheus-postgres-exporter", "prometheus-postgres-exporter", "PostgreSQL's metrics are known"),
+    Requirement("prometheus-redis-exporter", "prometheus-redis-exporter", "Redis's metrics are known"),
+    Requirement("shellcheck", "shellcheck", "rendered shell scripts are checked"),
+)
+"""Everything beside Python; requirements/debian.txt installs the same packages."""
 
 
 def check() -> tuple[Finding, ...]:
     """Look for every requirement on PATH and where distributions keep servers."""
-    search = os.pathsep.join([os.environ.get("PATH", ""), *SERVER_FOLDERS])
     return tuple(
-        Finding(requirement, Path(found) if (found := shutil.which(requirement.program, path=search)) else None)
+        Finding(requirement, Path(found) if (found := find(requirement.program)) else None)
         for requirement in REQUIREMENTS
     )
 
