@@ -30,8 +30,6 @@ NEEDED = {
 }
 UNOBTAINABLE = {"grafana", "receivers"}
 """Grafana is in no package here; no receiver is set in the stages' files."""
-
-SLOW = {"rabbitmq", "prometheus"}
 SECRETS = (
     "database",
     "queue",
@@ -67,16 +65,18 @@ def test_the_real_servers_take_phase2(family, stage_inputs, templates, require_b
 
 
 @pytest.mark.parametrize("stage", ["phase1", "phase3"])
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SLOW])
-def test_the_real_servers_take_the_other_stages(family, stage, stage_inputs, templates, require_binary):
+@pytest.mark.parametrize("family", ["nginx", "alertmanager", "redis", "cloud-init"])
+def test_the_real_servers_take_the_quick_families_of_the_other_stages(
+    family, stage, stage_inputs, templates, require_binary
+):
     need(family, require_binary)
     findings(family, stage_inputs(stage), templates)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["phase1", "phase3"])
-@pytest.mark.parametrize("family", sorted(SLOW))
-def test_the_real_servers_take_the_other_stages_of_the_slow_families(family, stage, stage_inputs, templates):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_real_servers_take_the_other_stages(family, stage, stage_inputs, templates):
     findings(family, stage_inputs(stage), templates)
 
 

@@ -62,7 +62,8 @@ def render(
     elif out is None and not check:
         console.data(use_cases.to_text(files, inputs.secrets).rstrip("\n"))
     if check:
-        _show(use_cases.check(families, files, inputs), strict=strict)
+        found = use_cases.check(families, files, inputs, begun=lambda name: console.note(f"checking {name} …"))
+        _show(found, strict=strict)
     if out is not None:
         use_cases.write(files, out)
         console.note(f"wrote {len(files)} files below {out}")

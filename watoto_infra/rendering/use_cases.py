@@ -6,7 +6,8 @@ import difflib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from watoto_infra.errors import RenderError
@@ -14,6 +15,9 @@ from watoto_infra.rendering import registry
 from watoto_infra.rendering.inputs import Inputs, Secrets
 from watoto_infra.rendering.model import Finding, RenderedFile
 from watoto_infra.templating import Templates
+
+AT_ONCE = 4
+"""Families that are checked at the same time."""
 
 
 def render(families: Iterable[str], inputs: Inputs, templates: Templates) -> tuple[RenderedFile, ...]:
@@ -27,17 +31,29 @@ def render(families: Iterable[str], inputs: Inputs, templates: Templates) -> tup
     )
 
 
-def check(families: Iterable[str], files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Let the real servers read a throw-away copy of the tree."""
-    findings: list[Finding] = []
-    for name in families:
+def check(
+    families: Sequence[str],
+    files: Sequence[RenderedFile],
+    inputs: Inputs,
+    *,
+    begun: Callable[[str], None] | None = None,
+) -> tuple[Finding, ...]:
+    """Let the real servers read a throw-away copy of the tree, several families at once.
+
+    ``begun`` is told each family's name when its turn comes, from any thread.
+    """
+
+    def one(name: str) -> tuple[Finding, ...]:
+        if begun is not None:
+            begun(name)
         mine = [file for file in files if file.path.startswith(f"{name}/")]
         with tempfile.TemporaryDirectory(prefix=f"watoto-{name}-") as folder:
-            tree = Path(folder)
             for file in mine:
-                place(tree, file)
-            findings.extend(registry.family(name).check(tree, mine, inputs))
-    return tuple(findings)
+                place(Path(folder), file)
+            return registry.family(name).check(Path(folder), mine, inputs)
+
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        return tuple(finding for found in pool.map(one, families) for finding in found)
 
 
 def place(tree: Path, file: RenderedFile) -> None:
