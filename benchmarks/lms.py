@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import constant_rate
 from benchmarks.constant_rate import Request
-from benchmarks.figures import Figure, at_least, at_most
+from benchmarks.figures import PYTHON, Figure, at_least, at_most
 from benchmarks.lms_servers import COURSES, LmsServers, running
 
 RATE, SECONDS = 1000.0, 60.0
@@ -36,6 +36,7 @@ def figures() -> Iterator[Figure]:
         yield at_least("saturation, list of courses, every request reaching Flask", listed, "requests/s", 2000)
         cost = 1e6 * (processor_seconds(lms.web_pid) - before) / (listed * 15)
         yield Figure("processor time of GET /api/courses in the app servers", cost, "µs", "", None)
+        yield from profile(lms)
         detail = wrk(lms.nginx, "/api/courses/5", seconds=15)
         yield at_least("saturation, a course, every request reaching Flask", detail, "requests/s", 2000)
         cached = wrk(lms.cached, "/api/courses", seconds=15)
@@ -57,6 +58,18 @@ def at_a_fixed_rate(lms: LmsServers) -> Iterator[Figure]:
     yield at_least("enrolments that are new rows", 100 * created / max(1, enrolled), "%", 80)
     yield at_most("difference of rows and answers", abs(rows - created), "", 0)
     yield Figure("generator's share of one processor", 100 * outcome.processor_share, "%", "", None)
+
+
+def profile(lms: LmsServers) -> Iterator[Figure]:
+    """Where the processor time of a list of courses goes in the application."""
+    command = [PYTHON, "-m", "benchmarks.lms_profile", lms.sessions[0]]
+    environment = {name: value for name, value in lms.environment.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    told = subprocess.run(
+        command, env=environment | {"PYTHONPATH": "src:."}, capture_output=True, text=True, check=True
+    ).stdout
+    for layer, share in json.loads(told).items():
+        if share >= 0.02:
+            yield Figure(f"profile of GET /api/courses: {layer}", 100 * share, "%", "", None)
 
 
 def by_kind(lms: LmsServers) -> Iterator[Figure]:

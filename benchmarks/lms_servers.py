@@ -68,6 +68,7 @@ class LmsServers:
     administrator: str
     database: Server
     web_pid: int
+    environment: dict[str, str]
 
     def count(self, table: str) -> int:
         """Rows of a table on the primary."""
@@ -126,6 +127,7 @@ def running(**settings: object) -> Iterator[LmsServers]:
             administrator=flask("issue-sessions", "--first", "1", "--count", "1").strip(),
             database=primary,
             web_pid=process.pid,
+            environment=environment,
         )
 
 
