@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,13 @@ def files_with_mark(*folders: Path) -> list[Path]:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ThingStack:
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThingStack]:
     """A stack whose temporary files lie under the test's folder, so that all of them can be searched."""
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.mkdtemp(prefix="w-", dir="/tmp"))
-    stack = ThingStack(tmp_path)
-    stack.watcher = LookingAround([stack.store.folder, Path(tempfile.gettempdir())])
-    return stack
+    with tempfile.TemporaryDirectory(prefix="w-") as short:  # a socket's path has to fit into 107 bytes
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        stack = ThingStack(tmp_path)
+        stack.watcher = LookingAround([stack.store.folder, Path(short)])
+        yield stack
 
 
 def shown_of(stack: ThingStack, plan: Plan, result: Result) -> str:
