@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,9 @@ class Lms:
 
     def write(self, job_type: JobType, payload: dict[str, Any]) -> uuid.UUID:
         """Write a job as a use case does, in a transaction on the database."""
-        return self.database().write(lambda connection: enqueue(connection, job_type, payload))
+        return self.database.write(lambda connection: enqueue(connection, job_type, payload))
 
+    @cached_property
     def database(self) -> Database:
         return make_services(load_settings(self.environment_of_settings())).databases.catalogue
 
@@ -78,8 +79,10 @@ class Lms:
 
 
 @pytest.fixture
-def lms(lms_environment, database_server: Server, broker: RabbitMqServer, tmp_path: Path) -> Lms:
-    return Lms(lms_environment, database_server, broker, tmp_path)
+def lms(lms_environment, database_server: Server, broker: RabbitMqServer, tmp_path: Path) -> Iterator[Lms]:
+    lms = Lms(lms_environment, database_server, broker, tmp_path)
+    yield lms
+    lms.database.dispose()
 
 
 def said(text: str) -> dict[str, Any]:
@@ -125,7 +128,7 @@ def test_a_job_and_its_cause_are_written_together_or_not_at_all(lms: Lms):
         raise LookupError("the use case failed")
 
     with pytest.raises(LookupError):
-        lms.database().write(work)
+        lms.database.write(work)
     assert lms.outbox() == 0
 
 
