@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,13 @@ class Driver:
         plan: dict[str, Any] = self.json("preview", "--stage", stage, "--format", "json", *more)
         return plan
 
+    def variables_of_the_stack(self) -> dict[str, str]:
+        lines = self.ok("env").splitlines()
+        return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+
     def aws(self, service: str) -> Any:
         """Give a plain boto3 client, pointed at the stack by nothing but `watoto env`."""
-        lines = self.ok("env").splitlines()
-        values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=values["AWS_ENDPOINT_URL"],
-            region_name=values["AWS_REGION"],
-            aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
-        )
+        return client_of(service, self.variables_of_the_stack())
 
     def process(self, name: str) -> int:
         """Give the pid of a supervised process."""
@@ -71,10 +67,68 @@ class Driver:
         return int(next(process["pid"] for process in processes if process["name"] == name))
 
     def inventory(self) -> Counter[str]:
-        """Count everything the emulator holds, by service and model."""
-        endpoint = self.ok("env").split("AWS_ENDPOINT_URL=")[1].splitlines()[0]
-        with urllib.request.urlopen(f"{endpoint}/moto-api/data.json", timeout=30) as answer:
-            data = json.load(answer)
-        return Counter(
-            {f"{service}/{model}": len(items) for service, models in data.items() for model, items in models.items()}
-        )
+        """Count what the emulator holds of every kind that can be listed without naming a parent."""
+        values = self.variables_of_the_stack()
+        found: Counter[str] = Counter()
+        for service, listing, key in LISTINGS:
+            client = client_of(service, values)
+            pages = (
+                client.get_paginator(listing).paginate()
+                if client.can_paginate(listing)
+                else [getattr(client, listing)()]
+            )
+            for page in pages:
+                items = reduce(lambda part, name: part[name], key.split("."), page)
+                found[f"{service} {listing}"] += len([item for item in items if not _is_going(item)])
+        return found
+
+
+def client_of(service: str, values: dict[str, str]) -> Any:
+    """Give a plain boto3 client, pointed at a stack by nothing but what `watoto env` prints."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=values["AWS_ENDPOINT_URL"],
+        region_name=values["AWS_REGION"],
+        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def _is_going(item: Any) -> bool:
+    """Tell what is on its way out, or only remembered: AWS lists deleted NAT gateways too."""
+    return isinstance(item, dict) and str(item.get("State") or item.get("Status")).lower() in {"deleted", "deleting"}
+
+
+LISTINGS = (
+    ("ec2", "describe_vpcs", "Vpcs"),
+    ("ec2", "describe_subnets", "Subnets"),
+    ("ec2", "describe_internet_gateways", "InternetGateways"),
+    ("ec2", "describe_nat_gateways", "NatGateways"),
+    ("ec2", "describe_addresses", "Addresses"),
+    ("ec2", "describe_route_tables", "RouteTables"),
+    ("ec2", "describe_security_groups", "SecurityGroups"),
+    ("ec2", "describe_security_group_rules", "SecurityGroupRules"),
+    ("ec2", "describe_vpc_endpoints", "VpcEndpoints"),
+    ("ec2", "describe_flow_logs", "FlowLogs"),
+    ("ec2", "describe_launch_templates", "LaunchTemplates"),
+    ("elbv2", "describe_load_balancers", "LoadBalancers"),
+    ("elbv2", "describe_target_groups", "TargetGroups"),
+    ("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"),
+    ("autoscaling", "describe_policies", "ScalingPolicies"),
+    ("rds", "describe_db_instances", "DBInstances"),
+    ("rds", "describe_db_subnet_groups", "DBSubnetGroups"),
+    ("rds", "describe_db_parameter_groups", "DBParameterGroups"),
+    ("elasticache", "describe_replication_groups", "ReplicationGroups"),
+    ("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups"),
+    ("mq", "list_brokers", "BrokerSummaries"),
+    ("mq", "list_configurations", "Configurations"),
+    ("s3", "list_buckets", "Buckets"),
+    ("cloudfront", "list_distributions", "DistributionList.Items"),
+    ("cloudfront", "list_origin_access_controls", "OriginAccessControlList.Items"),
+    ("kms", "list_aliases", "Aliases"),
+    ("secretsmanager", "list_secrets", "SecretList"),
+    ("iam", "list_roles", "Roles"),
+    ("iam", "list_instance_profiles", "InstanceProfiles"),
+    ("logs", "describe_log_groups", "logGroups"),
+)
+"""Service, method and where its answer holds the list."""
