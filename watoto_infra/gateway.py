@@ -30,7 +30,7 @@ OTHER_FILES = 512
 UPSTREAM_KEEPALIVE = 64
 UPSTREAM_IDLE_SECONDS = 30
 
-LOGIN_PATHS = ("/api/auth/login",)
+LOGIN_PATHS = ("/api/auth/sign-in", "/api/auth/register")
 IDEMPOTENT_PATHS = ("/api/enrollments",)
 """Requests that may be sent to another server although the first may have had them: one row per user and course."""
 

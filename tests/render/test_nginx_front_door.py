@@ -100,7 +100,7 @@ def test_security_headers_are_on_every_location_exactly_once(site):
     nginx, server = site
     server.behaviour = lambda _: Reply(headers={"X-Frame-Options": "ALLOWALL", "X-Content-Type-Options": "none"})
     paths = ["/", "/index.html", "/assets/index-0a1b2c3d.js", "/assets/plain.js", "/assets/none.js", "/api/courses"]
-    paths += ["/api/enrollments", "/api/auth/login", "/healthz", "/readyz", "/metrics", "/.git/config", "/dump.sql"]
+    paths += ["/api/enrollments", "/api/auth/sign-in", "/healthz", "/readyz", "/metrics", "/.git/config", "/dump.sql"]
     answers = {path: nginx.get(path) for path in paths}
     limited = [nginx.get("/api/courses", Cookie="lms_session=one") for _ in range(30)]
     answers["429"] = next(answer for answer in limited if answer.status == 429)
@@ -204,7 +204,7 @@ def test_a_school_behind_one_address_is_not_throttled(stage_inputs, folder):
     with backends(None) as servers, front(stage_inputs(gateway=NO_EXEMPTION), folder, servers) as nginx:
 
         def pupil(number: int) -> list[int]:
-            login = nginx.get("/api/auth/login", method="POST", body=b"{}").status
+            login = nginx.get("/api/auth/sign-in", method="POST", body=b"{}").status
             cookie = f"lms_session=pupil-{number}"
             return [login, *(nginx.get("/api/courses", Cookie=cookie).status for _ in range(5))]
 

@@ -170,3 +170,11 @@ def test_nginx_takes_what_is_rendered_for_tls(stage_inputs, templates, tmp_path,
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert find("nginx")
+
+
+def test_the_paths_with_limits_of_their_own_are_the_lms_s(stage_inputs):
+    sources = "".join(path.read_text() for path in (ROOT / "src/lms_app/api").glob("*.py"))
+    context = gateway_context(stage_inputs().settings)
+    for path in (*context.login_paths, *context.idempotent_paths):
+        assert f'"{path}"' in sources, path
+    assert f'"{context.session_cookie}"' in sources
