@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from watoto_infra.rendering.programs import find
+
+# A busy machine is no fault of the code: no example has a deadline, the suite's own time is watched instead.
+settings.register_profile("watoto", deadline=None)
+settings.load_profile("watoto")
 
 
 @pytest.fixture(scope="session")
