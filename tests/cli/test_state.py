@@ -11,16 +11,16 @@ from typer.testing import CliRunner
 
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, thing, urn
 from watoto_infra.cli.app import app
-from watoto_infra.engine.embedded.model import OperationKind
-from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLE, PassphraseSource
-from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.state.model import OperationKind
+from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
+from watoto_infra.engine.embedded.state.store import StackStore
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> StackStore:
     monkeypatch.setenv("WATOTO_HOME", str(tmp_path))
     monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
-    monkeypatch.setattr("watoto_infra.engine.embedded.secrets.ROUNDS", 10)
+    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", 10)
     return StackStore(tmp_path / "local" / "state", PassphraseSource({PASSPHRASE_VARIABLE: PASSPHRASE}))
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_state_is_named_asked_about_and_mended(filled):
 
 def test_unlock_names_a_living_holder_and_ends_with_11(filled):
     code = (
-        "import sys, time; from pathlib import Path; from watoto_infra.engine.embedded.lock import hold_lock\n"
+        "import sys, time; from pathlib import Path; from watoto_infra.engine.embedded.state.lock import hold_lock\n"
         "with hold_lock(Path(sys.argv[1]), 'watoto up'): print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(filled.folder)], stdout=subprocess.PIPE, text=True)

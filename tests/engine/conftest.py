@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import ThingStack
-from watoto_infra.engine.embedded import secrets
+from watoto_infra.engine.embedded.state import secrets
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from tests.engine.memory_provider import Cloud, Faults, MemoryProvider
 from watoto_infra.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.host import ProgramHost
-from watoto_infra.engine.embedded.secrets import PassphraseSource
-from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.state.secrets import PassphraseSource
+from watoto_infra.engine.embedded.state.store import StackStore
 
 THINGS = "tests.engine.programs.things"
 THING = "mem:index:Thing"

@@ -27,7 +27,7 @@ from typing import Any
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from watoto_infra.engine.embedded import diff
-from watoto_infra.engine.embedded.values import from_plain, plain_properties
+from watoto_infra.engine.embedded.state.values import from_plain, plain_properties
 from watoto_infra.errors import ProviderError
 from watoto_infra.providers.base import (
     AdoptRequest,

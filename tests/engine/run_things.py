@@ -16,7 +16,7 @@ from tests.engine.harness import ThingStack
 from tests.engine.memory_provider import Faults
 from watoto_infra import console
 from watoto_infra.contracts import Allowances
-from watoto_infra.engine.embedded import secrets
+from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.errors import WatotoError
 
 ALL_ALLOWED = Allowances(delete_data=True)

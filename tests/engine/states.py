@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from watoto_infra.engine.embedded.model import STACK_TYPE, ResourceState
-from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLE, PassphraseSource
-from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.state.model import STACK_TYPE, ResourceState
+from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
+from watoto_infra.engine.embedded.state.store import StackStore
 
 STACK_URN = f"urn:pulumi:local::watoto::{STACK_TYPE}::watoto-local"
 PROVIDER_URN = "urn:pulumi:local::watoto::pulumi:providers:memory::default"

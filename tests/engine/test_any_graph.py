@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.engine.harness import THING, ThingStack
 from watoto_infra.contracts import Allowances, Plan, Result, StepOutcome
-from watoto_infra.engine.embedded import secrets
+from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.errors import PlanViolated
 
 Graph = list[dict[str, Any]]

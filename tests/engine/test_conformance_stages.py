@@ -10,7 +10,7 @@ import pytest
 from tests.engine.official import PASSPHRASE, OfficialCli, operations
 from tests.stack.conftest import end, new_home
 from tests.stack.driver import Driver
-from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLE
+from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE
 
 pytestmark = pytest.mark.conformance
 

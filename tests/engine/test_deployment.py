@@ -15,10 +15,21 @@ from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, PROVIDER, STACK, STACK_URN, thing, urn, values
-from watoto_infra.engine.embedded.deployment import from_deployment, resource_from_json, resource_to_json, to_deployment
-from watoto_infra.engine.embedded.integrity import ordered, problems, repaired
-from watoto_infra.engine.embedded.model import CustomTimeouts, OperationKind, PendingOperation, ResourceState, Snapshot
-from watoto_infra.engine.embedded.secrets import PassphraseCrypter
+from watoto_infra.engine.embedded.state.deployment import (
+    from_deployment,
+    resource_from_json,
+    resource_to_json,
+    to_deployment,
+)
+from watoto_infra.engine.embedded.state.integrity import ordered, problems, repaired
+from watoto_infra.engine.embedded.state.model import (
+    CustomTimeouts,
+    OperationKind,
+    PendingOperation,
+    ResourceState,
+    Snapshot,
+)
+from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.errors import StateError
 
 CRYPTER = PassphraseCrypter.new(PASSPHRASE)

@@ -21,7 +21,7 @@ GRAPH = [thing(f"t{n}", props={"value": "x" * 50}) for n in range(30)]
 
 @pytest.fixture(autouse=True)
 def cheap_keys(monkeypatch) -> None:
-    monkeypatch.setattr("watoto_infra.engine.embedded.secrets.ROUNDS", CHEAP_ROUNDS)
+    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", CHEAP_ROUNDS)
 
 
 def run(verb: str, folder: Path, state: Path | None = None, before: Callable[[], None] | None = None):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watoto_infra.engine.embedded.journal import Journal, read_journal
+from watoto_infra.engine.embedded.state.journal import Journal, read_journal
 from watoto_infra.errors import StateError
 
 HEADER = {"base": 1, "kind": "up"}
@@ -135,7 +135,7 @@ def test_many_threads_lose_nothing(tmp_path):
 FILL = """
 import resource, sys
 from pathlib import Path
-from watoto_infra.engine.embedded.journal import Journal
+from watoto_infra.engine.embedded.state.journal import Journal
 from watoto_infra.errors import StateError
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 journal = Journal(Path(sys.argv[1]), {"base": 1})
@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_clear_error_and_what_was_recorded_stays_whole(tmp_pa
 WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
-from watoto_infra.engine.embedded.journal import Journal
+from watoto_infra.engine.embedded.state.journal import Journal
 journal = Journal(Path(sys.argv[1]), {"base": 1})
 n = 0
 while True:

@@ -72,7 +72,7 @@ def assert_recovers(folder: Path, graph: Graph) -> None:
 
 @pytest.fixture(autouse=True)
 def cheap_keys(monkeypatch) -> None:
-    monkeypatch.setattr("watoto_infra.engine.embedded.secrets.ROUNDS", CHEAP_ROUNDS)
+    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", CHEAP_ROUNDS)
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,17 @@ import sys
 
 import pytest
 
-from watoto_infra.engine.embedded.lock import HOLDER_NAME, LOCK_NAME, break_lock, hold_lock, read_holder
+from watoto_infra.engine.embedded.state.lock import HOLDER_NAME, LOCK_NAME, break_lock, hold_lock, read_holder
 from watoto_infra.errors import StackLocked
 
 HOLD = """
 import subprocess, sys, time
 from pathlib import Path
-from watoto_infra.engine.embedded.lock import hold_lock
+from watoto_infra.engine.embedded.state.lock import hold_lock
 with hold_lock(Path(sys.argv[1]), "watoto up --stage phase2"):
     if sys.argv[2] == "leave-child":
-        import os
-        if os.fork() == 0:
+        import ctypes, os
+        if ctypes.CDLL(None).fork() == 0:  # as a library would: Python's own fork lets go of the lock
             os.close(1)
             time.sleep(600)
     print("held", os.getpid() if sys.argv[2] == "leave-child" else "", flush=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watoto_infra.engine.embedded.secrets import (
+from watoto_infra.engine.embedded.state.secrets import (
     PASSPHRASE_FILE_VARIABLE,
     PASSPHRASE_VARIABLE,
     PassphraseCrypter,

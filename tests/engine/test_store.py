@@ -26,10 +26,10 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, store_in, thing, urn
 from watoto_infra.contracts import SECRET_MARK
-from watoto_infra.engine.embedded.model import OperationKind, ResourceState, Snapshot
-from watoto_infra.engine.embedded.recorder import Recorder
-from watoto_infra.engine.embedded.secrets import PassphraseSource
-from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.recorder import Recorder
+from watoto_infra.engine.embedded.state.secrets import PassphraseSource
+from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.errors import NoSuchStack, StateError, WrongPassphrase
 
 PLANTED = "xyzzy-planted-secret"
@@ -38,7 +38,7 @@ PLANTED = "xyzzy-planted-secret"
 @pytest.fixture
 def cheap_keys(monkeypatch) -> None:
     """Where one process opens a stack many times, the key's derivation is made cheap."""
-    monkeypatch.setattr("watoto_infra.engine.embedded.secrets.ROUNDS", 10)
+    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", 10)
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from tests.engine.states import DEFAULT_PROVIDER, STACK, store_in, thing
-from watoto_infra.engine.embedded.model import OperationKind
+from watoto_infra.engine.embedded.state.model import OperationKind
 from watoto_infra.errors import StateError
 store = store_in(Path(sys.argv[1]))
 recorder = store.begin("up")
@@ -335,7 +335,7 @@ import sys
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from tests.engine.states import DEFAULT_PROVIDER, STACK, store_in, thing
-from watoto_infra.engine.embedded.model import OperationKind
+from watoto_infra.engine.embedded.state.model import OperationKind
 real = Path(sys.argv[2])
 store = store_in(Path(sys.argv[1]))
 
@@ -411,7 +411,7 @@ class RunsOnAStack(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def finish(self, data):
-        token = data.draw(st.sampled_from(sorted(self.open)))
+        token = data.draw(st.sampled_from(list(self.open)))  # in order of their start: tokens are random
         resource = self.open.pop(token)
         self.recorder.finish(token, put=[resource])
         self.live[resource.urn] = resource
@@ -419,7 +419,7 @@ class RunsOnAStack(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def abandon(self, data):
-        token = data.draw(st.sampled_from(sorted(self.open)))
+        token = data.draw(st.sampled_from(list(self.open)))  # in order of their start: tokens are random
         del self.open[token]
         self.recorder.abandon(token)
 

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, store_in, thing, urn
-from watoto_infra.engine.embedded.deployment import to_deployment
-from watoto_infra.engine.embedded.model import OperationKind, PendingOperation, Snapshot
-from watoto_infra.engine.embedded.secrets import PassphraseCrypter
-from watoto_infra.engine.embedded.store import StackStore
-from watoto_infra.engine.embedded.upkeep import apply_repair, export_state, import_state, plan_repair
+from watoto_infra.engine.embedded.state.deployment import to_deployment
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, Snapshot
+from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
+from watoto_infra.engine.embedded.state.store import StackStore
+from watoto_infra.engine.embedded.state.upkeep import apply_repair, export_state, import_state, plan_repair
 from watoto_infra.errors import NoSuchStack, StateError, WrongPassphrase
 
 
 @pytest.fixture(autouse=True)
 def cheap_keys(monkeypatch) -> None:
-    monkeypatch.setattr("watoto_infra.engine.embedded.secrets.ROUNDS", 10)
+    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", 10)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pulumi.provider.experimental.property_value import PropertyValue, ResourceR
 
 from tests.engine.states import values
 from watoto_infra.contracts import SECRET_MARK, UNKNOWN_MARK
-from watoto_infra.engine.embedded.secrets import PassphraseCrypter
-from watoto_infra.engine.embedded.values import (
+from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
+from watoto_infra.engine.embedded.state.values import (
     ASSET_SIGNATURE,
     SECRET_SIGNATURE,
     SIGNATURE_KEY,

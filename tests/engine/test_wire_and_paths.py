@@ -12,10 +12,10 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime import rpc
 
 from watoto_infra.engine.embedded import diff, paths, wire
-from watoto_infra.engine.embedded import values as held
 from watoto_infra.engine.embedded.goal import Goal, seconds
+from watoto_infra.engine.embedded.state import values as held
+from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.urns import make_urn, name_of, package_of, type_of
-from watoto_infra.engine.embedded.values import plain_properties
 from watoto_infra.errors import UnsupportedFeature
 
 keys = st.text(min_size=1, max_size=6).filter(lambda key: key != "*")

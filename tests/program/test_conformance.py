@@ -19,8 +19,8 @@ from tests.engine.official import OfficialCli, operations
 from tests.program.declared import IMAGE, ROOT
 from watoto_infra.contracts import Plan, Program, Step, StepOutcome
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
-from watoto_infra.engine.embedded.secrets import PassphraseSource
-from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.state.secrets import PassphraseSource
+from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.random import RandomProvider
 from watoto_infra.settings.data_bearing import is_data_bearing

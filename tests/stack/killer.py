@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from watoto_infra.cli.app import main
-from watoto_infra.engine.embedded.model import ResourceState
-from watoto_infra.engine.embedded.recorder import Recorder
+from watoto_infra.engine.embedded.state.model import ResourceState
+from watoto_infra.engine.embedded.state.recorder import Recorder
 
 
 def die_at(resource_type: str, companion: int | None) -> None:

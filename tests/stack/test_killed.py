@@ -20,22 +20,25 @@ pytestmark = pytest.mark.local
 STAGE = "phase1"
 
 TOLD_APART_BY = {
+    "nothing at all": "random:index/randomPassword:RandomPassword",
     "a token at creation": "aws:ec2/vpc:Vpc",
     "its name": "aws:s3/bucket:Bucket",
-    "its parent": "aws:s3/bucketPolicy:BucketPolicy",
     "what it joins": "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "its parent": "aws:s3/bucketLogging:BucketLogging",
     "its identifier": "aws:rds/instance:Instance",
-    "nothing at all": "random:index/randomPassword:RandomPassword",
 }
+"""How a thing that a killed run made is found again, each with a type that is; in the order a run reaches them."""
 
 
-def kill_at(stack: Driver, resource_type: str, *arguments: str, companion: int | None = None) -> None:
+def kill_at(stack: Driver, resource_type: str, *arguments: str, companion: int | None = None) -> bool:
+    """Run until the first operation on a resource of the type; False when an earlier run had done them all."""
     where = f"{resource_type},{companion}" if companion else resource_type
     command = [sys.executable, "-m", "tests.stack.killer", where, "--", *arguments, "--stack", stack.stack]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env=stack.variables, cwd=ROOT, timeout=300
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode in {-signal.SIGKILL, 0}, done.stderr
+    return done.returncode != 0
 
 
 def resource_types(stack: Driver) -> list[str]:
@@ -52,8 +55,8 @@ def assert_whole(stack: Driver, expected: Counter[str]) -> None:
 
 
 def test_killed_again_and_again_up_ends_with_just_the_program_and_destroy_with_nothing(own: Driver, whole):
-    for resource_type in TOLD_APART_BY.values():
-        kill_at(own, resource_type, "up", "--stage", STAGE, "--yes")
+    killed = [kill_at(own, resource_type, "up", "--stage", STAGE, "--yes") for resource_type in TOLD_APART_BY.values()]
+    assert sum(killed) >= 4, killed
     assert_whole(own, whole)
     for resource_type in ("aws:autoscaling/group:Group", "aws:rds/instance:Instance", "aws:ec2/subnet:Subnet"):
         kill_at(own, resource_type, "destroy", "--yes", "--delete-data")

@@ -57,8 +57,8 @@ def export(
     ] = None,
 ) -> None:
     """Print the state as `pulumi stack import` reads it, secrets encrypted with the stack's passphrase."""
-    from watoto_infra.engine.embedded.files import replace_file  # noqa: PLC0415
-    from watoto_infra.engine.embedded.upkeep import export_state  # noqa: PLC0415 - imports pulumi
+    from watoto_infra.engine.embedded.state.files import replace_file  # noqa: PLC0415
+    from watoto_infra.engine.embedded.state.upkeep import export_state  # noqa: PLC0415 - imports pulumi
 
     _, store = wiring.open_state(stack, target=target)
     document = json.dumps(export_state(store), indent=4) + "\n"
@@ -77,8 +77,8 @@ def import_(
     yes: Yes = False,
 ) -> None:
     """Replace the state by a deployment that Pulumi or watoto exported; the state before is kept as the backup."""
-    from watoto_infra.engine.embedded.lock import hold_lock  # noqa: PLC0415
-    from watoto_infra.engine.embedded.upkeep import import_state  # noqa: PLC0415 - imports pulumi
+    from watoto_infra.engine.embedded.state.lock import hold_lock  # noqa: PLC0415
+    from watoto_infra.engine.embedded.state.upkeep import import_state  # noqa: PLC0415 - imports pulumi
 
     name, store = wiring.open_state(stack, target=target, may_be_new=True)
     document = _read_document(file)
@@ -94,7 +94,7 @@ def import_(
 @group.command()
 def unlock(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
     """Free a lock whose holder is dead; a living holder is named and left alone."""
-    from watoto_infra.engine.embedded.lock import break_lock  # noqa: PLC0415
+    from watoto_infra.engine.embedded.state.lock import break_lock  # noqa: PLC0415
 
     name, store = wiring.open_state(stack, target=target)
     console.note(break_lock(store.folder) or f"stack {name} is not locked")
@@ -103,8 +103,8 @@ def unlock(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
 @group.command()
 def repair(stack: Stack = None, target: Target = TargetName.LOCAL, yes: Yes = False) -> None:
     """Mend a damaged state or journal: show what is wrong, ask, put it together from what is sound."""
-    from watoto_infra.engine.embedded.lock import hold_lock  # noqa: PLC0415
-    from watoto_infra.engine.embedded.upkeep import apply_repair, plan_repair  # noqa: PLC0415 - imports pulumi
+    from watoto_infra.engine.embedded.state.lock import hold_lock  # noqa: PLC0415
+    from watoto_infra.engine.embedded.state.upkeep import apply_repair, plan_repair  # noqa: PLC0415 - imports pulumi
 
     name, store = wiring.open_state(stack, target=target)
     with hold_lock(store.folder, "watoto state repair"):

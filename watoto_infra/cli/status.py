@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from watoto_infra.engine.embedded.model import OperationKind, ResourceState
+from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
 from watoto_infra.review.status import DeclaredThing, LocalProcess, StatusReport, moment
 
 if TYPE_CHECKING:

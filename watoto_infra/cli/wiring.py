@@ -20,7 +20,7 @@ from watoto_infra.review.status import StatusReport
 
 if TYPE_CHECKING:
     from watoto_infra.dataplane.local_target import LocalTarget
-    from watoto_infra.engine.embedded.store import StackStore
+    from watoto_infra.engine.embedded.state.store import StackStore
     from watoto_infra.outputs import StackOutputs
     from watoto_infra.review.documents import RunDocument
     from watoto_infra.settings import LoadedStage
@@ -149,8 +149,8 @@ def _load_stage(wanted: str | None, last: str | None, target: TargetName, *, say
 
 
 def _store(home: StackHome) -> StackStore:
-    from watoto_infra.engine.embedded.secrets import PassphraseSource  # noqa: PLC0415 - imports pulumi
-    from watoto_infra.engine.embedded.store import StackStore  # noqa: PLC0415
+    from watoto_infra.engine.embedded.state.secrets import PassphraseSource  # noqa: PLC0415 - imports pulumi
+    from watoto_infra.engine.embedded.state.store import StackStore  # noqa: PLC0415
 
     return StackStore(home.state, PassphraseSource(os.environ, home.state / "passphrase"))
 

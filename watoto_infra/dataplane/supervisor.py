@@ -25,7 +25,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from watoto_infra.dataplane.identity import Identity
 from watoto_infra.dataplane.ports import ensure_free
 from watoto_infra.dataplane.service import Service
-from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLES
+from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome
 

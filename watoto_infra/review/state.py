@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
-from watoto_infra.engine.embedded.model import ResourceState, Snapshot
-from watoto_infra.engine.embedded.values import plain_properties
+from watoto_infra.engine.embedded.state.model import ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.errors import UsageError
 from watoto_infra.review.documents import SCHEMA_VERSION, HeldDocument, StateDocument
 

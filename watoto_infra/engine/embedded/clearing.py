@@ -17,9 +17,9 @@ from watoto_infra.contracts import DataBearing
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.deletion import deletion_step
 from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.model import Properties, ResourceState
 from watoto_infra.engine.embedded.operations import Operations
 from watoto_infra.engine.embedded.planner import replaced_with
+from watoto_infra.engine.embedded.state.model import Properties, ResourceState
 from watoto_infra.providers.base import DiffResponse
 
 Compare = Callable[[ResourceState, Properties], DiffResponse]

@@ -9,11 +9,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from watoto_infra.contracts import DataBearing, Op, Step
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.guard import KEPT, PROTECTED
-from watoto_infra.engine.embedded.integrity import ordered
-from watoto_infra.engine.embedded.model import ResourceState
 from watoto_infra.engine.embedded.operations import Operations
+from watoto_infra.engine.embedded.state.integrity import ordered
+from watoto_infra.engine.embedded.state.model import ResourceState
+from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.urns import is_default_provider
-from watoto_infra.engine.embedded.values import plain_properties
 from watoto_infra.providers.base import DeleteResponse
 
 

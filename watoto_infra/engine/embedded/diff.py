@@ -9,8 +9,8 @@ from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
 from watoto_infra.contracts import Change, ChangeKind
 from watoto_infra.engine.embedded import paths
-from watoto_infra.engine.embedded.model import Properties
-from watoto_infra.engine.embedded.values import plain
+from watoto_infra.engine.embedded.state.model import Properties
+from watoto_infra.engine.embedded.state.values import plain
 from watoto_infra.providers.base import DiffResponse, PropertyDiffKind
 
 _KINDS = {

@@ -37,18 +37,18 @@ from watoto_infra.engine.embedded.deletion import Deletion, deletion_step, in_wa
 from watoto_infra.engine.embedded.guard import PROTECTED, PlanGuard, refuse_forbidden
 from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
 from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.lock import hold_lock
-from watoto_infra.engine.embedded.model import STACK_TYPE, Properties, ResourceState, Snapshot
 from watoto_infra.engine.embedded.operations import Operations
 from watoto_infra.engine.embedded.planner import Planner
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, Registry
-from watoto_infra.engine.embedded.recorder import Recorder
 from watoto_infra.engine.embedded.run import Run, Workshop
-from watoto_infra.engine.embedded.store import StackStore
+from watoto_infra.engine.embedded.state.lock import hold_lock
+from watoto_infra.engine.embedded.state.model import STACK_TYPE, Properties, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.recorder import Recorder
+from watoto_infra.engine.embedded.state.store import StackStore
+from watoto_infra.engine.embedded.state.upkeep import export_state, import_state
+from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.survey import Finding, Survey
 from watoto_infra.engine.embedded.targets import Targets
-from watoto_infra.engine.embedded.upkeep import export_state, import_state
-from watoto_infra.engine.embedded.values import plain_properties
 from watoto_infra.errors import Interrupted, NoSuchStack
 
 DEFAULT_PARALLEL = 16

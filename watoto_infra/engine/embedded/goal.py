@@ -12,7 +12,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.proto import alias_pb2, resource_pb2
 
 from watoto_infra.engine.embedded import wire
-from watoto_infra.engine.embedded.model import CustomTimeouts
+from watoto_infra.engine.embedded.state.model import CustomTimeouts
 from watoto_infra.errors import UnsupportedFeature
 
 NOT_SERVED = "the embedded engine does not serve it; use the official Pulumi CLI, or leave it out"

@@ -25,7 +25,7 @@ from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from watoto_infra.contracts import Program, Progress
 from watoto_infra.engine.embedded.monitor import FEATURES, Monitor, Registrar
-from watoto_infra.engine.embedded.secrets import PASSPHRASE_VARIABLES
+from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.errors import ProgramError
 
 CHILD_MODULE = "watoto_infra.engine.embedded.child"

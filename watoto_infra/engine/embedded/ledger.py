@@ -10,8 +10,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from watoto_infra.engine.embedded.model import OperationKind, PendingOperation, ResourceState, Snapshot
-from watoto_infra.engine.embedded.recorder import Recorder
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.recorder import Recorder
 
 
 class Ledger:

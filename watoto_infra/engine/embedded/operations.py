@@ -16,9 +16,9 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from watoto_infra.contracts import Op
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, OperationKind, ResourceState
 from watoto_infra.engine.embedded.planner import Decision
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, OperationKind, ResourceState
 from watoto_infra.errors import InvalidInputs, UnsupportedFeature
 from watoto_infra.providers.base import (
     CreateRequest,

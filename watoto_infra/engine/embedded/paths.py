@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from watoto_infra.engine.embedded.model import Properties
+from watoto_infra.engine.embedded.state.model import Properties
 
 Key = str | int
 Path = tuple[Key, ...]

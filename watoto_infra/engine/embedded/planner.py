@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from watoto_infra.contracts import UNKNOWN_MARK, Change, Op
 from watoto_infra.engine.embedded import diff, paths
 from watoto_infra.engine.embedded.goal import AliasSpec, Goal
-from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
 from watoto_infra.engine.embedded.provider_pool import answer
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
 from watoto_infra.engine.embedded.urns import is_default_provider, make_urn, name_of
 from watoto_infra.errors import InvalidInputs
 from watoto_infra.providers.base import CheckRequest, CheckResponse, DiffRequest, DiffResponse, Provider

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from watoto_infra.engine.embedded.model import Properties, ResourceState
+from watoto_infra.engine.embedded.state.model import Properties, ResourceState
+from watoto_infra.engine.embedded.state.values import plain
 from watoto_infra.engine.embedded.urns import package_of
-from watoto_infra.engine.embedded.values import plain
 from watoto_infra.errors import ProviderError, StateError, UnsupportedFeature, WatotoError
 from watoto_infra.providers.base import ConfigureRequest, Provider
 

@@ -24,14 +24,14 @@ from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.goal import Goal
 from watoto_infra.engine.embedded.guard import PROTECTED
 from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
 from watoto_infra.engine.embedded.monitor import Answer
 from watoto_infra.engine.embedded.operations import Operations
 from watoto_infra.engine.embedded.planner import Decision, Planner
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
+from watoto_infra.engine.embedded.state.values import UNKNOWN_SENTINEL, plain_properties
 from watoto_infra.engine.embedded.targets import Targets
 from watoto_infra.engine.embedded.urns import default_provider_urn, make_urn, name_of, package_of
-from watoto_infra.engine.embedded.values import UNKNOWN_SENTINEL, plain_properties
 from watoto_infra.errors import ProgramError, UnsupportedFeature, UsageError
 from watoto_infra.providers.base import DiffRequest, DiffResponse, InvokeRequest
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from watoto_infra.contracts import Change
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.model import OperationKind, PendingOperation, ResourceState
 from watoto_infra.engine.embedded.operations import Operations, has_thing
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState
 from watoto_infra.errors import ProviderError
 from watoto_infra.providers.base import AdoptRequest
 

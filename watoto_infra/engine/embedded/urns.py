@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, STACK_TYPE
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, STACK_TYPE
 
 
 def make_urn(stack: str, project: str, parent: str | None, type_: str, name: str) -> str:

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from watoto_infra.contracts import Json
-from watoto_infra.engine.embedded.deployment import SECRETS_PROVIDER, from_deployment, to_deployment
-from watoto_infra.engine.embedded.files import write_error
-from watoto_infra.engine.embedded.integrity import check, ordered, repaired
-from watoto_infra.engine.embedded.journal import JournalContent, read_journal
-from watoto_infra.engine.embedded.model import Snapshot
-from watoto_infra.engine.embedded.secrets import PassphraseCrypter
-from watoto_infra.engine.embedded.statefile import StateFile, Working, read_state, replay
-from watoto_infra.engine.embedded.store import StackStore, StoreHandle
-from watoto_infra.engine.embedded.values import Crypter
+from watoto_infra.engine.embedded.state.deployment import SECRETS_PROVIDER, from_deployment, to_deployment
+from watoto_infra.engine.embedded.state.files import write_error
+from watoto_infra.engine.embedded.state.integrity import check, ordered, repaired
+from watoto_infra.engine.embedded.state.journal import JournalContent, read_journal
+from watoto_infra.engine.embedded.state.model import Snapshot
+from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
+from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay
+from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle
+from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import NoSuchStack, StateError
 
 

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watoto_infra.contracts import Json
-from watoto_infra.engine.embedded.deployment import (
+from watoto_infra.engine.embedded.state.deployment import (
     SECRETS_PROVIDER,
     from_deployment,
     resource_from_json,
     resource_to_json,
     to_deployment,
 )
-from watoto_infra.engine.embedded.files import read_file
-from watoto_infra.engine.embedded.journal import JournalContent
-from watoto_infra.engine.embedded.model import OperationKind, PendingOperation, ResourceState, Snapshot
-from watoto_infra.engine.embedded.values import Crypter
+from watoto_infra.engine.embedded.state.files import read_file
+from watoto_infra.engine.embedded.state.journal import JournalContent
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import StateError
 
 FORMAT = 1

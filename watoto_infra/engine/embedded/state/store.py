@@ -14,14 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from watoto_infra.contracts import Json
-from watoto_infra.engine.embedded.files import make_private_folder, read_file, replace_file, sync_folder, write_error
-from watoto_infra.engine.embedded.integrity import check, ordered
-from watoto_infra.engine.embedded.journal import Journal, JournalContent, read_journal
-from watoto_infra.engine.embedded.model import Snapshot
-from watoto_infra.engine.embedded.recorder import Recorder
-from watoto_infra.engine.embedded.secrets import PassphraseCrypter, PassphraseSource
-from watoto_infra.engine.embedded.statefile import StateFile, Working, read_state, replay, state_bytes
-from watoto_infra.engine.embedded.values import Crypter, Masking
+from watoto_infra.engine.embedded.state.files import (
+    make_private_folder,
+    read_file,
+    replace_file,
+    sync_folder,
+    write_error,
+)
+from watoto_infra.engine.embedded.state.integrity import check, ordered
+from watoto_infra.engine.embedded.state.journal import Journal, JournalContent, read_journal
+from watoto_infra.engine.embedded.state.model import Snapshot
+from watoto_infra.engine.embedded.state.recorder import Recorder
+from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter, PassphraseSource
+from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay, state_bytes
+from watoto_infra.engine.embedded.state.values import Crypter, Masking
 from watoto_infra.errors import NoSuchStack, StateError
 
 

@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from watoto_infra.contracts import Json
-from watoto_infra.engine.embedded.integrity import ordered
-from watoto_infra.engine.embedded.journal import Journal
-from watoto_infra.engine.embedded.model import OperationKind, PendingOperation, ResourceState, Snapshot
-from watoto_infra.engine.embedded.statefile import Key, Working, begin_entry, key_of, settle_entry
+from watoto_infra.engine.embedded.state.integrity import ordered
+from watoto_infra.engine.embedded.state.journal import Journal
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.statefile import Key, Working, begin_entry, key_of, settle_entry
 from watoto_infra.errors import StateError
 
 if TYPE_CHECKING:
-    from watoto_infra.engine.embedded.store import StackStore, StoreHandle
+    from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle
 
 
 class Recorder:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from watoto_infra.engine.embedded.model import PROVIDER_TYPE_PREFIX, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, ResourceState, Snapshot
 from watoto_infra.errors import StateError
 
 REPAIR_HINT = "`watoto state repair` shows what it would mend and asks before it does"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from watoto_infra.engine.embedded.files import make_private_folder, replace_file, write_error
+from watoto_infra.engine.embedded.state.files import make_private_folder, replace_file, write_error
 from watoto_infra.errors import StackLocked
 
 LOCK_NAME = "lock"

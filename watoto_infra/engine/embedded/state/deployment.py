@@ -16,14 +16,14 @@ from typing import Any
 
 from watoto_infra import __version__
 from watoto_infra.contracts import Json
-from watoto_infra.engine.embedded.model import (
+from watoto_infra.engine.embedded.state.model import (
     CustomTimeouts,
     OperationKind,
     PendingOperation,
     ResourceState,
     Snapshot,
 )
-from watoto_infra.engine.embedded.values import Crypter, properties_from_json, properties_to_json
+from watoto_infra.engine.embedded.state.values import Crypter, properties_from_json, properties_to_json
 from watoto_infra.errors import StateError
 
 DEPLOYMENT_VERSION = 3
