@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import time
 import urllib.request
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from watoto_infra.contracts import Address
-from watoto_infra.dataplane.identity import process_identity
+from watoto_infra.dataplane.identity import PYTHON, process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.dataplane.service import Service
 from watoto_infra.dataplane.supervisor import Supervisor
@@ -43,7 +42,7 @@ def supervisor(home: StackHome):
 
 
 def web(home: StackHome, address: Address, *, command: tuple[str, ...] | None = None, seconds: float = 20) -> Service:
-    serve = (sys.executable, "-m", "http.server", "--bind", address.host, str(address.port))
+    serve = (PYTHON, "-m", "http.server", "--bind", address.host, str(address.port))
     return Service(
         name="web",
         command=command or serve,
@@ -134,7 +133,7 @@ def test_a_changed_command_restarts_the_service(supervisor, home):
 
 def test_a_service_that_never_becomes_healthy_fails_with_its_last_words_and_is_stopped(supervisor, home):
     script = "import sys,time; print('the disk is on fire', flush=True); time.sleep(60)"
-    broken = web(home, free_address(), command=(sys.executable, "-c", script), seconds=1.5)
+    broken = web(home, free_address(), command=(PYTHON, "-c", script), seconds=1.5)
     with pytest.raises(ServiceFailed, match="the disk is on fire") as caught:
         supervisor.start(broken)
     assert "web.log" in (caught.value.hint or "")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import http
 import os
 import shutil
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from watoto_infra.contracts import Addresses
-from watoto_infra.dataplane.identity import Identity
+from watoto_infra.dataplane.identity import PYTHON, Identity
 from watoto_infra.dataplane.service import Service
 from watoto_infra.stack_home import StackHome
 
@@ -34,7 +33,7 @@ def control_plane(home: StackHome, addresses: Addresses) -> Service:
     url = f"http://{address.host}:{address.port}"
     return Service(
         name=SERVICE_NAME,
-        command=(sys.executable, str(home.run / EMULATOR.name), "-H", address.host, "-p", str(address.port)),
+        command=(PYTHON, str(home.run / EMULATOR.name), "-H", address.host, "-p", str(address.port)),
         folder=home.run,
         stands_for="the AWS control plane",
         healthy=lambda: _answers(f"{url}/moto-api/config"),

@@ -7,12 +7,16 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from watoto_infra.errors import ServiceFailed
 
 SYSTEM_USER = "watoto"
+
+PYTHON = str(Path(sys.prefix).resolve() / "bin" / "python")
+"""Our interpreter where it really is: its environment may be reached through a link in a folder closed to others."""
 
 
 @dataclass(frozen=True)

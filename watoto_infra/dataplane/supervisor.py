@@ -11,7 +11,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from typing import Any
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from watoto_infra.dataplane.identity import Identity
+from watoto_infra.dataplane.identity import PYTHON, Identity
 from watoto_infra.dataplane.ports import ensure_free
 from watoto_infra.dataplane.service import Service
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
@@ -110,10 +109,10 @@ class Supervisor:
         for folder in (self._home.run, self._home.logs, self._home.sockets, self._programs):
             self._identity.own_folder(folder)
         self._write_config()
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
-        if not self._identity.can_read(Path(sys.executable)):
+        command = [PYTHON, "-m", "supervisor.supervisord", "-c", str(self._config)]
+        if not self._identity.can_read(Path(PYTHON)):
             raise ServiceFailed(
-                f"user {self._identity.name}, as which the stack's processes run, cannot reach {sys.executable}",
+                f"user {self._identity.name}, as which the stack's processes run, cannot reach {PYTHON}",
                 hint="`make up` prepares a Python that it can reach; or run watoto as a plain user",
             )
         done = subprocess.run(
