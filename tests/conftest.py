@@ -15,6 +15,9 @@ from watoto_infra.rendering.programs import find
 settings.register_profile("watoto", deadline=None)
 settings.load_profile("watoto")
 
+# Read when an emulated account is first looked at, by whichever test that is.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+
 
 @pytest.fixture(scope="session")
 def require_binary() -> Callable[[str], Path]:

@@ -26,6 +26,7 @@ BUILTIN_PREFIX = "builtin"
 SUFFIX = ".j2"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _PLAIN_POSTGRESQL = re.compile(r"[A-Za-z_]\w*|-?\d+(\.\d+)?|\d+(kB|MB|GB|ms|s|min|h)", re.ASCII)
 _PLAIN_NGINX = re.compile(r"[A-Za-z0-9._/:@+=-]+")
 _COMMENTS = {".json": None, ".sql": "--", ".ini": ";", ".txt": ";", "enabled_plugins": "%"}
@@ -59,7 +60,9 @@ def nginx(value: object) -> str:
 def as_json(value: object, indent: int | None = None) -> str:
     """Write as JSON, which is YAML too; characters that YAML does not take as they are become escapes."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=False, allow_nan=False)
-    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    if _SURROGATE.search(text):
+        raise ValueError(f"{text[:60]!r} holds half of a character, which no file can carry")
+    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def shell(value: object) -> str:

@@ -125,7 +125,7 @@ def test_a_missed_objective_is_exit_status_4_and_says_which(server):
     limits = Thresholds(p95_ms=200, error_rate=0.001).arguments()
     done = run("guide.py", "--host", server.url, "-u", "10", "-r", "10", "-t", "4s", *limits)
     assert done.returncode == 4, done.stderr
-    assert re.search(r"missed: 95 % of the answers took up to 3\d0 ms, more than 200 ms", done.stderr)
+    assert re.search(r"missed: 95 % of the answers took up to \d+ ms, more than 200 ms", done.stderr)
 
 
 @pytest.mark.local
