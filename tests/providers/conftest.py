@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +15,6 @@ from tests.providers.world import World
 def endpoint() -> Iterator[str]:
     """Give the address of a real moto server on a free loopback port."""
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
