@@ -70,14 +70,13 @@ def render(
 
 
 def _inputs(stage: str | None, stack: str | None) -> Inputs:
-    """Take a stack's own addresses where there is one and no stage was named; else the stage's documented ones."""
+    """Take a stack's own values where there is one and no stage was named; else the stage's documented addresses."""
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
     from watoto_infra.settings import load_stage  # noqa: PLC0415
 
     name = stack or TargetName.LOCAL.value
     if stage is None and stack_home.locate(name).state.is_dir():
-        loaded, outputs = wiring.exported(stack, target=TargetName.LOCAL)
-        return for_stage(loaded.stage, loaded.settings, stack=name, outputs=outputs)
+        return wiring.inputs_of_stack(stack, target=TargetName.LOCAL)
     if stage is None:
         stage = wiring.FIRST_STAGE
         console.note(f"stage: {stage} (there is no stack yet; --stage names another)")

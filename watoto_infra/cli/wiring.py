@@ -21,7 +21,7 @@ from watoto_infra.review.status import StatusReport
 if TYPE_CHECKING:
     from watoto_infra.dataplane.local_target import LocalTarget
     from watoto_infra.engine.embedded.state.store import StackStore
-    from watoto_infra.outputs import StackOutputs
+    from watoto_infra.rendering.inputs import Inputs
     from watoto_infra.review.documents import RunDocument
     from watoto_infra.settings import LoadedStage
     from watoto_infra.stack_home import StackHome
@@ -119,15 +119,24 @@ def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) 
     return _load_stage(stage, last, target, say=True)
 
 
-def exported(stack: str | None, *, target: TargetName) -> tuple[LoadedStage, StackOutputs | None]:
-    """Give the settings of a stack's stage and what it exports; no outputs while it is not wholly up."""
+def inputs_of_stack(stack: str | None, *, target: TargetName) -> Inputs:
+    """Give what a stack's files are rendered from: its addresses, and its secrets when a file needs one.
+
+    While it is not wholly up addresses are the stage's documented ones, and no secret is known.
+    """
     from watoto_infra.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
+    from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415
+    from watoto_infra.rendering.secrets import secrets_of, when_needed  # noqa: PLC0415
 
     session = open_stack(stack, target=target)
-    if not session.store.exists:
-        return session.loaded, None
-    outputs = session.deployment.engine.outputs(show_secrets=False)
-    return session.loaded, StackOutputs.from_outputs(outputs) if outputs else None
+    exported = session.deployment.engine.outputs(show_secrets=False) if session.store.exists else {}
+    loaded = session.loaded
+    if not exported:
+        return for_stage(loaded.stage, loaded.settings, stack=session.stack)
+    outputs = StackOutputs.from_outputs(exported)
+    endpoint = session.target.endpoint if outputs.target == TargetName.LOCAL.value else None
+    secrets = when_needed(lambda: secrets_of(outputs, endpoint))
+    return for_stage(loaded.stage, loaded.settings, stack=session.stack, outputs=outputs, secrets=secrets)
 
 
 def settings_schema() -> dict[str, Any]:
@@ -161,5 +170,5 @@ def _embedded_engine(stack: str, store: StackStore, target: LocalTarget) -> Any:
     from watoto_infra.providers.random import RandomProvider  # noqa: PLC0415
     from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
 
-    registry = {"aws": lambda: AwsProvider(target.endpoint), "random": RandomProvider}
+    registry = {"aws": lambda: AwsProvider(target.endpoint, addresses=target.addresses), "random": RandomProvider}
     return EmbeddedEngine(store, registry, stack=stack, data_bearing=is_data_bearing)

@@ -14,12 +14,12 @@ from watoto_infra.components.database import Database
 from watoto_infra.components.edge import Edge
 from watoto_infra.components.encryption import Encryption
 from watoto_infra.components.firewall import Firewall
-from watoto_infra.components.generated_secret import GeneratedSecret
+from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecrets
 from watoto_infra.components.load_balancer import LoadBalancer
 from watoto_infra.components.network import Network
 from watoto_infra.components.queue import Queue
 from watoto_infra.components.storage import Storage
-from watoto_infra.settings import LoadedStage, StageSettings
+from watoto_infra.settings import LOCAL, LoadedStage, StageSettings
 from watoto_infra.settings.delivery import FrontDoor
 
 Values = dict[str, Any]
@@ -37,6 +37,8 @@ class Parts:
     caches: Mapping[str, Cache]
     queue: Queue
     app_secret: GeneratedSecret
+    service_accounts: GeneratedSecrets
+    backup_cipher: GeneratedSecret
     load_balancer: LoadBalancer
     edge: Edge | None
     app: AppServers
@@ -59,13 +61,17 @@ def outputs(parts: Parts, loaded: LoadedStage) -> Values:
         "databases": [
             values for shard, database in enumerate(parts.databases) for values in _database(database, shard)
         ],
-        "caches": {role: _cache(cache, role, settings) for role, cache in parts.caches.items()},
+        "caches": {role: _cache(cache, role, loaded) for role, cache in parts.caches.items()},
         "queue": _queue(parts.queue),
         "buckets": {
             role.value: {"urn": bucket.bucket_urn, "name": bucket.bucket_name, "arn": bucket.arn}
             for role, bucket in parts.storage.buckets.items()
         },
-        "secrets": {"app": _secret(parts.app_secret)},
+        "secrets": {
+            "app": _secret(parts.app_secret),
+            "service_accounts": _secret(parts.service_accounts),
+            "backup_cipher": _secret(parts.backup_cipher),
+        },
         "key": {
             "urn": parts.encryption.key_urn,
             "arn": parts.encryption.key_arn,
@@ -141,7 +147,7 @@ def _server(instance: rds.Instance, shard: int, role: str) -> Values:
     }
 
 
-def _cache(cache: Cache, role: str, settings: StageSettings) -> Values:
+def _cache(cache: Cache, role: str, loaded: LoadedStage) -> Values:
     port = cache.group.port
     return {
         "urn": cache.group.urn,
@@ -151,8 +157,9 @@ def _cache(cache: Cache, role: str, settings: StageSettings) -> Values:
         "reader": {"address": cache.reader_address, "port": port},
         "nodes": cache.nodes,
         "cluster_mode": cache.cluster_mode,
-        "tls": True,
-        "eviction": settings.cache.groups[role].eviction.value,
+        # The stand-in on loopback speaks plain Redis, whatever the group declares.
+        "tls": loaded.target != LOCAL,
+        "eviction": loaded.settings.cache.groups[role].eviction.value,
         "secret": _secret(cache.secret),
     }
 
@@ -169,5 +176,5 @@ def _queue(queue: Queue) -> Values:
     }
 
 
-def _secret(secret: GeneratedSecret) -> Values:
+def _secret(secret: GeneratedSecret | GeneratedSecrets) -> Values:
     return {"name": secret.secret_name, "arn": secret.arn}

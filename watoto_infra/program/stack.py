@@ -15,7 +15,7 @@ from watoto_infra.components.encryption import Encryption, EncryptionArgs
 from watoto_infra.components.endpoints import Endpoints, EndpointsArgs
 from watoto_infra.components.firewall import Firewall, FirewallArgs, Role
 from watoto_infra.components.flow_logs import FlowLogs, FlowLogsArgs
-from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
+from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs, GeneratedSecrets
 from watoto_infra.components.identity import Access
 from watoto_infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
 from watoto_infra.components.network import Network, NetworkArgs
@@ -78,6 +78,8 @@ class _Builder:
             caches=self.caches,
             queue=self.queue,
             app_secret=self.app_secret,
+            service_accounts=self.service_accounts,
+            backup_cipher=self.backup_cipher,
             load_balancer=self.load_balancer,
             edge=self.edge,
             app=self.app,
@@ -194,14 +196,29 @@ class _Builder:
     def origin_secret(self) -> GeneratedSecret:
         return self._secret("watoto-origin", "watoto/edge/origin", "By which the balancer knows the CDN")
 
-    def _secret(self, name: str, secret_name: str, description: str) -> GeneratedSecret:
-        args = GeneratedSecretArgs(
+    @cached_property
+    def backup_cipher(self) -> GeneratedSecret:
+        description = "Encrypts the repository of base backups and WAL"
+        return self._secret("watoto-backup-cipher", "watoto/backup/cipher", description, irreplaceable=True)
+
+    @cached_property
+    def service_accounts(self) -> GeneratedSecrets:
+        """What servers that Watoto runs itself know each other by; the app may not read it."""
+        roles = [f"redis-{role}-{account}" for role in self.settings.cache.groups for account in ("replica", "monitor")]
+        args = self._secret_args("watoto/service-accounts", "Accounts of replication and monitoring")
+        return GeneratedSecrets("watoto-accounts", args, ["replicator", *roles])
+
+    def _secret(self, name: str, secret_name: str, description: str, *, irreplaceable: bool = False) -> GeneratedSecret:
+        return GeneratedSecret(name, self._secret_args(secret_name, description, irreplaceable=irreplaceable))
+
+    def _secret_args(self, secret_name: str, description: str, *, irreplaceable: bool = False) -> GeneratedSecretArgs:
+        return GeneratedSecretArgs(
             context=self.context,
             secret_name=secret_name,
             description=description,
             key_arn=self.encryption.key_arn,
+            irreplaceable=irreplaceable,
         )
-        return GeneratedSecret(name, args)
 
     @cached_property
     def load_balancer(self) -> LoadBalancer:

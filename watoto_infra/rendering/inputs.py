@@ -81,10 +81,12 @@ def for_stage(
     stack: str = "local",
     versions: Versions | None = None,
     outputs: StackOutputs | None = None,
+    secrets: Secrets | None = None,
 ) -> Inputs:
-    """Build the inputs of a stage: machines as declared, no secrets, nothing is run.
+    """Build the inputs of a stage: machines as declared, nothing is run.
 
-    Addresses are those of the stack whose ``outputs`` are given, else the stage's documented ones.
+    Addresses are those of the stack whose ``outputs`` are given, else the stage's documented ones; without ``secrets``
+    users are rendered switched off.
     """
     return Inputs(
         stack=stack,
@@ -94,4 +96,5 @@ def for_stage(
         versions=versions or Versions(settings.versions),
         machine=of_instance_type(settings.app.instance_types[0]),
         database_machine=of_instance_type(settings.database.instance_class),
+        secrets=secrets or Secrets(),
     )
