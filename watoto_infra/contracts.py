@@ -225,6 +225,10 @@ class Engine(Protocol):
 
     def preview_destroy(self) -> Plan: ...
 
+    def holds_resources(self) -> bool:
+        """Tell whether anything real stands behind the state, or may; asks for no passphrase."""
+        ...
+
     def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]: ...
 
     def export_state(self) -> Json: ...
@@ -238,6 +242,9 @@ class Address:
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
 
 class Addresses(Protocol):

@@ -6,6 +6,7 @@ A deployment knows neither how a plan is printed nor how the user is asked; both
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class Target(Protocol):
     """Where a stack's resources live."""
 
     name: str
+
+    def in_use(self, keep: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Have the control plane answer meanwhile. It runs on afterwards if ``keep`` says so or others still use it."""
+        ...
 
     def prepare(self) -> None:
         """Make the control plane answer; does nothing where it already does."""
@@ -49,8 +54,8 @@ class Deployment:
         self, progress: Progress, *, refresh: bool = False, only: Collection[str] = (), expect_no_changes: bool = False
     ) -> Plan:
         """Say what ``up`` would do. Raises ``ChangesFound`` where none were expected (the plan rides on the error)."""
-        self.target.prepare()
-        plan = self.engine.preview(self.program, progress, refresh=refresh, only=only)
+        with self._at_target():
+            plan = self.engine.preview(self.program, progress, refresh=refresh, only=only)
         if expect_no_changes and plan.has_changes:
             raise UnexpectedChanges(plan)
         return plan
@@ -69,36 +74,41 @@ class Deployment:
         Raises ``UsageError`` when the plan is not the one ``expect_digest`` names, ``ProviderError`` naming what
         failed, ``Interrupted`` after Ctrl-C.
         """
-        self.target.prepare()
-        plan = self.engine.preview(self.program, progress, refresh=True, only=only)
-        if expect_digest is not None and expect_digest != plan.digest:
-            raise UsageError(
-                f"the plan is not the expected one: its digest is {plan.digest}, not {expect_digest}",
-                hint="look at `watoto preview` again: something changed since that digest was taken",
-            )
-        if plan.has_changes and not confirm(plan):
-            return Declined(plan)
-        return finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
+        with self._at_target():
+            plan = self.engine.preview(self.program, progress, refresh=True, only=only)
+            if expect_digest is not None and expect_digest != plan.digest:
+                raise UsageError(
+                    f"the plan is not the expected one: its digest is {plan.digest}, not {expect_digest}",
+                    hint="look at `watoto preview` again: something changed since that digest was taken",
+                )
+            if plan.has_changes and not confirm(plan):
+                return Declined(plan)
+            self.target.prepare()  # who was asked may have taken hours to answer
+            return finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
 
     def refresh(self, progress: Progress) -> Result:
         """Read every resource and take what is found into the state."""
-        self.target.prepare()
-        return finished(self.engine.refresh(progress, dry_run=False))
+        with self._at_target():
+            return finished(self.engine.refresh(progress, dry_run=False))
 
     def drift(self, progress: Progress) -> Plan:
         """Say what differs between the state and what is really there; nothing is written."""
-        self.target.prepare()
-        return self.engine.refresh(progress, dry_run=True).plan
+        with self._at_target():
+            return self.engine.refresh(progress, dry_run=True).plan
 
     def destroy(self, progress: Progress, confirm: Confirm, *, allow: Allowances = Allowances()) -> Result | Declined:
         """Delete everything, in reverse order; then what only the target needed."""
-        self.target.prepare()
-        plan = self.engine.preview_destroy()
-        if plan.has_changes and not confirm(plan):
-            return Declined(plan)
-        result = finished(self.engine.destroy(progress, expect=plan, allow=allow))
-        self.target.dispose()
-        return result
+        with self._at_target():
+            plan = self.engine.preview_destroy()
+            if plan.has_changes and not confirm(plan):
+                return Declined(plan)
+            result = finished(self.engine.destroy(progress, expect=plan, allow=allow))
+            self.target.dispose()
+            return result
+
+    def _at_target(self) -> AbstractContextManager[None]:
+        """Have the target answer; what only a look at a stack has started does not outlive that look."""
+        return self.target.in_use(keep=self.engine.holds_resources)
 
 
 class UnexpectedChanges(ChangesFound):

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +167,15 @@ def killed_after(seconds: float, arguments: list[str]) -> None:
     process.stdout.close()
 
 
-def test_the_program_dies_with_the_killed_tool(tmp_path):
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files: short, since a socket's path may hold 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="w-") as short:
+        monkeypatch.setenv("TMPDIR", short)
+        yield Path(short)
+
+
+def test_the_program_dies_with_the_killed_tool_and_the_next_run_removes_their_sockets_folder(tmp_path, sockets):
     arguments = command(tmp_path, "up", BEFORE, "--latency", "5", "--real-program")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -182,6 +192,18 @@ def test_the_program_dies_with_the_killed_tool(tmp_path):
     while any(Path(f"/proc/{child}").exists() and state_of(child) != "Z" for child in children):
         assert time.monotonic() < deadline, "the program outlives the killed tool"
         time.sleep(0.02)
+    assert [folder.name.split("-")[2] for folder in sockets.iterdir()] == [str(process.pid)]
+    for stranger in (f"watoto-run-{os.getpid()}-alive", "watoto-run-other", "else"):
+        (sockets / stranger).mkdir()
+    (sockets / "watoto-run-999999999-link").symlink_to(tmp_path)
+    assert run(tmp_path, "up", BEFORE, "--real-program").returncode == 0
+    assert {folder.name for folder in sockets.iterdir()} == {
+        "else",
+        "watoto-run-999999999-link",
+        f"watoto-run-{os.getpid()}-alive",
+        "watoto-run-other",
+    }
+    assert (tmp_path / "state").exists()
 
 
 def children_of(pid: int) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -25,12 +23,9 @@ def new_home() -> Iterator[Path]:
 
 
 def end(stack: Driver) -> None:
-    """Destroy the stack; where there is only a control plane, because a plan was merely shown, end that."""
-    supervisor = stack.home / stack.stack / "run" / "supervisord.pid"
+    """Destroy the stack, if there is one; what only looked at it left nothing running."""
     if (stack.home / stack.stack / "state" / "state.json").exists():
         stack.ok("destroy", "--yes", "--delete-data")
-    elif supervisor.exists():
-        os.kill(int(supervisor.read_text()), signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,3 @@ def test_data_is_deleted_only_when_that_is_asked_for(phase1: Driver):
     assert "--delete-data" in refused.stderr
     assert phase1.aws("s3").head_bucket(Bucket="watoto-media")
     phase1.ok("preview", "--stage", "phase1", "--expect-no-changes")
-
-
-def test_nobody_to_ask_means_nothing_is_done(own: Driver):
-    asked = own.run("up", "--stage", "phase1")
-    assert asked.returncode == 2
-    assert "--yes" in asked.stderr
-    assert own.run("outputs").returncode == 10

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock
 
 from watoto_infra.contracts import Address
 from watoto_infra.dataplane.control_plane import SERVICE_NAME, control_plane, place_emulator
@@ -36,9 +43,7 @@ class LocalTarget:
     @cached_property
     def addresses(self) -> PortTable:
         """The stack's port table; its folder is made when first asked for."""
-        self._home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self.identity.own_folder(self._home.run)
-        return PortTable(self._home.run / "ports.json")
+        return PortTable(self._run_folder() / "ports.json")
 
     @property
     def endpoint(self) -> str:
@@ -50,12 +55,28 @@ class LocalTarget:
         """Everything that runs here for the stack, in the order of their start."""
         return (control_plane(self._home, self.addresses),)
 
+    @contextmanager
+    def in_use(self, keep: Callable[[], bool]) -> Iterator[None]:
+        """Have the control plane answer meanwhile. The last to leave ends it, unless ``keep`` says that it is needed.
+
+        Whoever is here shares a lock, which the kernel takes back from a run that is killed.
+        """
+        with (self._run_folder() / "in-use").open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_SH)
+            try:
+                self.prepare()
+                yield
+            finally:
+                if not keep() and _alone(door):
+                    self.supervisor.shutdown()
+
     def prepare(self) -> None:
-        """Start the control plane, if it does not answer already."""
-        services = self.services()
-        place_emulator(self._home, self.identity)
-        for service in services:
-            self.supervisor.start(service)
+        """Start the control plane, if it does not answer already; of two that come at once, one does it."""
+        with FileLock(self._run_folder() / "prepare.lock", mode=0o600):
+            services = self.services()
+            place_emulator(self._home, self.identity)
+            for service in services:
+                self.supervisor.start(service)
 
     def dispose(self) -> None:
         """End every process of the stack and remove its folders: nothing declared is left that could need them."""
@@ -63,6 +84,10 @@ class LocalTarget:
         for folder in (self._home.root, self._home.sockets):
             if folder.exists():
                 shutil.rmtree(folder)
+
+    def _run_folder(self) -> Path:
+        self._home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        return self.identity.own_folder(self._home.run)
 
     def environment(self, region: str) -> dict[str, str]:
         """Give the variables that point boto3 and the aws CLI at the stack."""
@@ -74,3 +99,12 @@ class LocalTarget:
             "AWS_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+def _alone(door: IO[str]) -> bool:
+    """Tell whether nobody else is behind the door, and then keep it shut."""
+    try:
+        fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -37,7 +37,7 @@ from watoto_infra.engine.embedded.deletion import Deletion, deletion_step, in_wa
 from watoto_infra.engine.embedded.guard import PROTECTED, PlanGuard, refuse_forbidden
 from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
 from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.operations import Operations
+from watoto_infra.engine.embedded.operations import Operations, has_thing
 from watoto_infra.engine.embedded.planner import Planner
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, Registry
 from watoto_infra.engine.embedded.run import Run, Workshop
@@ -49,7 +49,7 @@ from watoto_infra.engine.embedded.state.upkeep import export_state, import_state
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.survey import Finding, Survey
 from watoto_infra.engine.embedded.targets import Targets
-from watoto_infra.errors import Interrupted, NoSuchStack
+from watoto_infra.errors import Interrupted, NoSuchStack, StateError
 
 DEFAULT_PARALLEL = 16
 SPARE_WORKERS = 8
@@ -178,6 +178,14 @@ class EmbeddedEngine:
             return self._result(session, recorder, expect, begin, deletion.left_behind)
 
     # --- the state ------------------------------------------------------------------------------------------------
+
+    def holds_resources(self) -> bool:
+        """Tell whether anything real stands behind the state, or may because a run was killed or it is damaged."""
+        try:
+            snapshot = self._store.peek()
+        except StateError:
+            return True
+        return bool(snapshot.pending) or any(has_thing(state) for state in snapshot.resources)
 
     def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]:
         """Give what the program exported."""

@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +24,11 @@ from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from watoto_infra.contracts import Program, Progress
 from watoto_infra.engine.embedded.monitor import FEATURES, Monitor, Registrar
+from watoto_infra.engine.embedded.socket_folder import socket_folder
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.errors import ProgramError
 
 CHILD_MODULE = "watoto_infra.engine.embedded.child"
-SOCKET_PATH_LIMIT = 100
-"""Bytes; unix socket paths end at 107 on Linux and 103 on macOS."""
 
 
 class Host(Protocol):
@@ -57,7 +55,7 @@ class ProgramHost:
 
     def run(self, registrar: Registrar) -> None:
         """Run the program to its end. Raises ``ProgramError`` when it failed or died."""
-        with _private_folder() as folder, _events_pipe() as (read_end, write_end):
+        with socket_folder() as folder, _events_pipe() as (read_end, write_end):
             process = self._start(write_end)
             os.close(write_end)
             threads = ThreadPoolExecutor(self._workers, thread_name_prefix="registration")
@@ -169,14 +167,6 @@ def _raise_failure(ending: dict[str, Any], status: int) -> None:
         )
     how = f"was ended by signal {-status}" if status < 0 else f"left with status {status}"
     raise ProgramError(f"the process that runs the program {how}", hint="what it printed last says why")
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[str]:
-    base = tempfile.gettempdir()
-    short = None if len(base.encode()) < SOCKET_PATH_LIMIT - 40 else "/tmp"  # noqa: S108 (mkdtemp makes it 0700)
-    with tempfile.TemporaryDirectory(prefix="watoto-", dir=short) as folder:
-        yield folder
 
 
 @contextlib.contextmanager
