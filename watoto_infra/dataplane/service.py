@@ -1,4 +1,4 @@
-"""What the supervisor needs to know of one local process."""
+"""What runs for a stack on this machine: processes, and things done once on the way to them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from watoto_infra.contracts import Address
 class Service:
     """One process under the supervisor.
 
-    ``command`` is an argument list without secrets. ``healthy`` answers within a second whether the process does its
-    work now. ``start_seconds`` is how long it may take until it does. ``stands_for`` names the declared thing.
+    ``command`` is an argument list without secrets, and ``environment`` has none either: both can be read by others.
+    ``healthy`` answers within a second whether the process does its work now; ``start_seconds`` is how long it may
+    take until it does. ``stands_for`` names the declared thing. ``needs`` names what must be healthy before.
+
+    ``prepare`` makes what the process finds when it starts (a data folder) and ``settle`` what can only be made in it
+    once it runs (a role); both may be called any number of times.
+
+    A change of one of ``reads`` restarts the process; a change of one of ``rereads`` sends it ``reload_signal``, and
+    restarts it only when ``reload_is_not_enough`` says so.
     """
 
     name: str
@@ -27,3 +34,23 @@ class Service:
     start_seconds: float = 30.0
     stop_signal: str = "TERM"
     stop_seconds: int = 10
+    stops_as_group: bool = True
+    needs: tuple[str, ...] = ()
+    prepare: Callable[[], None] | None = None
+    settle: Callable[[], None] | None = None
+    reads: tuple[Path, ...] = ()
+    rereads: tuple[Path, ...] = ()
+    reload_signal: str = "HUP"
+    reload_is_not_enough: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something done once between services, such as a migration of the schema; doing it again changes nothing."""
+
+    name: str
+    run: Callable[[], None]
+    needs: tuple[str, ...] = ()
+
+
+Unit = Service | Task
