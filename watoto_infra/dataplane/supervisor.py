@@ -1,7 +1,8 @@
 """Runs the stack's processes under one supervisord, reached over a unix socket only its owner can open.
 
 supervisord knows neither dependencies nor health, so programs never start by themselves: ``start`` waits for health.
-It also would leave its children behind when killed, so each command is told to die with it.
+It also would leave its children behind when killed, so each command is told to die with it; what such a command
+started itself is found by a mark in its environment and ended before the next supervisord starts.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from watoto_infra.dataplane.identity import PYTHON, Identity
+from watoto_infra.dataplane.orphans import MARK, end_orphans
 from watoto_infra.dataplane.ports import ensure_free
 from watoto_infra.dataplane.service import Service
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
@@ -31,6 +35,22 @@ from watoto_infra.stack_home import StackHome
 DAEMON_SECONDS = 15.0
 POLL_SECONDS = 0.1
 LOG_BYTES = 10 * 1024 * 1024
+UP = frozenset({"RUNNING", "STARTING", "BACKOFF"})
+"""supervisord's words for a process that it keeps up."""
+STEADY_SECONDS = 1
+"""A process that ends earlier is started again only after a growing pause."""
+TRIES = 1_000_000
+"""supervisord never gives a process up: what it waits for may take its time to come back."""
+FAILED_STARTS = 3
+"""So often a process may end while somebody waits for its first health before that is called a failure."""
+
+
+class Start(StrEnum):
+    """What ``Supervisor.start`` did."""
+
+    RAN = "ran"
+    STARTED = "started"
+    RESTARTED = "restarted"
 
 
 class Supervisor:
@@ -43,25 +63,39 @@ class Supervisor:
         self._config = home.run / "supervisord.conf"
         self._programs = home.run / "programs"
         self._pid_file = home.run / "supervisord.pid"
+        self._daemon = threading.Lock()
+        self._loading = threading.Lock()
+        self._restarting = threading.Lock()
 
-    def start(self, service: Service) -> None:
-        """Bring ``service`` up and return once it is healthy; do nothing when it already is.
+    def start(self, service: Service) -> Start:
+        """Bring ``service`` up and return once it is healthy; leave it alone when it already is. Thread-safe.
 
-        Raises ``ServiceFailed`` with the end of its log when it dies or is not healthy in time, ``PortTaken`` when
-        another process listens on its port.
+        Of what runs already, only one service at a time is restarted. Raises ``ServiceFailed`` with the end of its log
+        when it dies or is not healthy in time, ``PortTaken`` when another process listens on its port.
         """
-        self._ensure_daemon()
+        with self._daemon:
+            self._ensure_daemon()
         changed = self._write_program(service)
-        if self._is_running(service.name):
-            if not changed and service.healthy():
-                return
+        if not self.is_running(service.name):
+            self._start(service)
+            return Start.STARTED
+        with self._restarting:
+            if not changed and _wait(service.healthy, service.start_seconds):
+                return Start.RAN
             self.stop(service.name)
-        if service.address is not None:
-            ensure_free(service.address, service.name)
-        self._load_program(service.name)
-        with self._rpc(f"start {service.name}") as rpc:
-            rpc.startProcess(service.name, False)
-        self._wait_healthy(service)
+            self._start(service)
+        return Start.RESTARTED
+
+    def reload(self, service: Service) -> None:
+        """Tell a running process to read its files again."""
+        with self._rpc(f"signal {service.name}") as rpc:
+            rpc.signalProcess(service.name, service.reload_signal)
+
+    def remove(self, name: str) -> None:
+        """Stop a process for good: supervisord forgets it."""
+        self.stop(name)
+        (self._programs / f"{name}.conf").unlink(missing_ok=True)
+        self._load_program(name)
 
     def stop(self, name: str) -> None:
         """Stop one process and wait until it has ended; one that does not run is no error."""
@@ -75,16 +109,22 @@ class Supervisor:
         with self._rpc("list processes") as rpc:
             return {str(info["name"]): dict(info) for info in rpc.getAllProcessInfo()}
 
+    def is_running(self, name: str) -> bool:
+        """Tell whether supervisord keeps the process up."""
+        return self.states().get(name, {}).get("statename") in UP
+
     def shutdown(self) -> None:
-        """Stop every process and supervisord itself, and wait until its pid is gone."""
+        """Stop every process and supervisord itself, and wait until nothing of the stack is left."""
         pid = self._pid()
         if pid is None:
+            end_orphans(self._home.root)
             return
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         if not _wait(lambda: self._pid() is None, DAEMON_SECONDS * 4):
             raise ServiceFailed(f"supervisord (pid {pid}) of stack {self._home.stack} does not end", hint=f"kill {pid}")
         self._pid_file.unlink(missing_ok=True)
+        end_orphans(self._home.root)
 
     def is_alive(self) -> bool:
         """Tell whether this stack's supervisord runs and answers."""
@@ -104,6 +144,7 @@ class Supervisor:
     def _ensure_daemon(self) -> None:
         if self.is_alive():
             return
+        end_orphans(self._home.root)
         for folder in (self._home.root, self._home.sockets.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         for folder in (self._home.run, self._home.logs, self._home.sockets, self._programs):
@@ -151,7 +192,8 @@ class Supervisor:
     def _write_program(self, service: Service) -> bool:
         """Write the program's section; tell whether it differs from the one before."""
         # supervisord's own `environment=` cannot hold every value; a command line can, and nothing in it is secret.
-        environment = [f"{name}={value}" for name, value in sorted(service.environment.items())]
+        marked = {**service.environment, MARK: str(self._home.root)}
+        environment = [f"{name}={value}" for name, value in sorted(marked.items())]
         command = [*_dies_with_parent(), "env", *environment, *service.command]
         config = RawConfigParser()
         config[f"program:{service.name}"] = {
@@ -159,10 +201,11 @@ class Supervisor:
             "directory": _escape(str(service.folder)),
             "autostart": "false",
             "autorestart": "true",
-            "startsecs": "0",
+            "startsecs": str(STEADY_SECONDS),
+            "startretries": str(TRIES),
             "stopsignal": service.stop_signal,
             "stopwaitsecs": str(service.stop_seconds),
-            "stopasgroup": "true",
+            "stopasgroup": "true" if service.stops_as_group else "false",
             "killasgroup": "true",
             "redirect_stderr": "true",
             "stdout_logfile": _escape(str(self.log_file(service.name))),
@@ -182,28 +225,40 @@ class Supervisor:
         new.replace(path)
         return after != before
 
+    def _start(self, service: Service) -> None:
+        if service.address is not None:
+            ensure_free(service.address, service.name)
+        if service.prepare is not None:
+            service.prepare()
+        self._load_program(service.name)
+        with self._rpc(f"start {service.name}") as rpc:
+            rpc.startProcess(service.name, False)
+        self._wait_healthy(service)
+
     def _load_program(self, name: str) -> None:
-        with self._rpc("read its configuration") as rpc:
-            added, changed, removed = rpc.reloadConfig()[0]
-        for group in [*changed, *removed]:
-            with self._rpc(f"remove {group}", tolerate=(Faults.BAD_NAME,)) as rpc:
-                rpc.stopProcessGroup(group, True)
-                rpc.removeProcessGroup(group)
-        for group in [*added, *changed]:
-            with self._rpc(f"add {group}", tolerate=(Faults.ALREADY_ADDED,)) as rpc:
-                rpc.addProcessGroup(group)
+        """Have supervisord take one program's section as it is now; others' sections are left for their own turn."""
+        with self._loading:
+            with self._rpc("read its configuration") as rpc:
+                added, changed, removed = rpc.reloadConfig()[0]
+            if name in [*changed, *removed]:
+                with self._rpc(f"remove {name}", tolerate=(Faults.BAD_NAME,)) as rpc:
+                    rpc.stopProcessGroup(name, True)
+                    rpc.removeProcessGroup(name)
+            if name in [*added, *changed]:
+                with self._rpc(f"add {name}", tolerate=(Faults.ALREADY_ADDED,)) as rpc:
+                    rpc.addProcessGroup(name)
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    def _is_running(self, name: str) -> bool:
-        return self.states().get(name, {}).get("statename") in {"RUNNING", "STARTING", "BACKOFF"}
-
     def _wait_healthy(self, service: Service) -> None:
         deadline = time.monotonic() + service.start_seconds
+        starts: set[int] = set()
         while time.monotonic() < deadline:
             if service.healthy():
                 return
-            if self.states().get(service.name, {}).get("statename") in {"FATAL", "EXITED", "UNKNOWN"}:
+            found = self.states().get(service.name, {})
+            starts.add(int(found.get("start", 0)))
+            if len(starts) > FAILED_STARTS or found.get("statename") in {"FATAL", "EXITED", "UNKNOWN"}:
                 break
             time.sleep(POLL_SECONDS)
         self.stop(service.name)
