@@ -1,0 +1,265 @@
+"""Stacks of local processes without an engine or a control plane: outputs by hand, ports from a real port table.
+
+``topology_of`` gives what ``converge`` gets after an apply; ``place_files`` puts its rendered files where its processes
+look for them; ``bring_up`` starts units in their order as far as a test needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from tests.render.conftest import IMAGE
+from watoto_infra.dataplane.identity import process_identity
+from watoto_infra.dataplane.ports import PortTable
+from watoto_infra.dataplane.service import Service, Unit
+from watoto_infra.dataplane.supervisor import Supervisor
+from watoto_infra.dataplane.topology import Topology
+from watoto_infra.machines import Machine
+from watoto_infra.outputs import StackOutputs
+from watoto_infra.rendering import use_cases
+from watoto_infra.rendering.endpoints import Endpoint, of_outputs
+from watoto_infra.rendering.inputs import Inputs, Places, Secrets
+from watoto_infra.rendering.versions import Versions
+from watoto_infra.settings import load_stage
+from watoto_infra.settings.stage import StageSettings
+from watoto_infra.stack_home import StackHome
+from watoto_infra.templating import Templates
+
+SMALL_DATABASE = Machine(cores=2, memory_mib=256)
+SMALL_CACHE = Machine(cores=1, memory_mib=64)
+ONE_SHARD: Mapping[str, Any] = {"database": {"shards": 1, "shard_replicas": 1, "replicas": 0}}
+"""Overrides of phase3 that leave one shard with one replica beside the main database."""
+
+
+@contextmanager
+def temporary_home(stack: str = "probe") -> Iterator[StackHome]:
+    """A home that root's processes can enter too (pytest closes its own folders to them), gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="watoto-") as base:
+        Path(base).chmod(0o755)
+        yield StackHome(stack=stack, root=Path(base) / stack, sockets=Path(base) / "s")
+
+
+@contextmanager
+def running(home: StackHome) -> Iterator[Supervisor]:
+    """The home's supervisor; all that it runs ends with the block."""
+    supervisor = Supervisor(home, process_identity())
+    try:
+        yield supervisor
+    finally:
+        supervisor.shutdown()
+        shutil.rmtree(home.sockets, ignore_errors=True)
+
+
+def topology_of(
+    home: StackHome,
+    stage: str = "phase2",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    known: Mapping[str, str] | None = None,
+    database_machine: Machine = SMALL_DATABASE,
+    cache_machine: Machine = SMALL_CACHE,
+) -> Topology:
+    """Give a stage's topology in ``home``, the same again for the same home.
+
+    ``overrides`` are merged into the stage's settings; ``known`` replaces some of the home's secrets.
+    """
+    identity = process_identity()
+    home.root.mkdir(parents=True, exist_ok=True)
+    home.sockets.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (home.run, home.logs, home.sockets):
+        identity.own_folder(folder)
+    merged = {"app": {"image": IMAGE}} | {key: dict(value) for key, value in (overrides or {}).items()}
+    settings = load_stage(stage, target="local", overrides=merged).settings
+    table = PortTable(home.run / "ports.json")
+    outputs = outputs_of(settings, stage, table)
+    inputs = Inputs(
+        stack=home.stack,
+        stage=stage,
+        settings=settings,
+        endpoints=_moved(of_outputs(outputs, settings), table, outputs),
+        versions=Versions(settings.versions),
+        machine=Machine(cores=2, memory_mib=1024),
+        database_machine=database_machine,
+        cache_machine=cache_machine,
+        places=Places(
+            config=str(home.run / "config"),
+            run=str(home.sockets),
+            data=str(home.root / "data"),
+            logs=str(home.logs),
+            os_user=identity.name,
+        ),
+        secrets=Secrets({**_secrets(home, settings), **(known or {})}),
+    )
+    return Topology(home=home, identity=identity, outputs=outputs, inputs=inputs, addresses=table)
+
+
+def outputs_of(settings: StageSettings, stage: str, table: PortTable) -> StackOutputs:
+    """Give what a stage exports, with each URN's port from the table, as the local target lays them over."""
+    secret = {"name": "watoto/test", "arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:watoto/test"}
+    http = _address(table, _urn("lb", "watoto"), "http")
+    url = f"http://{http['address']}:{http['port']}"
+    queue_urn = _urn("mq", "watoto")
+    amqp, console = (table.reserve(queue_urn, kind) for kind in ("amqp", "amqp-console"))
+    app = settings.app
+    return StackOutputs.from_outputs(
+        {
+            "url": url,
+            "stage": stage,
+            "target": "local",
+            "region": settings.region,
+            "protection": settings.protection,
+            "network": {"vpc_id": "vpc-1", "cidr": settings.network.cidr, "subnets": {}, "security_groups": {}},
+            "load_balancer": {
+                "urn": _urn("lb", "watoto"),
+                "arn": "arn:lb",
+                "dns_name": f"{http['address']}:{http['port']}",
+                "url": url,
+                "target_group_arn": "arn:tg",
+            },
+            "app": {
+                "urn": _urn("asg", "watoto-backend-asg"),
+                "group_name": "watoto-backend-asg",
+                "launch_template_id": "lt-1",
+                "launch_template_version": 1,
+                "image": IMAGE,
+                "role_arn": "arn:role",
+                "min_size": app.min_size,
+                "max_size": app.max_size,
+                "desired": app.desired,
+                "port": 8000,
+                "gateway_port": 80,
+            },
+            "databases": _databases(settings, table, secret),
+            "caches": _caches(settings, table, secret),
+            "queue": {
+                "urn": queue_urn,
+                "id": "b-1",
+                "arn": "arn:mq",
+                "endpoints": [f"amqp://{amqp}"],
+                "console_url": f"http://{console}",
+                "nodes": 1 if settings.queue.deployment.value == "single" else 3,
+                "secret": secret,
+            },
+            "buckets": {
+                role: {
+                    "urn": _urn("s3", f"watoto-{role}"),
+                    "name": f"watoto-{role}",
+                    "arn": f"arn:aws:s3:::watoto-{role}",
+                }
+                for role in ("media", "static", "backups", "logs")
+            },
+            "secrets": dict.fromkeys(("app", "service_accounts", "backup_cipher"), secret),
+            "key": {"urn": _urn("kms", "watoto"), "arn": "arn:key", "alias": "alias/watoto"},
+        }
+    )
+
+
+def _databases(settings: StageSettings, table: PortTable, secret: Mapping[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for shard in range(settings.database.shards + 1):
+        primary = "watoto-primary" if shard == 0 else f"watoto-shard-{shard}"
+        replicas = settings.database.shard_replicas if shard else settings.database.replicas
+        names = [primary, *(f"{primary.replace('primary', 'replica')}-{number}" for number in range(1, replicas + 1))]
+        for name in names:
+            is_primary = name == primary
+            role = {"role": "primary", "secret": secret} if is_primary else {"role": "replica", "source": primary}
+            urn = _urn("rds", name)
+            known = {"urn": urn, "identifier": name, "arn": f"arn:rds:{name}", "shard": shard}
+            found.append({**known, **role, **_address(table, urn, "postgresql")})
+    return found
+
+
+def _caches(settings: StageSettings, table: PortTable, secret: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for role, group in settings.cache.groups.items():
+        urn = _urn("elasticache", f"watoto-{role}")
+        endpoint = _address(table, urn, "redis")
+        found[role] = {
+            "urn": urn,
+            "id": f"watoto-{role}",
+            "role": role,
+            "primary": endpoint,
+            "reader": endpoint,
+            "nodes": group.shards * (group.replicas + 1),
+            "cluster_mode": group.shards > 1,
+            "tls": False,
+            "eviction": group.eviction.value,
+            "secret": secret,
+        }
+    return found
+
+
+def _moved(endpoints: Any, table: PortTable, outputs: StackOutputs) -> Any:
+    """Give every process that no output names a port of its own."""
+    known = {"databases", "cache", "state", "queue", "front_door"}
+    moved: dict[str, Any] = {}
+    for entry in fields(endpoints):
+        value = getattr(endpoints, entry.name)
+        if entry.name in known:
+            continue
+        if isinstance(value, Endpoint):
+            moved[entry.name] = _reserved(value, table, entry.name)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Endpoint):
+            moved[entry.name] = tuple(_reserved(one, table, entry.name) for one in value)
+    console, door = (table.reserve(outputs.queue.urn, "amqp-console"), table.reserve(_urn("lb", "watoto"), "http"))
+    moved["queue_management"] = Endpoint(console.host, console.port, "queue")
+    moved["front_door"] = Endpoint(door.host, door.port, "front-door")
+    return replace(endpoints, **moved)
+
+
+def _reserved(endpoint: Endpoint, table: PortTable, kind: str) -> Endpoint:
+    address = table.reserve("local", f"{kind} {endpoint.name}")
+    return replace(endpoint, host=address.host, port=address.port)
+
+
+def _address(table: PortTable, urn: str, kind: str) -> dict[str, Any]:
+    address = table.reserve(urn, kind)
+    return {"address": address.host, "port": address.port}
+
+
+def _urn(kind: str, name: str) -> str:
+    return f"urn:pulumi:probe::watoto::aws:{kind}::{name}"
+
+
+def _secrets(home: StackHome, settings: StageSettings) -> dict[str, str]:
+    """The home's secrets: made once, then the same, as Secrets Manager's are."""
+    kept = home.run / "test-secrets"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    names = ["app-key", "queue", "backup-cipher", "replicator", "monitor", "queue-erlang-cookie", "database"]
+    names += [f"database-shard{shard}" for shard in range(1, settings.database.shards + 1)]
+    names += [f"redis-{role}{suffix}" for role in settings.cache.groups for suffix in ("", "-replica", "-monitor")]
+    for name in names:
+        file = kept / name
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(24))
+    return {name: (kept / name).read_text() for name in names}
+
+
+def place_files(topology: Topology, *families: str) -> None:
+    """Render families and put their files where the topology's processes read them, as theirs."""
+    rendered = use_cases.render(families, topology.inputs, Templates())
+    use_cases.write(rendered, topology.config)
+    for path in (topology.config, *topology.config.rglob("*")):
+        os.chown(path, topology.identity.uid, topology.identity.gid)
+
+
+def bring_up(supervisor: Supervisor, units: Iterable[Unit]) -> None:
+    """Do or start each unit, in the order given, and wait until each is healthy and settled."""
+    for unit in units:
+        if not isinstance(unit, Service):
+            unit.run()
+            continue
+        if unit.prepare is not None:
+            unit.prepare()
+        supervisor.start(unit)
+        if unit.settle is not None:
+            unit.settle()
