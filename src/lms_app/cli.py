@@ -14,16 +14,19 @@ import click
 import orjson
 from flask import Flask
 from flask.cli import with_appcontext
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from lms_app.api.models import NewUser
 from lms_app.caching import COURSES, course
 from lms_app.db import heartbeat, slow_queries
 from lms_app.db import migrate as migrations
 from lms_app.db.database import DatabaseUnavailableError
 from lms_app.db.engines import EngineOptions
 from lms_app.db.migrate import MigrationBusyError
-from lms_app.domain import passwords, seeding
-from lms_app.domain.identity import Identity
+from lms_app.domain import accounts, passwords, seeding
+from lms_app.domain.identity import Identity, Role
+from lms_app.errors import ConflictError
 from lms_app.services import services
 
 
@@ -41,7 +44,7 @@ class Operation(click.Command):
 
 def register(app: Flask) -> None:
     """Add the commands to an app."""
-    for command in (migrate, seed, issue_sessions, show_slow_queries, beat):
+    for command in (migrate, seed, create_user, issue_sessions, show_slow_queries, beat):
         app.cli.add_command(command)
 
 
@@ -88,6 +91,33 @@ def seed(users: int, courses: int, courses_per_user: int, password_file: Path | 
     for table, count in counts.items():
         click.echo(f"{table}: {count} rows", err=True)
     click.echo(f"seeded in {time.monotonic() - started:.1f} s", err=True)
+
+
+@click.command("create-user", cls=Operation)
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--name", help="What others see; default: the address's first part.")
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Its first line becomes the password.",
+)
+@with_appcontext
+def create_user(email: str, role: str, name: str | None, password_file: Path) -> None:
+    """Make an account of any role: the first administrator, who then makes the others. Prints its id."""
+    lines = password_file.read_text().splitlines()
+    try:
+        given = NewUser(
+            email=email, password=lines[0] if lines else "", name=name or email.partition("@")[0], role=Role(role)
+        )
+        made = accounts.register(services().databases, **given.model_dump())
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        raise click.ClickException(f"{fault['loc'][0]}: {fault['msg']}") from None
+    except ConflictError as error:
+        raise click.ClickException(f"{email}: {error}") from None
+    click.echo(made["id"])
 
 
 @click.command("issue-sessions", cls=Operation)

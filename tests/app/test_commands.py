@@ -78,6 +78,23 @@ def test_without_a_password_file_nobody_can_sign_in_but_sessions_can_be_issued(f
     assert found == [5, 6, 7]
 
 
+def test_the_first_administrator_is_made_by_a_command_and_signs_in(
+    flask: Command, lone_cluster: Cluster, tmp_path: Path
+):
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    made = flask("create-user", "head@school.example", "--role", "admin", "--password-file", password)
+    assert made.exit_code == 0, made.stderr
+    visitor = Caller(lone_cluster.app(), None)
+    signed_in = visitor.post("/api/auth/sign-in", {"email": "head@school.example", "password": PASSWORD})
+    assert (signed_in.json["user"]["id"], signed_in.json["user"]["role"]) == (int(made.stdout), "admin")
+    again = flask("create-user", "head@school.example", "--role", "student", "--password-file", password)
+    assert (again.exit_code, "has an account already" in again.stderr) == (1, True)
+    password.write_text("short\n")
+    weak = flask("create-user", "other@school.example", "--role", "admin", "--password-file", password)
+    assert (weak.exit_code, "password: " in weak.stderr, "short" in weak.stderr) == (1, True, False)
+
+
 def test_slow_queries_are_shown_as_a_table_and_as_json(flask: Command):
     shown = flask("slow-queries", "--limit", 3)
     assert shown.exit_code == 0, shown.stderr

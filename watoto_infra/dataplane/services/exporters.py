@@ -82,6 +82,7 @@ def _redis(topology: Topology) -> Iterator[Service]:
                 f"-web.listen-address={endpoint}",
                 f"-redis.addr={url}",
                 f"-redis.user={REDIS_MONITOR}",
+                "-set-client-name=false",
                 f"-redis.password-file={file}",
             ),
             folder=topology.folder("metrics"),
