@@ -82,9 +82,14 @@ class Supervisor:
         with self._restarting:
             if not changed and _wait(service.healthy, service.start_seconds):
                 return Start.RAN
+        self.restart(service)
+        return Start.RESTARTED
+
+    def restart(self, service: Service) -> None:
+        """Stop a process and start it again; no other one is restarted meanwhile. Raises as ``start`` does."""
+        with self._restarting:
             self.stop(service.name)
             self._start(service)
-        return Start.RESTARTED
 
     def reload(self, service: Service) -> None:
         """Tell a running process to read its files again."""

@@ -1,0 +1,48 @@
+"""Where each local process of a stack answers: the stack's own outputs, and ports of the table for all the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from watoto_infra.contracts import Addresses
+from watoto_infra.outputs import StackOutputs
+from watoto_infra.rendering.endpoints import WORKERS, Endpoint, Endpoints, of_outputs
+from watoto_infra.settings.stage import StageSettings
+
+HERE = "local"
+"""What stands in place of a URN for a process that nothing declared stands behind."""
+
+
+def local_endpoints(
+    outputs: StackOutputs, settings: StageSettings, addresses: Addresses, s3_endpoint: str
+) -> Endpoints:
+    """Give the address of every process. Reserving a port for each is all this does; nothing is started."""
+
+    def at(kind: str, name: str = "", urn: str = HERE) -> Endpoint:
+        address = addresses.reserve(urn, kind)
+        return Endpoint(address.host, address.port, name or kind)
+
+    declared = of_outputs(outputs, settings)
+    servers = [server.name for group in declared.databases for server in (group.primary, *group.replicas)]
+    door = urlsplit(f"//{outputs.load_balancer.dns_name}")
+    return replace(
+        declared,
+        front_door=Endpoint(door.hostname or "", door.port or 80, "front-door"),
+        front_door_status=at("nginx-status", "front-door"),
+        app_servers=tuple(
+            at(f"app{number}", urn=outputs.app.urn) for number in range(1, max(1, settings.app.desired) + 1)
+        ),
+        pgbouncer=at("pgbouncer"),
+        queue_management=at("queue-management", "queue", outputs.queue.urn),
+        queue_metrics=at("queue-metrics", "queue", outputs.queue.urn),
+        worker_metrics=tuple(at(f"worker-{name}-metrics", name) for name in (*WORKERS, "relay")),
+        prometheus=at("prometheus"),
+        alertmanager=at("alertmanager"),
+        node_exporters=(at("node-exporter", "host"),),
+        postgres_exporters=tuple(at(f"postgres-exporter-{name}", name) for name in servers),
+        redis_exporters=tuple(at(f"redis-exporter-{role}", role) for role in settings.cache.groups),
+        nginx_exporter=at("nginx-exporter", "front-door"),
+        s3_endpoint=s3_endpoint,
+        media_origins=(s3_endpoint,),
+    )

@@ -1,0 +1,191 @@
+"""The LMS's own processes: schema migration, app servers, job workers, relay and heartbeat.
+
+They run from a copy of the source tree, named by its digest as an image would be, in the LMS's own environment.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from watoto_infra.dataplane.health import http_ok
+from watoto_infra.dataplane.local_endpoints import HERE
+from watoto_infra.dataplane.service import Service, Task, Unit
+from watoto_infra.dataplane.services.lms_connections import connections
+from watoto_infra.dataplane.topology import Topology, address
+from watoto_infra.errors import ServiceFailed
+from watoto_infra.rendering.endpoints import WORKERS, Endpoint
+from watoto_infra.settings import settings_root
+from watoto_infra.settings.source_image import NOT_SOURCE, source_image
+
+ENVIRONMENT = Path(f"{Path(sys.prefix).resolve()}-lms")
+"""The LMS's own environment lies beside the toolkit's; scripts/setup makes both."""
+
+MIGRATION = "lms-migrate"
+MIGRATION_SECONDS = 120
+WEB_STOP_SECONDS, WORKER_STOP_SECONDS = 35, 60
+"""gunicorn lets requests end for 30 s; a worker finishes the job at hand."""
+LAST_LINES = 3
+
+
+def units(topology: Topology) -> tuple[Unit, ...]:
+    """One program for each app server and each kind of job worker; all wait for the migration."""
+    lms = _Lms(topology)
+    return (
+        Task(MIGRATION, lms.migrate, needs=lms.databases),
+        *(lms.app_server(number) for number in range(1, topology.settings.app.desired + 1)),
+        *(lms.worker(kind) for kind in WORKERS),
+        lms.relay(),
+        lms.heartbeat(),
+    )
+
+
+class _Lms:
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._python = ENVIRONMENT / "bin" / "python"
+        self._tree = settings_root() / "src" / "lms_app"
+        self._image = source_image(self._tree)
+        self._source = topology.home.run / "lms" / self._image.rpartition(":")[2][:16]
+        self._files = connections(topology)
+        self.databases = tuple(
+            f"postgresql-{server.name}"
+            for group in topology.endpoints.databases
+            for server in (group.primary, *group.replicas)
+        )
+
+    def migrate(self) -> None:
+        """Place the source tree and bring every database's schema up to date. Raises ``ServiceFailed``."""
+        self._place_source()
+        done = subprocess.run(
+            [str(self._python), "-m", "flask", "migrate"],
+            cwd=self._source,
+            env={"PATH": "/usr/bin:/bin", **self._environment("migrate")},
+            capture_output=True,
+            text=True,
+            timeout=MIGRATION_SECONDS,
+            check=False,
+            **self._topology.identity.popen_user(),
+        )  # type: ignore[call-overload]
+        if done.returncode:
+            words = " ".join(done.stderr.strip().splitlines()[-LAST_LINES:]) or f"exit status {done.returncode}"
+            raise ServiceFailed(
+                f"the LMS's migration failed: {words}", hint="the databases are as before; mend it and run this again"
+            )
+
+    def app_server(self, number: int) -> Service:
+        endpoint = self._topology.endpoints.app_servers[number - 1]
+        configuration = str(self._source / "lms_app" / "gunicorn.conf.py")
+        return self._service(
+            endpoint.name,
+            ("gunicorn", "-c", configuration, "lms_app.wsgi:app"),
+            stands_for=f"app server {number} of {self._topology.outputs.app.group_name}",
+            at=endpoint,
+            health="/readyz",
+            environment={"LMS_WEB_BIND": str(endpoint)},
+            stop_seconds=WEB_STOP_SECONDS,
+        )
+
+    def worker(self, kind: str) -> Service:
+        number = WORKERS.index(kind)
+        at = self._topology.endpoints.worker_metrics[number]
+        return self._background(f"worker-{kind}", ("worker", f"{kind}_queue"), at, f"the worker of {kind}_queue")
+
+    def relay(self) -> Service:
+        at = self._topology.endpoints.worker_metrics[-1]
+        return self._background("relay", ("relay",), at, "the relay from outbox to broker")
+
+    def heartbeat(self) -> Service:
+        reserved = self._topology.addresses.reserve(HERE, "heartbeat-metrics")
+        at = Endpoint(reserved.host, reserved.port)
+        return self._background("heartbeat", ("heartbeat",), at, "the writer of every database's heartbeat")
+
+    def _background(self, name: str, command: tuple[str, ...], at: Endpoint, stands_for: str) -> Service:
+        return self._service(
+            name,
+            ("flask", *command),
+            stands_for=stands_for,
+            at=at,
+            health="/healthz",
+            environment={"LMS_METRICS_PORT": str(at.port)},
+            stop_seconds=WORKER_STOP_SECONDS,
+        )
+
+    def _service(
+        self,
+        name: str,
+        module: tuple[str, ...],
+        *,
+        stands_for: str,
+        at: Endpoint,
+        health: str,
+        environment: Mapping[str, str],
+        stop_seconds: int,
+    ) -> Service:
+        return Service(
+            name=name,
+            command=(str(self._python), "-m", *module),
+            folder=self._source,
+            stands_for=stands_for,
+            healthy=http_ok(at, health),
+            address=address(at),
+            environment={**self._environment(name), **environment},
+            start_seconds=60,
+            stop_seconds=stop_seconds,
+            # The master tells its own children; told by us too, they would drop what they have at hand.
+            stops_as_group=False,
+            needs=(MIGRATION, "rabbitmq", *(f"redis-{role}" for role in self._topology.settings.cache.groups)),
+            reads=(*self._files.values(), self._rendered),
+        )
+
+    def _environment(self, name: str) -> dict[str, str]:
+        topology = self._topology
+        metrics = topology.identity.own_folder(topology.home.run / "metrics") / name
+        mail = topology.folder("mail")
+        return {
+            "FLASK_APP": "lms_app.app",
+            "PYTHONPATH": str(self._source),
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+            "LMS_COOKIE_SECURE": "false",
+            "LMS_MAIL_URL": f"file://{mail}",
+            "LMS_MEDIA_BUCKET": topology.endpoints.media_bucket,
+            "LMS_S3_ENDPOINT_URL": topology.endpoints.s3_endpoint or "",
+            "LMS_ACCESS_LOG": "false",
+            "AWS_DEFAULT_REGION": topology.endpoints.region,
+            "AWS_ACCESS_KEY_ID": "emulator",
+            "AWS_SECRET_ACCESS_KEY": "emulator",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **{f"LMS_{name}_FILE": str(path) for name, path in self._files.items()},
+            **_assignments(self._rendered.read_text()),
+        }
+
+    @property
+    def _rendered(self) -> Path:
+        return self._topology.config / "gunicorn" / "app-server.env"
+
+    def _place_source(self) -> None:
+        """Copy the source tree to where the processes' user can read it; what runs from an older copy keeps it."""
+        if not self._python.exists():
+            raise ServiceFailed(
+                f"the LMS's environment {ENVIRONMENT} is not there", hint="`make up` makes it (scripts/setup toolkit)"
+            )
+        if self._source.exists():
+            return
+        identity = self._topology.identity
+        new = identity.own_folder(self._source.parent) / "new"
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.copytree(self._tree, new / "lms_app", ignore=shutil.ignore_patterns(*NOT_SOURCE))
+        compile_all = [str(self._python), "-m", "compileall", "-q", "-s", str(new), "-p", str(self._source), str(new)]
+        subprocess.run(compile_all, check=False, capture_output=True)
+        for path in (new, *new.rglob("*")):
+            shutil.chown(path, identity.uid, identity.gid)
+        new.replace(self._source)
+
+
+def _assignments(text: str) -> dict[str, str]:
+    """Read ``NAME=value`` lines; the rendered file has nothing else but comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

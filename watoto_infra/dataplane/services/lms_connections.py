@@ -1,0 +1,76 @@
+"""How the LMS reaches what it needs: URLs with passwords, each in a file that only its processes may read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+from watoto_infra.dataplane.topology import Topology
+from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint
+from watoto_infra.rendering.secrets import owner_name
+
+LOGICAL_SHARDS = 480
+"""The LMS's own number of logical shards (lms_app.db.sharding), which never changes."""
+
+
+def connections(topology: Topology) -> dict[str, Path]:
+    """Write the files, and give each by the name of its setting without ``LMS_``."""
+    settings, endpoints = topology.settings, topology.endpoints
+    owner = settings.queue.username
+    values = {
+        "SECRET_KEY": topology.secret("app-key"),
+        "REDIS_CACHE_URL": _redis(topology, "cache", endpoints.cache),
+        "REDIS_STATE_URL": _redis(topology, "state" if "state" in settings.cache.groups else "cache", endpoints.state),
+        "AMQP_URL": f"amqp://{owner}:{quote(topology.secret('queue'), safe='')}@{endpoints.queue}//",
+        **_databases(topology),
+    }
+    return {name: topology.private_file(f"lms-{name.lower()}", value) for name, value in values.items()}
+
+
+def _redis(topology: Topology, role: str, endpoint: Endpoint) -> str:
+    return f"redis://app:{quote(topology.secret(f'redis-{role}'), safe='')}@{endpoint}/0"
+
+
+def _databases(topology: Topology) -> dict[str, str]:
+    groups = topology.endpoints.databases
+    if len(groups) == 1:
+        found = {"DATABASE_PRIMARY_URL": _primary(topology, 0)}
+        if groups[0].replicas:
+            found["DATABASE_REPLICA_URLS"] = ",".join(_replicas(topology, 0))
+        return found
+    databases = {
+        _name(shard): {"primary_url": _primary(topology, shard), "replica_urls": _replicas(topology, shard)}
+        for shard in range(len(groups))
+    }
+    return {"SHARD_MAP": json.dumps({"catalogue": _name(0), "databases": databases, "shards": _spans(len(groups) - 1)})}
+
+
+def _name(shard: int) -> str:
+    return "main" if shard == 0 else f"shard{shard}"
+
+
+def _spans(shards: int) -> dict[str, list[tuple[int, int]]]:
+    """Spread the logical shards evenly over the databases beside the main one."""
+    bounds = [LOGICAL_SHARDS * number // shards for number in range(shards + 1)]
+    return {_name(number): [(bounds[number - 1], bounds[number] - 1)] for number in range(1, shards + 1)}
+
+
+def _primary(topology: Topology, shard: int) -> str:
+    """Name every server of the group: whichever is the primary answers, so that a promotion changes nothing here."""
+    group = topology.endpoints.databases[shard]
+    return _url(topology, shard, _servers(group)) + "?target_session_attrs=read-write"
+
+
+def _replicas(topology: Topology, shard: int) -> list[str]:
+    return [_url(topology, shard, [replica]) for replica in topology.endpoints.databases[shard].replicas]
+
+
+def _servers(group: DatabaseEndpoints) -> list[Endpoint]:
+    return [group.primary, *group.replicas]
+
+
+def _url(topology: Topology, shard: int, servers: list[Endpoint]) -> str:
+    database = topology.settings.database
+    password = quote(topology.secret(owner_name(shard)), safe="")
+    return f"postgresql://{database.username}:{password}@{','.join(map(str, servers))}/{database.name}"
