@@ -12,7 +12,7 @@ import gzip
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,12 @@ def redis(value: object) -> str:
     return f'"{escaped}"'
 
 
+def pgpass(value: Iterable[object]) -> str:
+    """Write a line of libpq's password file: parts between colons, backslash before colon and backslash."""
+    parts = (_no_control(part, "a password file") for part in value)
+    return ":".join(part.replace("\\", "\\\\").replace(":", "\\:") for part in parts)
+
+
 def packed(value: object) -> str:
     """Compress and encode for cloud-init's ``gz+b64``; the same text always gives the same result."""
     return base64.b64encode(gzip.compress(str(value).encode(), mtime=0)).decode()
@@ -109,6 +115,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "postgresql": postgresql,
     "ini": ini,
     "redis": redis,
+    "pgpass": pgpass,
     "packed": packed,
 }
 

@@ -206,7 +206,7 @@ class _Builder:
         """What servers that Watoto runs itself know each other by; the app may not read it."""
         roles = [f"redis-{role}-{account}" for role in self.settings.cache.groups for account in ("replica", "monitor")]
         args = self._secret_args("watoto/service-accounts", "Accounts of replication and monitoring")
-        return GeneratedSecrets("watoto-accounts", args, ["replicator", *roles])
+        return GeneratedSecrets("watoto-accounts", args, ["replicator", "postgresql-monitor", *roles])
 
     def _secret(self, name: str, secret_name: str, description: str, *, irreplaceable: bool = False) -> GeneratedSecret:
         return GeneratedSecret(name, self._secret_args(secret_name, description, irreplaceable=irreplaceable))

@@ -7,6 +7,7 @@ A stage without a stack has addresses too, the same every time: loopback and the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -69,6 +70,14 @@ class Endpoints:
     region: str
     s3_endpoint: str | None = None
     media_origins: tuple[str, ...] = ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``; names are not looked up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _counted(first_port: int, names: list[str]) -> tuple[Endpoint, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from watoto_infra.contracts import SECRET_MARK
 from watoto_infra.machines import Machine, of_instance_type
-from watoto_infra.rendering.endpoints import Endpoints, of_outputs, of_stage
+from watoto_infra.rendering import values
+from watoto_infra.rendering.endpoints import Endpoints, is_loopback, of_outputs, of_stage
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.stage import StageSettings
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Places:
-    """Folders the rendered files refer to; ``static`` is None where a CDN serves the front end."""
+    """Folders the rendered files refer to; ``static`` is None where a CDN serves the front end.
+
+    ``certificate`` and its key are the front door's; without them it speaks plain HTTP. Databases, caches and broker
+    that answer beyond loopback always speak TLS, with the files in ``config``/tls.
+    """
 
     config: str = "/etc/watoto"
     run: str = "/run/watoto"
@@ -28,6 +33,15 @@ class Places:
     static: str | None = "/srv/watoto/web"
     certificate: str | None = None
     certificate_key: str | None = None
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """Certificate and key of a server, and what it knows other servers' certificates by, as paths."""
+
+    certificate: str
+    key: str
+    authority: str
 
 
 @dataclass
@@ -72,6 +86,13 @@ class Inputs:
     cache_machine: Machine | None = None
     places: Places = Places()
     secrets: Secrets = field(default_factory=Secrets)
+
+    def server_tls(self, host: str) -> ServerTls | None:
+        """Give what a server at ``host`` shows its clients; None on loopback, where nobody can listen in."""
+        if is_loopback(host):
+            return None
+        folder = values.path(f"{self.places.config}/tls", "folder of certificates")
+        return ServerTls(f"{folder}/server.crt", f"{folder}/server.key", f"{folder}/ca.crt")
 
 
 def for_stage(

@@ -28,7 +28,8 @@ def secrets_of(outputs: StackOutputs, endpoint: str | None = None) -> Secrets:
 
     ``endpoint`` is the local target's control plane; without one boto3 finds AWS and its credentials in its usual way.
     Names: ``app-key``, ``database`` and ``database-shard<N>`` (owners), ``queue``, ``redis-<role>``, ``backup-cipher``,
-    and what servers know each other by: ``replicator``, ``redis-<role>-replica``, ``redis-<role>-monitor``.
+    and what servers know each other by: ``replicator``, ``postgresql-monitor``, ``redis-<role>-replica`` and
+    ``redis-<role>-monitor``.
 
     Raises ``RenderError`` naming the secret that cannot be read, ``StateError`` where the stack is too old to have one.
     """

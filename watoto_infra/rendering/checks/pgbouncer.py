@@ -44,7 +44,7 @@ def _start(folder: Path, program: str, psql: str, databases: Sequence[str]) -> R
     for key, value in fitted.items():
         text = re.sub(rf"^{key} =.*$", lambda _, line=f"{key} = {value}": line, text, flags=re.MULTILINE)  # type: ignore[misc]
     # With auth_type any every database needs a user to sign in as; that of the check is nobody's.
-    text = re.sub(r"(dbname=\S+)$", r"\1 user=checker", text, flags=re.MULTILINE)
+    text = re.sub(r"(dbname=\S+)( user=.*)?$", r"\1 user=checker", text, flags=re.MULTILINE)
     fitted_file = folder / "fitted.ini"
     fitted_file.write_text(text, encoding="utf-8")
     throwaway.hand_over(folder)

@@ -37,12 +37,14 @@ def check(folder: Path, files: Sequence[RenderedFile], kinds: Mapping[str, str])
 
 
 def _is_of(path: str, kind: str) -> bool:
-    return kind in Path(path).parts[1]
+    """The password file is libpq's, not the server's."""
+    return kind in Path(path).parts[1] and not path.endswith("/pgpass")
 
 
 def _start(configuration: Path, postgres: str, initdb: str, psql: str) -> Ran:
     """Make a cluster, put the rendered files in, start it on a socket and ask it what it dislikes."""
     data = configuration / "data"
+    certificate, key = throwaway.certificate(configuration)
     throwaway.hand_over(configuration)
     made = _run_as_user([initdb, "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8"])
     if made.code != 0:
@@ -51,7 +53,11 @@ def _start(configuration: Path, postgres: str, initdb: str, psql: str) -> Ran:
         shutil.copyfile(configuration / name, data / name)
     rules = (configuration / "pg_hba.conf").read_text(encoding="utf-8")
     (data / "pg_hba.conf").write_text(f"local all postgres trust\n{rules}", encoding="utf-8")
-    sockets = ("-c", f"unix_socket_directories={data}")
+    places = (
+        *("-c", f"unix_socket_directories={data}"),
+        *("-c", f"ssl_cert_file={certificate}"),
+        *("-c", f"ssl_key_file={key}"),
+    )
     port = _port(data / "postgresql.conf")
     ask = [psql, "-X", "-A", "-t", "-h", str(data), "-p", port, "-U", "postgres", "-c"]
 
@@ -60,7 +66,7 @@ def _start(configuration: Path, postgres: str, initdb: str, psql: str) -> Ran:
 
     try:
         with throwaway.server(
-            [postgres, "-D", str(data), *FITTED, *sockets], folder=data, ready=ready, stop=signal.SIGINT
+            [postgres, "-D", str(data), *FITTED, *places], folder=data, ready=ready, stop=signal.SIGINT
         ):
             answer = run([*ask, FAULTS])
     except throwaway.DidNotStartError as error:

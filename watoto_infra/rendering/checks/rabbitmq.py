@@ -86,14 +86,18 @@ class Node:
 def node(folder: Path) -> Iterator[Node]:
     """Run a node with the rendered files of ``folder``, on loopback only. Raises ``DidNotStartError``."""
     epmd_port, distribution, amqp, management, metrics = (throwaway.free_port() for _ in range(5))
+    certificate, key = throwaway.certificate(folder)
     text = (folder / "rabbitmq.conf").read_text(encoding="utf-8")
-    for key, value in {
+    for name, value in {
         "listeners.tcp.default": f"127.0.0.1:{amqp}",
+        "listeners.ssl.default": f"127.0.0.1:{amqp}",
+        "ssl_options.certfile": str(certificate),
+        "ssl_options.keyfile": str(key),
         "management.tcp.port": str(management),
         "prometheus.tcp.port": str(metrics),
         "load_definitions": str(folder / "definitions.json"),
     }.items():
-        text = re.sub(rf"^{re.escape(key)} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+        text = re.sub(rf"^{re.escape(name)} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
     (folder / "fitted.conf").write_text(text, encoding="utf-8")
     ports = f"{{inet_dist_listen_min, {distribution}}}, {{inet_dist_listen_max, {distribution}}}"
     (folder / "advanced.config").write_text(f"[{{kernel, [{ports}]}}].\n", encoding="utf-8")

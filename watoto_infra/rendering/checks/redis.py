@@ -30,13 +30,22 @@ def check(tree: Path, file: RenderedFile) -> Finding:
 
 def _start(folder: Path, configuration: Path, program: str, client: str) -> Ran:
     text = configuration.read_text(encoding="utf-8")
+    certificate, key = throwaway.certificate(folder)
+    fitted_text = text
+    for name, value in {
+        # Redis changes to that folder while it reads the line; here it may not exist.
+        "dir": ".",
+        "tls-cert-file": str(certificate),
+        "tls-key-file": str(key),
+        "tls-ca-cert-file": str(certificate),
+    }.items():
+        fitted_text = re.sub(rf"^{name} .*$", f"{name} {value}", fitted_text, flags=re.MULTILINE)
     fitted_file = folder / "fitted.conf"
-    # Redis changes to that folder while it reads the line; here it may not exist.
-    fitted_file.write_text(re.sub(r"^dir .*$", "dir .", text, flags=re.MULTILINE), encoding="utf-8")
+    fitted_file.write_text(fitted_text, encoding="utf-8")
     throwaway.hand_over(folder)
     socket = folder / "s"
     ask = [client, "-s", str(socket), "--user", "checker", "--pass", "any", "--no-auth-warning"]
-    fitted = ["--port", "0", "--unixsocket", str(socket), "--maxclients", "100"]
+    fitted = ["--port", "0", "--tls-port", "0", "--unixsocket", str(socket), "--maxclients", "100"]
 
     def ready() -> bool:
         return run([*ask, "PING"]).output == "PONG"

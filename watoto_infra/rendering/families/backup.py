@@ -12,6 +12,7 @@ from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.families import postgresql
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.secrets import owner_name
 
 SUMMARY = "pgBackRest, the logical dump job, systemd services and timers of both and of the restore drill"
 
@@ -142,10 +143,11 @@ def units(ctx: BackupContext, os_user: str) -> tuple[UnitContext, ...]:
 
 
 def pieces(inputs: Inputs) -> tuple[Piece, ...]:
-    """Configuration (which holds the repository's passphrase), job, services and timers."""
+    """Configuration (which holds the repository's passphrase), password file, job, services and timers."""
     ctx = context(inputs)
     found = [
         Piece("backup/pgbackrest.conf", "backup/pgbackrest.conf.j2", ctx, secret=True),
+        Piece("backup/pgpass", "postgresql/pgpass.j2", postgresql.PasswordFileContext(_logins(inputs)), secret=True),
         Piece("backup/logical-dump.sh", "backup/logical-dump.sh.j2", ctx, executable=True),
     ]
     for unit in units(ctx, values.name(inputs.places.os_user, "name of the system user")):
@@ -153,6 +155,17 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
             Piece(f"backup/systemd/{unit.name}.{kind}", f"backup/systemd/{kind}.j2", unit)
             for kind in ("service", "timer")
         ]
+    return tuple(found)
+
+
+def _logins(inputs: Inputs) -> tuple[postgresql.Login, ...]:
+    """How the dump job signs in as the owner of each database; nowhere where no secret is known."""
+    database = inputs.settings.database
+    found = []
+    for shard, group in enumerate(inputs.endpoints.databases):
+        password = inputs.secrets.get(owner_name(shard))
+        if password is not None:
+            found.append((group.primary.host, group.primary.port, database.name, database.username, password))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -17,6 +17,7 @@ from watoto_infra.rendering.endpoints import WORKERS, Endpoint
 from watoto_infra.rendering.families import gunicorn, postgresql
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.secrets import owner_name
 
 SUMMARY = "transaction pooling between app servers and databases, with sums that fit"
 
@@ -30,7 +31,11 @@ ROUNDS = 4096
 
 @dataclass(frozen=True)
 class PgbouncerContext:
-    """What pgbouncer.ini and userlist.txt may say; ``users`` holds names with their SCRAM secrets."""
+    """What pgbouncer.ini and userlist.txt may say; ``users`` holds names with their SCRAM secrets.
+
+    ``passwords`` are the owner's by database, where it is not the main one's: PgBouncer has one per user only, and
+    signs in to a shard with what stands beside its address.
+    """
 
     listen_host: str
     listen_port: int
@@ -43,7 +48,9 @@ class PgbouncerContext:
     default_pool_size: int
     max_db_connections: int
     prepared_statements: bool
+    username: str
     users: tuple[tuple[str, str], ...]
+    passwords: Mapping[str, str]
 
 
 CONTEXTS: tuple[type, ...] = (PgbouncerContext,)
@@ -77,15 +84,11 @@ def context(inputs: Inputs) -> PgbouncerContext:
             f"{files:,} open files and takes {MOST_FILES:,}",
             hint="lower app.max_size, or database.pool.max_size",
         )
-    named = []
-    for shard, group in enumerate(endpoints.databases):
-        base = database.name if shard == 0 else f"{database.name}_shard{shard}"
-        named.append((base, _guarded(group.primary)))
-        named += [(f"{base}_ro{number}", _guarded(replica)) for number, replica in enumerate(group.replicas, start=1)]
+    named, passwords = _databases(inputs)
     return PgbouncerContext(
         listen_host=values.host(endpoints.pgbouncer.host, "address of PgBouncer"),
         listen_port=endpoints.pgbouncer.port,
-        databases=tuple(named),
+        databases=named,
         database=database.name,
         monitor=postgresql.MONITOR,
         auth_file=values.path(f"{inputs.places.config}/pgbouncer/userlist.txt", "list of users"),
@@ -94,8 +97,25 @@ def context(inputs: Inputs) -> PgbouncerContext:
         default_pool_size=POOL_SIZE,
         max_db_connections=POOL_SIZE + RESERVE,
         prepared_statements=inputs.versions.at_least("pgbouncer", 1, 21),
+        username=database.username,
         users=_users(inputs),
+        passwords=passwords,
     )
+
+
+def _databases(inputs: Inputs) -> tuple[tuple[tuple[str, Endpoint], ...], Mapping[str, str]]:
+    """Name every server, ``<database>[_shard<N>][_ro<M>]``; give also the shards' passwords where they are known."""
+    named: list[tuple[str, Endpoint]] = []
+    passwords: dict[str, str] = {}
+    for shard, group in enumerate(inputs.endpoints.databases):
+        base = inputs.settings.database.name + (f"_shard{shard}" if shard else "")
+        servers = [(base, _guarded(group.primary))]
+        servers += [(f"{base}_ro{number}", _guarded(replica)) for number, replica in enumerate(group.replicas, start=1)]
+        named += servers
+        password = inputs.secrets.get(owner_name(shard)) if shard else None
+        if password is not None:
+            passwords |= {name: password for name, _ in servers}
+    return tuple(named), passwords
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
@@ -103,24 +123,29 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
 
 
 def _users(inputs: Inputs) -> tuple[tuple[str, str], ...]:
-    """The app's user; nobody where files are rendered for a stage without secrets.
+    """The app's user and the monitor's; nobody where files are rendered for a stage without secrets."""
+    names = {inputs.settings.database.username: "database", postgresql.MONITOR: "postgresql-monitor"}
+    found = [(name, verifier(inputs, name, secret)) for name, secret in names.items()]
+    return tuple((name, known) for name, known in found if known is not None)
 
-    PgBouncer signs in to PostgreSQL with the same secret, which works because both hold the same verifier: its salt
-    follows from stack and user.
+
+def verifier(inputs: Inputs, user: str, secret: str) -> str | None:
+    """Give what both PgBouncer and the PostgreSQL role must hold: only with the same one does it sign in with it.
+
+    The salt follows from stack and user, so that both sides come to the same.
     """
-    name = inputs.settings.database.username
-    password = inputs.secrets.get("database")
+    password = inputs.secrets.get(secret)
     if password is None:
-        return ()
-    salt = hashlib.sha256(f"{inputs.stack}/{name}".encode()).digest()[:16]
-    return ((name, inputs.secrets.note(scram(password, salt))),)
+        return None
+    salt = hashlib.sha256(f"{inputs.stack}/{user}".encode()).digest()[:16]
+    return inputs.secrets.note(scram(password, salt))
 
 
 def pieces(inputs: Inputs) -> tuple[Piece, ...]:
     """pgbouncer.ini, and the users' secrets in a file of their own."""
     ctx = context(inputs)
     return (
-        Piece("pgbouncer/pgbouncer.ini", "pgbouncer/pgbouncer.ini.j2", ctx),
+        Piece("pgbouncer/pgbouncer.ini", "pgbouncer/pgbouncer.ini.j2", ctx, secret=bool(ctx.passwords)),
         Piece("pgbouncer/userlist.txt", "pgbouncer/userlist.txt.j2", ctx, secret=True),
     )
 

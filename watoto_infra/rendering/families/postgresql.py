@@ -10,12 +10,12 @@ from pathlib import Path
 from watoto_infra.machines import GIB, Machine
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import postgresql as checks
-from watoto_infra.rendering.endpoints import Endpoint
-from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint, is_loopback
+from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.postgresql import RDS_ONLY_PREFIX, primary_parameters, replica_parameters
 
-SUMMARY = "postgresql.conf of each primary and replica, pg_hba.conf, pg_ident.conf"
+SUMMARY = "postgresql.conf of each primary and replica, pg_hba.conf, pg_ident.conf, password file of replication"
 
 MAX_CONNECTIONS = 200
 SUPERUSER_RESERVED = 5
@@ -29,6 +29,7 @@ LARGEST_MAINTENANCE_MIB = 8 * GIB
 SMALLEST_WORK_MEM_KIB = 4 * 1024
 
 Parameters = tuple[tuple[str, str | int], ...]
+Login = tuple[str, int, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,14 @@ class PostgresqlContext:
     networks: tuple[str, ...]
 
 
-CONTEXTS: tuple[type, ...] = (PostgresqlContext,)
+@dataclass(frozen=True)
+class PasswordFileContext:
+    """What a pgpass may say: lines of host, port, database, user and password; none where no secret is known."""
+
+    logins: tuple[Login, ...]
+
+
+CONTEXTS: tuple[type, ...] = (PostgresqlContext, PasswordFileContext)
 
 
 def sizes(machine: Machine, max_connections: int = MAX_CONNECTIONS) -> dict[str, str | int]:
@@ -107,7 +115,7 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
     behaviour = {name: value for name, value in declared.items() if not name.startswith(RDS_ONLY_PREFIX)}
     behaviour.pop("work_mem")
     behaviour |= {"lock_timeout": "5000", "autovacuum_max_workers": "4" if inputs.database_machine.cores >= 16 else "3"}  # noqa: PLR2004 - pgtune's step
-    loopback = server.host == LOOPBACK_NETWORK.partition("/")[0]
+    loopback = is_loopback(server.host)
     return PostgresqlContext(
         name=values.name(server.name, "name of a database server"),
         memory_mib=inputs.database_machine.memory_mib,
@@ -120,6 +128,7 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
             ("max_connections", MAX_CONNECTIONS),
             ("superuser_reserved_connections", SUPERUSER_RESERVED),
             ("password_encryption", "scram-sha-256"),
+            *_tls(inputs.server_tls(server.host)),
         ),
         memory=tuple(memory.items()),
         wal=_wal(inputs),
@@ -134,6 +143,17 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
         os_user=values.name(inputs.places.os_user, "name of the system user"),
         host_type="host" if loopback else "hostssl",
         networks=(LOOPBACK_NETWORK,) if loopback else (settings.network.cidr,),
+    )
+
+
+def _tls(tls: ServerTls | None) -> Parameters:
+    if tls is None:
+        return ()
+    return (
+        ("ssl", "on"),
+        ("ssl_cert_file", tls.certificate),
+        ("ssl_key_file", tls.key),
+        ("ssl_min_protocol_version", "TLSv1.2"),
     )
 
 
@@ -188,7 +208,7 @@ def _archiving(inputs: Inputs, server: Endpoint) -> Parameters:
 
 
 def pieces(inputs: Inputs) -> tuple[Piece, ...]:
-    """The files of every server."""
+    """The files of every server. Each may have to follow any other of its group one day, so it knows them all."""
     found = []
     for group in inputs.endpoints.databases:
         for server in (group.primary, *group.replicas):
@@ -201,7 +221,17 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
                 )
                 for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
             ]
+            passwords = PasswordFileContext(_replication_logins(inputs, group))
+            found.append(Piece(f"postgresql/{ctx.name}/pgpass", "postgresql/pgpass.j2", passwords, secret=True))
     return tuple(found)
+
+
+def _replication_logins(inputs: Inputs, group: DatabaseEndpoints) -> tuple[Login, ...]:
+    password = inputs.secrets.get("replicator")
+    if password is None:
+        return ()
+    servers = (group.primary, *group.replicas)
+    return tuple((server.host, server.port, "replication", REPLICATOR, password) for server in servers)
 
 
 def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:

@@ -6,13 +6,15 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from watoto_infra.contracts import Json
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import rabbitmq as checks
+from watoto_infra.rendering.endpoints import LOOPBACK
 from watoto_infra.rendering.families.alert_thresholds import QUEUES
-from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.data import BrokerDeployment
 
@@ -32,6 +34,7 @@ class RabbitmqContext:
 
     host: str
     port: int
+    tls: ServerTls | None
     management_port: int
     metrics_port: int
     consumer_timeout_ms: int
@@ -51,14 +54,26 @@ def context(inputs: Inputs) -> RabbitmqContext:
     """Build the context."""
     endpoints = inputs.endpoints
     return RabbitmqContext(
-        host=values.host(endpoints.queue.host, "address of the broker"),
+        host=_listening(endpoints.queue.host),
         port=endpoints.queue.port,
+        tls=inputs.server_tls(endpoints.queue.host),
         management_port=endpoints.queue_management.port,
         metrics_port=endpoints.queue_metrics.port,
         consumer_timeout_ms=inputs.settings.queue.consumer_timeout_ms,
         definitions_file=values.path(f"{inputs.places.config}/rabbitmq/definitions.json", "file of definitions"),
         definitions=definitions(inputs),
     )
+
+
+def _listening(host: str) -> str:
+    """Give the address to listen on: RabbitMQ takes no names, so behind a name it listens everywhere, with TLS."""
+    values.host(host, "address of the broker")
+    if host == "localhost":
+        return LOOPBACK
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - see above
 
 
 def definitions(inputs: Inputs) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from watoto_infra.machines import Machine, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import redis as checks
 from watoto_infra.rendering.endpoints import Endpoint
-from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.data import EvictionPolicy
 
@@ -40,6 +40,7 @@ class RedisContext:
     role: str
     host: str
     port: int
+    tls: ServerTls | None
     memory_mib: int
     max_memory_mib: int
     max_clients: int
@@ -60,6 +61,7 @@ def context(inputs: Inputs, role: str, endpoint: Endpoint) -> RedisContext:
         role=role,
         host=values.host(endpoint.host, "address of a cache"),
         port=endpoint.port,
+        tls=inputs.server_tls(endpoint.host),
         memory_mib=machine.memory_mib,
         max_memory_mib=int(machine.memory_mib * USABLE),
         max_clients=MAX_CLIENTS,

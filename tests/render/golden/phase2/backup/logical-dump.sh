@@ -31,7 +31,8 @@ dump() { # name, host, port
 }
 
 dump primary 127.0.0.1 5432
-tar -C /etc/watoto --exclude=pgpass --exclude='*.key' -czf "$work/app.tar.gz" .
+# Files that only their owner may read hold secrets; they are rendered again from where those are kept.
+(cd /etc/watoto && find . -type f -perm -0044 -print0 | tar --null --files-from=- -czf "$work/app.tar.gz")
 store "$work/app.tar.gz" "application/app_$stamp.tar.gz"
 
 # Read by node-exporter's textfile collector; staleness of success is what raises the alarm.
