@@ -56,7 +56,10 @@ class EdgeOutput(_Output):
 
 
 class LoadBalancerOutput(_Output):
-    """The load balancer. ``url`` is its own address, whether or not a CDN stands before it."""
+    """The load balancer. ``url`` is its own address, whether or not a CDN stands before it.
+
+    ``dns_name`` is a host, on the local target with its port.
+    """
 
     urn: str
     arn: str
@@ -110,7 +113,11 @@ class DatabaseOutput(_Output):
 
 
 class CacheOutput(_Output):
-    """One replication group, by its role ``cache`` or ``state``; ``secret`` holds its auth token as text."""
+    """One replication group, by its role ``cache`` or ``state``; ``secret`` holds its auth token as text.
+
+    ``tls`` says what the addresses speak, which on the local target is plain Redis. There ``reader`` is the primary
+    too: a group has one port on AWS, and the local replica's differs (the data plane knows it).
+    """
 
     urn: str
     id: str
@@ -125,7 +132,10 @@ class CacheOutput(_Output):
 
 
 class QueueOutput(_Output):
-    """The broker. ``endpoints`` are AMQP URLs as Amazon MQ gives them; ``secret`` holds user and password as JSON."""
+    """The broker. ``secret`` holds user and password as JSON.
+
+    ``endpoints`` are URLs without user and path: ``amqps://`` as Amazon MQ gives them, ``amqp://`` on the local target.
+    """
 
     urn: str
     id: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from tests.stack.driver import Driver
+from watoto_infra.outputs import StackOutputs
 
 pytestmark = pytest.mark.local
 
@@ -130,5 +132,20 @@ def test_the_cdn_reads_its_bucket_as_itself_and_speaks_tls_only(phase2: Driver):
     assert [entry["Condition"]["StringEquals"]["aws:SourceArn"] for entry in readers] == [found["ARN"]]
 
 
-def test_the_url_of_the_lms_is_among_the_outputs(phase2: Driver):
-    assert phase2.json("outputs", "--json")["url"].startswith("http")
+def test_everything_that_a_local_process_stands_for_has_a_loopback_port_of_its_own(phase2: Driver):
+    outputs = StackOutputs.from_outputs(phase2.json("outputs", "--json"))
+    addresses = [
+        outputs.load_balancer.dns_name,
+        *(str(database.endpoint) for database in outputs.databases),
+        *(str(cache.primary) for cache in outputs.caches.values()),
+        *(endpoint.removeprefix("amqp://") for endpoint in outputs.queue.endpoints),
+        outputs.queue.console_url.removeprefix("http://"),
+    ]
+    assert len(addresses) == len(set(addresses)) == 8
+    assert all(re.fullmatch(r"127\.0\.0\.1:2\d{4}", address) for address in addresses)
+    assert not any(cache.tls for cache in outputs.caches.values())
+
+
+def test_the_url_of_the_lms_is_its_front_door_on_loopback(phase2: Driver):
+    outputs = phase2.json("outputs", "--json")
+    assert outputs["url"] == f"http://{outputs['load_balancer']['dns_name']}"

@@ -30,8 +30,8 @@ def exported() -> dict[str, Any]:
         "load_balancer": {
             "urn": "urn:4",
             "arn": "arn:4",
-            "dns_name": "lb",
-            "url": "http://lb",
+            "dns_name": "127.0.0.1:8080",
+            "url": "http://127.0.0.1:8080",
             "target_group_arn": "t",
         },
         "app": {**group, "image": "i", "role_arn": "r", "min_size": 1, "max_size": 2, "desired": 1, "port": 8000}
@@ -42,13 +42,20 @@ def exported() -> dict[str, Any]:
                 **cache,
                 "nodes": 1,
                 "cluster_mode": False,
-                "tls": True,
+                "tls": False,
                 "eviction": "noeviction",
                 "secret": secret,
             }
         },
-        "queue": {"urn": "urn:5", "id": "b-1", "arn": "arn:5", "endpoints": ["amqps://b"], "console_url": "c"}
-        | {"nodes": 1, "secret": secret},
+        "queue": {
+            "urn": "urn:5",
+            "id": "b-1",
+            "arn": "arn:5",
+            "endpoints": ["amqp://127.0.0.1:5672"],
+            "console_url": "c",
+            "nodes": 1,
+            "secret": secret,
+        },
         "buckets": {"media": {"urn": "urn:6", "name": "watoto-media", "arn": "arn:6"}},
         "secrets": {"app": secret},
         "key": {"urn": "urn:7", "arn": "arn:7", "alias": "alias/watoto"},

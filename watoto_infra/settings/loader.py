@@ -25,7 +25,9 @@ from watoto_infra.settings.stage import StageSettings
 from watoto_infra.settings.yaml_file import KeyPath, SettingsFile
 
 PACKAGE = Path(__file__).resolve().parents[1]
-TARGETS = ("local", "aws")
+LOCAL = "local"
+"""The target on this machine: real servers on loopback stand for what is declared."""
+TARGETS = (LOCAL, "aws")
 OVERRIDE = "override"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
@@ -55,7 +57,7 @@ def stage_names(root: Path | None = None) -> list[str]:
 def load_stage(
     stage: str,
     *,
-    target: str = "local",
+    target: str = LOCAL,
     overrides: Mapping[str, Any] | None = None,
     root: Path | None = None,
 ) -> LoadedStage:

@@ -9,12 +9,14 @@ from typing import Any
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import CreateRequest as SdkCreateRequest
 
+from watoto_infra.contracts import Addresses
 from watoto_infra.errors import InvalidInputs, ProviderError, UnsupportedFeature
 from watoto_infra.providers import base
 from watoto_infra.providers.aws import lifecycle, reading, tagging
 from watoto_infra.providers.aws.check import DEFAULTS, automatic_name, check_inputs
 from watoto_infra.providers.aws.clients import Clients, ServiceError
 from watoto_infra.providers.aws.compare import Difference, differences, is_empty, same
+from watoto_infra.providers.aws.local_addresses import lay_over
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.registry import FUNCTIONS, RESOURCES
 from watoto_infra.providers.aws.shape import BRACES
@@ -46,12 +48,17 @@ DIFF_KINDS = {
 
 
 class AwsProvider(base.Provider):
-    """AWS behind one endpoint. ``endpoint`` and ``region`` are the target's; only the region may be configured."""
+    """AWS behind one endpoint. ``endpoint`` and ``region`` are the target's; only the region may be configured.
+
+    ``addresses``: where the local processes answer that stand for databases, caches, broker and load balancer. None:
+    there are none, and the outputs are the endpoint's own.
+    """
 
     volatile = True
 
-    def __init__(self, endpoint: str, region: str = "us-east-1") -> None:
+    def __init__(self, endpoint: str, region: str = "us-east-1", addresses: Addresses | None = None) -> None:
         self._endpoint = endpoint
+        self._addresses = addresses
         self._clients = Clients(endpoint, region)
         self._default_tags: dict[str, str] = {}
 
@@ -147,11 +154,12 @@ class AwsProvider(base.Provider):
             raise base.IncompleteCreateError(
                 f"{request.urn}: created as {operation.id}, but {error.cause}",
                 resource_id=operation.id,
-                properties=to_property_map(error.outputs, secret),
+                properties=to_property_map(self._local(entry, request.urn, error.outputs), secret),
             ) from error
         except ServiceError as error:
             raise _failed(request.urn, "create", error) from error
-        return base.CreateResponse(operation.id, to_property_map(outputs, secret), bool(operation.simulated))
+        shown = to_property_map(self._local(entry, request.urn, outputs), secret)
+        return base.CreateResponse(operation.id, shown, bool(operation.simulated))
 
     async def read(self, request: base.ReadRequest) -> base.ReadResponse:
         entry = resource(request.type, request.urn)
@@ -166,7 +174,7 @@ class AwsProvider(base.Provider):
         secret = _secret(entry, request.properties, request.inputs)
         return base.ReadResponse(
             request.resource_id,
-            to_property_map(outputs, secret),
+            to_property_map(self._local(entry, request.urn, outputs), secret),
             to_property_map(as_inputs(entry, inputs, outputs), secret),
             bool(operation.simulated),
         )
@@ -185,7 +193,8 @@ class AwsProvider(base.Provider):
             outputs = lifecycle.update(operation, {item.field for item in found})
         except ServiceError as error:
             raise _failed(request.urn, "update", error) from error
-        return base.UpdateResponse(to_property_map(outputs, secret), bool(operation.simulated))
+        shown = to_property_map(self._local(entry, request.urn, outputs), secret)
+        return base.UpdateResponse(shown, bool(operation.simulated))
 
     async def delete(self, request: base.DeleteRequest) -> base.DeleteResponse:  # type: ignore[override]
         entry = resource(request.type, request.urn)
@@ -213,9 +222,12 @@ class AwsProvider(base.Provider):
         secret = _secret(entry, request.properties)
         return base.AdoptResponse(
             operation.id,
-            to_property_map(outputs, secret),
+            to_property_map(self._local(entry, request.urn, outputs), secret),
             to_property_map(as_inputs(entry, inputs, outputs), secret),
         )
+
+    def _local(self, entry: Resource, urn: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        return lay_over(outputs, entry.type, urn, self._addresses)
 
     def _operation(
         self,
