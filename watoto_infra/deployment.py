@@ -5,12 +5,12 @@ A deployment knows neither how a plan is printed nor how the user is asked; both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from watoto_infra.contracts import Allowances, Engine, Plan, Program, Progress, Result
+from watoto_infra.contracts import Allowances, Engine, Json, Plan, Program, Progress, Result
 from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
 
 Confirm = Callable[[Plan], bool]
@@ -35,6 +35,18 @@ class Target(Protocol):
         ...
 
 
+class DataPlane(Protocol):
+    """The servers that stand for what is declared."""
+
+    def ensure_possible(self) -> object:
+        """Raise when they could never run here, before anything is done."""
+        ...
+
+    def converge(self, exported: Mapping[str, Json], say: Callable[[str], None]) -> object:
+        """Make what runs equal to what the stack exports."""
+        ...
+
+
 @dataclass(frozen=True)
 class Declined:
     """The user looked at the plan and said no; nothing was done."""
@@ -49,6 +61,8 @@ class Deployment:
     engine: Engine
     target: Target
     program: Program
+    data_plane: DataPlane | None = None
+    """None where the target's own services are the servers, or only the control plane is wanted."""
 
     def preview(
         self, progress: Progress, *, refresh: bool = False, only: Collection[str] = (), expect_no_changes: bool = False
@@ -72,8 +86,10 @@ class Deployment:
         """Bring everything to what the program declares: read what is there, show the plan, ask, do it.
 
         Raises ``UsageError`` when the plan is not the one ``expect_digest`` names, ``ProviderError`` naming what
-        failed, ``Interrupted`` after Ctrl-C.
+        failed, ``Interrupted`` after Ctrl-C, ``ServiceFailed`` when a server does not come up.
         """
+        if self.data_plane is not None:
+            self.data_plane.ensure_possible()
         with self._at_target():
             plan = self.engine.preview(self.program, progress, refresh=True, only=only)
             if expect_digest is not None and expect_digest != plan.digest:
@@ -84,7 +100,14 @@ class Deployment:
             if plan.has_changes and not confirm(plan):
                 return Declined(plan)
             self.target.prepare()  # who was asked may have taken hours to answer
-            return finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
+            result = finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
+            self._converge(progress)
+            return result
+
+    def _converge(self, progress: Progress) -> None:
+        if self.data_plane is not None:
+            exported = self.engine.outputs(show_secrets=False)
+            self.data_plane.converge(exported, lambda text: progress.message("local", text, None))
 
     def refresh(self, progress: Progress) -> Result:
         """Read every resource and take what is found into the state."""

@@ -19,14 +19,19 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Driver:
-    """One stack. ``home`` is its WATOTO_HOME; ``environment`` is laid over the test's own."""
+    """One stack. ``home`` is its WATOTO_HOME; ``environment`` is laid over the test's own.
+
+    Its `up` leaves the local servers alone unless ``servers``: most promises are about the control plane.
+    """
 
     home: Path
     stack: str = "local"
     environment: dict[str, str] = field(default_factory=dict)
+    servers: bool = False
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, str(ROOT / "cli.py"), *arguments, "--stack", self.stack]
+        servers = ["--control-plane-only"] if arguments[0] == "up" and not self.servers else []
+        return [sys.executable, str(ROOT / "cli.py"), *arguments, *servers, "--stack", self.stack]
 
     @property
     def variables(self) -> dict[str, str]:

@@ -53,9 +53,12 @@ def up(
     ] = None,
     allow_replace: AllowReplace = None,
     allow_data_loss: AllowDataLoss = None,
+    control_plane_only: Annotated[
+        bool, typer.Option("--control-plane-only", help="Leave the local servers as they are.")
+    ] = True,
 ) -> None:
-    """Bring a stack to a stage: show the plan, ask, do it."""
-    session = wiring.open_stack(stack, stage=stage, target=target)
+    """Bring a stack to a stage: show the plan, ask, do it; then bring up the servers that stand for it."""
+    session = wiring.open_stack(stack, stage=stage, target=target, with_servers=not control_plane_only)
     allow = Allowances(frozenset(allow_replace or ()), frozenset(allow_data_loss or ()))
     with LiveProgress(f"up {session.stack} to {session.stage}") as progress:
         done = session.deployment.up(

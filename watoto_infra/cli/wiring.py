@@ -6,19 +6,22 @@ that help and rendering do not pay for it.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watoto_infra import console, stack_home
 from watoto_infra.cli.options import TargetName
 from watoto_infra.contracts import Program
 from watoto_infra.deployment import Deployment
-from watoto_infra.errors import NoSuchStack
+from watoto_infra.errors import NoSuchStack, StateError
 from watoto_infra.review.status import StatusReport
 
 if TYPE_CHECKING:
+    from watoto_infra.dataplane.data_plane import LocalDataPlane
     from watoto_infra.dataplane.local_target import LocalTarget
     from watoto_infra.engine.embedded.state.store import StackStore
     from watoto_infra.rendering.inputs import Inputs
@@ -41,6 +44,7 @@ class StackSession:
     target: LocalTarget
     store: StackStore
     deployment: Deployment
+    data_plane: LocalDataPlane
 
     @property
     def stage(self) -> str:
@@ -73,20 +77,29 @@ class StackSession:
 
 
 def open_stack(
-    stack: str | None, *, stage: str | None = None, target: TargetName, must_exist: bool = False
+    stack: str | None,
+    *,
+    stage: str | None = None,
+    target: TargetName,
+    must_exist: bool = False,
+    with_servers: bool = True,
 ) -> StackSession:
     """Open a stack: the target's own when none is named, at the stage last applied when none is given.
 
+    Without ``with_servers`` the session's deployment leaves the local servers as they are.
+
     Raises ``NoSuchStack`` when ``must_exist`` and there is no state yet, ``UsageError`` for names that do not exist.
     """
-    from watoto_infra.dataplane.local_target import LocalTarget  # noqa: PLC0415 - only commands on stacks need it
+    from watoto_infra.dataplane.data_plane import LocalDataPlane  # noqa: PLC0415 - only commands on stacks need it
+    from watoto_infra.dataplane.local_target import LocalTarget  # noqa: PLC0415
 
     name = stack or target.value
     home = stack_home.locate(name)
     store = _store(home)
     if must_exist and not store.exists:
         raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
-    loaded = _load_stage(stage, store.stage, target, say=not must_exist)
+    overrides = read_overrides(home)
+    loaded = _load_stage(stage, store.stage, target, say=not must_exist, overrides=overrides)
     local = LocalTarget(home)
     program = Program(
         module=PROGRAM_MODULE,
@@ -96,11 +109,14 @@ def open_stack(
         config={
             "watoto:stage": loaded.stage,
             "watoto:target": target.value,
+            **({"watoto:overrides": json.dumps(overrides)} if overrides else {}),
             "aws:region": loaded.settings.region,
         },
     )
-    deployment = Deployment(_embedded_engine(name, store, local), local, program)
-    return StackSession(name, loaded, home, local, store, deployment)
+    data_plane = LocalDataPlane(local, loaded)
+    engine = _embedded_engine(name, store, local)
+    deployment = Deployment(engine, local, program, data_plane if with_servers else None)
+    return StackSession(name, loaded, home, local, store, deployment, data_plane)
 
 
 def open_state(stack: str | None, *, target: TargetName, may_be_new: bool = False) -> tuple[str, StackStore]:
@@ -115,8 +131,9 @@ def open_state(stack: str | None, *, target: TargetName, may_be_new: bool = Fals
 
 def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) -> LoadedStage:
     """Load the settings of a stage as ``stack`` would use them."""
-    last = None if stage else _store(stack_home.locate(stack or target.value)).stage
-    return _load_stage(stage, last, target, say=True)
+    home = stack_home.locate(stack or target.value)
+    last = None if stage else _store(home).stage
+    return _load_stage(stage, last, target, say=True, overrides=read_overrides(home))
 
 
 def inputs_of_stack(stack: str | None, *, target: TargetName) -> Inputs:
@@ -146,7 +163,36 @@ def settings_schema() -> dict[str, Any]:
     return json_schema()
 
 
-def _load_stage(wanted: str | None, last: str | None, target: TargetName, *, say: bool) -> LoadedStage:
+def read_overrides(home: StackHome) -> dict[str, Any]:
+    """Give the settings a stack lays over its stage (``scale`` keeps them); none where there are none.
+
+    Raises ``StateError`` when the file cannot be read.
+    """
+    file = overrides_file(home)
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as problem:
+        raise StateError(
+            f"the stack's overrides {file} cannot be read: {problem}",
+            hint="remove the file, or `watoto scale app --reset`",
+        ) from problem
+
+
+def overrides_file(home: StackHome) -> Path:
+    """Say where a stack keeps what it lays over its stage."""
+    return home.state / "overrides.json"
+
+
+def _load_stage(
+    wanted: str | None,
+    last: str | None,
+    target: TargetName,
+    *,
+    say: bool,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedStage:
     """Load the named stage; without one the last, and say so where the command is about a stage."""
     from watoto_infra.settings import load_stage  # noqa: PLC0415 - pydantic is not free
 
@@ -154,7 +200,7 @@ def _load_stage(wanted: str | None, last: str | None, target: TargetName, *, say
     if wanted is None and say:
         why = "the one last applied" if last else "there is no stack yet"
         console.note(f"stage: {chosen} ({why}; --stage names another)")
-    return load_stage(chosen, target=target.value)
+    return load_stage(chosen, target=target.value, overrides=overrides)
 
 
 def _store(home: StackHome) -> StackStore:

@@ -25,7 +25,7 @@ def local_endpoints(
 
     declared = of_outputs(outputs, settings)
     servers = [server.name for group in declared.databases for server in (group.primary, *group.replicas)]
-    door = urlsplit(f"//{outputs.load_balancer.dns_name}")
+    door, console = urlsplit(f"//{outputs.load_balancer.dns_name}"), urlsplit(outputs.queue.console_url)
     return replace(
         declared,
         front_door=Endpoint(door.hostname or "", door.port or 80, "front-door"),
@@ -34,7 +34,7 @@ def local_endpoints(
             at(f"app{number}", urn=outputs.app.urn) for number in range(1, max(1, settings.app.desired) + 1)
         ),
         pgbouncer=at("pgbouncer"),
-        queue_management=at("queue-management", "queue", outputs.queue.urn),
+        queue_management=Endpoint(console.hostname or "", console.port or 80, "queue"),
         queue_metrics=at("queue-metrics", "queue", outputs.queue.urn),
         worker_metrics=tuple(at(f"worker-{name}-metrics", name) for name in (*WORKERS, "relay")),
         prometheus=at("prometheus"),

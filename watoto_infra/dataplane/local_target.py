@@ -30,7 +30,7 @@ class LocalTarget:
     name = "local"
 
     def __init__(self, home: StackHome) -> None:
-        self._home = home
+        self.home = home
 
     @cached_property
     def identity(self) -> Identity:
@@ -38,7 +38,7 @@ class LocalTarget:
 
     @cached_property
     def supervisor(self) -> Supervisor:
-        return Supervisor(self._home, self.identity)
+        return Supervisor(self.home, self.identity)
 
     @cached_property
     def addresses(self) -> PortTable:
@@ -53,7 +53,7 @@ class LocalTarget:
 
     def services(self) -> tuple[Service, ...]:
         """Everything that runs here for the stack, in the order of their start."""
-        return (control_plane(self._home, self.addresses),)
+        return (control_plane(self.home, self.addresses),)
 
     @contextmanager
     def in_use(self, keep: Callable[[], bool]) -> Iterator[None]:
@@ -74,20 +74,20 @@ class LocalTarget:
         """Start the control plane, if it does not answer already; of two that come at once, one does it."""
         with FileLock(self._run_folder() / "prepare.lock", mode=0o600):
             services = self.services()
-            place_emulator(self._home, self.identity)
+            place_emulator(self.home, self.identity)
             for service in services:
                 self.supervisor.start(service)
 
     def dispose(self) -> None:
         """End every process of the stack and remove its folders: nothing declared is left that could need them."""
         self.supervisor.shutdown()
-        for folder in (self._home.root, self._home.sockets):
+        for folder in (self.home.root, self.home.sockets):
             if folder.exists():
                 shutil.rmtree(folder)
 
     def _run_folder(self) -> Path:
-        self._home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        return self.identity.own_folder(self._home.run)
+        self.home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        return self.identity.own_folder(self.home.run)
 
     def environment(self, region: str) -> dict[str, str]:
         """Give the variables that point boto3 and the aws CLI at the stack."""

@@ -1,0 +1,52 @@
+"""Runs the servers' own tools for a short while, as the user whose processes the servers are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from watoto_infra.dataplane.identity import Identity
+from watoto_infra.errors import ServiceFailed
+
+LAST_LINES = 2
+
+
+def run_as(
+    identity: Identity,
+    command: Sequence[str],
+    *,
+    seconds: float,
+    folder: Path = Path("/"),
+    environment: Mapping[str, str] | None = None,
+    given: str | None = None,
+) -> str:
+    """Run a tool to its end, with ``given`` as its input, and give what it printed.
+
+    Nothing of the caller's environment but ``PATH`` reaches it; it dies with the caller's thread, so that no tool goes
+    on writing for a run that was killed. Raises ``ServiceFailed`` with its last words.
+    """
+    tool = Path(command[0]).name
+    setpriv = shutil.which("setpriv")
+    try:
+        done = subprocess.run(
+            [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            input=given or "",
+            timeout=seconds,
+            cwd=folder,
+            umask=0o077,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **(environment or {})},
+            **identity.popen_user(),
+        )  # type: ignore[call-overload]
+    except subprocess.TimeoutExpired:
+        raise ServiceFailed(f"{tool} did not end within {seconds:.0f} s") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:]
+        raise ServiceFailed(f"{tool} failed: {' '.join(said) or f'exit status {done.returncode}'}")
+    return str(done.stdout)

@@ -1,0 +1,134 @@
+"""Data folders of PostgreSQL: made beside their place and moved into it whole, so that none is ever half made."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from watoto_infra.dataplane.identity import Identity
+from watoto_infra.dataplane.services.commands import run_as
+from watoto_infra.dataplane.services.programs import program
+from watoto_infra.dataplane.services.psql import Psql, literal
+from watoto_infra.errors import ServiceFailed
+from watoto_infra.rendering.families.postgresql import SUPERUSER
+
+INITDB_SECONDS = 120.0
+COPY_SECONDS = 3600.0
+STANDBY = "standby.signal"
+REPLICA_NAME = re.compile(r"(shard\d+-)?replica\d+")
+"""Names of replicas, their folders and, with an underscore for the hyphen, their slots."""
+
+
+def exists(data: Path) -> bool:
+    """Tell whether there is a cluster."""
+    return (data / "PG_VERSION").exists()
+
+
+def make_primary(identity: Identity, data: Path) -> None:
+    """Make an empty cluster. Raises ``ServiceFailed``."""
+
+    def initdb(new: Path) -> None:
+        run_as(
+            identity,
+            [
+                program("initdb"), "-D", str(new), "-U", SUPERUSER, "--auth-local=peer", "--auth-host=scram-sha-256",
+                "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions",
+            ],
+            seconds=INITDB_SECONDS,
+        )  # fmt: skip
+
+    _put(identity, data, initdb)
+
+
+def copy_primary(identity: Identity, data: Path, connection: str, slot: str) -> None:
+    """Make a replica from its running primary, in place of what is there. Raises ``ServiceFailed``.
+
+    ``connection`` is libpq's, and names a password file instead of a password.
+    """
+
+    def copy(new: Path) -> None:
+        command = [program("pg_basebackup"), "-D", str(new), "-d", connection, "-X", "stream", "-S", slot]
+        run_as(identity, [*command, "-c", "fast", "--no-password"], seconds=COPY_SECONDS)
+        identity.own_file(new / STANDBY)
+
+    _put(identity, data, copy)
+
+
+def _put(identity: Identity, data: Path, make: Callable[[Path], None]) -> None:
+    new, old = data.with_name(f".{data.name}.new"), data.with_name(f".{data.name}.old")
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    make(identity.own_folder(new))
+    if data.exists():
+        data.rename(old)
+    new.rename(data)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def make_slot(primary: Psql, slot: str) -> None:
+    """Have the primary keep what a replica of this slot has not got yet; a slot that lost it is made anew."""
+    primary.rows(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+        f"WHERE slot_name = {literal(slot)} AND wal_status = 'lost';\n"
+        f"SELECT pg_create_physical_replication_slot({literal(slot)}, true) "
+        f"WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {literal(slot)});"
+    )
+
+
+def can_follow(identity: Identity, data: Path, primary: Psql, slot: str) -> bool:
+    """Tell whether a stopped replica's folder can go on from where it is.
+
+    It cannot when it is no replica's or another cluster's, when the primary has begun another timeline since or never
+    had what the replica has, or when the primary has removed what comes next.
+    """
+    if not (data / STANDBY).exists():
+        return False
+    mine = _control_data(identity, data)
+    timeline = max(int(mine["Latest checkpoint's TimeLineID"]), int(mine["Min recovery ending loc's timeline"]))
+    reached, redo = mine["Minimum recovery ending location"], mine["Latest checkpoint's REDO WAL file"]
+    return (
+        primary.value(
+            "SELECT (SELECT system_identifier FROM pg_control_system()) = "
+            f"{int(mine['Database system identifier'])} "
+            f"AND left(pg_walfile_name(pg_current_wal_lsn()), 8) = {literal(f'{timeline:08X}')} "
+            f"AND {literal(reached)}::pg_lsn <= pg_current_wal_flush_lsn() "
+            "AND (EXISTS (SELECT FROM pg_replication_slots WHERE wal_status <> 'lost' AND restart_lsn IS NOT NULL "
+            f"AND slot_name = {literal(slot)}) OR {literal(redo[8:])} >= "
+            "(SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))"
+        )
+        == "t"
+    )
+
+
+def _control_data(identity: Identity, data: Path) -> dict[str, str]:
+    said = run_as(identity, [program("pg_controldata"), "-D", str(data)], seconds=INITDB_SECONDS)
+    pairs = (line.partition(":") for line in said.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def remove_replicas(folder: Path, keep: Iterable[str]) -> None:
+    """Remove the folders of replicas that are no longer declared and do not run. A primary's is never touched."""
+    kept = set(keep)
+    for data in folder.iterdir():
+        gone = REPLICA_NAME.fullmatch(data.name) and data.name not in kept
+        if gone and (data / STANDBY).exists() and not _runs(data):
+            shutil.rmtree(data)
+
+
+def _runs(data: Path) -> bool:
+    with suppress(OSError, ValueError, IndexError):
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        return Path(f"/proc/{pid}/cwd").readlink() == data
+    return False
+
+
+def require(data: Path, made_before: Path) -> None:
+    """Refuse to put an empty cluster in place of a lost one. Raises ``ServiceFailed``."""
+    if made_before.exists():
+        raise ServiceFailed(
+            f"the database in {data} is gone, but {made_before.parent} holds its backups",
+            hint=f"restore it from there; or, to begin with an empty database, remove {made_before}",
+        )
