@@ -43,6 +43,11 @@ def units(topology: Topology) -> tuple[Unit, ...]:
     )
 
 
+def flask(topology: Topology, *arguments: str, seconds: float = 60) -> str:
+    """Run one of the LMS's own commands, as its processes run, and give what it printed. Raises ``ServiceFailed``."""
+    return _Lms(topology).flask(*arguments, seconds=seconds)
+
+
 class _Lms:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -60,21 +65,29 @@ class _Lms:
     def migrate(self) -> None:
         """Place the source tree and bring every database's schema up to date. Raises ``ServiceFailed``."""
         self._place_source()
-        done = subprocess.run(
-            [str(self._python), "-m", "flask", "migrate"],
-            cwd=self._source,
-            env={"PATH": "/usr/bin:/bin", **self._environment("migrate")},
-            capture_output=True,
-            text=True,
-            timeout=MIGRATION_SECONDS,
-            check=False,
-            **self._topology.identity.popen_user(),
-        )  # type: ignore[call-overload]
+        self.flask("migrate", seconds=MIGRATION_SECONDS)
+
+    def flask(self, *arguments: str, seconds: float) -> str:
+        """Run one of the LMS's own commands to its end and give what it printed. Raises ``ServiceFailed``."""
+        try:
+            done = subprocess.run(
+                [str(self._python), "-m", "flask", *arguments],
+                cwd=self._source,
+                env={"PATH": "/usr/bin:/bin", **self._environment(f"flask-{arguments[0]}")},
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+                **self._topology.identity.popen_user(),
+            )  # type: ignore[call-overload]
+        except subprocess.TimeoutExpired:
+            raise ServiceFailed(f"the LMS's {arguments[0]} did not end within {seconds:.0f} s") from None
         if done.returncode:
             words = " ".join(done.stderr.strip().splitlines()[-LAST_LINES:]) or f"exit status {done.returncode}"
             raise ServiceFailed(
-                f"the LMS's migration failed: {words}", hint="the databases are as before; mend it and run this again"
+                f"the LMS's {arguments[0]} failed: {words}", hint="mend it and run this again: nothing is half-done"
             )
+        return str(done.stdout)
 
     def app_server(self, number: int) -> Service:
         endpoint = self._topology.endpoints.app_servers[number - 1]
