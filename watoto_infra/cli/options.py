@@ -22,6 +22,14 @@ class PlanFormat(StrEnum):
     JSON = "json"
 
 
+class CleanupName(StrEnum):
+    """What becomes of what a smoke run made."""
+
+    RUN = "run"
+    DRY_RUN = "dry-run"
+    SKIP = "skip"
+
+
 Stage = Annotated[
     str | None,
     typer.Option("--stage", metavar="STAGE", help="The sizing to bring the stack to: phase1, phase2 or phase3."),

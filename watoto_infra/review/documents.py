@@ -196,6 +196,25 @@ class DoctorDocument(TypedDict):
     install: str | None
 
 
+class CheckDocument(TypedDict):
+    """One check of the LMS. `result` is `ok`, `failed` or `skipped`; `detail` says what was seen, or why."""
+
+    name: str
+    result: str
+    detail: str
+    seconds: float
+
+
+class SmokeDocument(TypedDict):
+    """`watoto smoke --json`. `passed`: no check failed; `left` names what the run made and did not remove again."""
+
+    schema_version: int
+    url: str
+    passed: bool
+    checks: list[CheckDocument]
+    left: list[str]
+
+
 DOCUMENTS: tuple[type, ...] = (
     PlanDocument,
     ResultDocument,
@@ -204,5 +223,6 @@ DOCUMENTS: tuple[type, ...] = (
     StateDocument,
     SettingsDocument,
     DoctorDocument,
+    SmokeDocument,
 )
 """Every document a command prints; ``watoto outputs --json`` is a plain object of the stack's outputs by name."""

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
+from watoto_infra.review.documents import SCHEMA_VERSION, SmokeDocument
+
 
 class Result(StrEnum):
     """How a check ended."""
@@ -46,3 +48,21 @@ class Report:
         """How many checks ended how."""
         counted = Counter(outcome.result.value for outcome in self.outcomes)
         return ", ".join(f"{counted[result.value]} {result.value}" for result in Result if counted[result.value])
+
+    def as_json(self) -> SmokeDocument:
+        """Give the report as ``smoke --json`` prints it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "url": self.url,
+            "passed": not self.failures,
+            "checks": [
+                {
+                    "name": outcome.name,
+                    "result": outcome.result.value,
+                    "detail": outcome.detail,
+                    "seconds": round(outcome.seconds, 3),
+                }
+                for outcome in self.outcomes
+            ],
+            "left": list(self.left),
+        }

@@ -1,0 +1,60 @@
+"""A local stack that runs, as commands that use it need it: its topology, and what only this machine can see of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from watoto_infra.cli import wiring
+from watoto_infra.cli.options import TargetName
+from watoto_infra.errors import ServiceFailed
+
+if TYPE_CHECKING:
+    from watoto_infra.dataplane.topology import Topology
+    from watoto_infra.smoke.journey import Account, Inside
+
+
+def running_topology(stack: str | None) -> Topology:
+    """Give a local stack's topology. Raises ``NoSuchStack``, and ``ServiceFailed`` when its LMS does not answer."""
+    from watoto_infra.dataplane.health import http_ok  # noqa: PLC0415 - only commands on stacks need it
+    from watoto_infra.outputs import StackOutputs  # noqa: PLC0415
+
+    session = wiring.open_stack(stack, target=TargetName.LOCAL, must_exist=True)
+    outputs = StackOutputs.from_outputs(session.deployment.engine.outputs(show_secrets=False))
+    option = "" if stack is None else f" --stack {stack}"
+    if not session.target.supervisor.is_alive():
+        raise ServiceFailed(f"stack {session.stack} does not run", hint=f"`watoto start{option}` starts it")
+    topology = session.data_plane.topology(outputs, session.data_plane.ensure_possible())
+    if not http_ok(topology.endpoints.front_door, "/healthz")():
+        raise ServiceFailed(
+            f"the LMS of stack {session.stack} does not answer at {outputs.url}",
+            hint=f"`watoto status{option}` shows what is wrong, `watoto start{option}` brings it up",
+        )
+    return topology
+
+
+def inside_of(topology: Topology) -> Inside:
+    """Give what the smoke suite can look at on the stack's own machine."""
+    from watoto_infra.dataplane.replica_reads import reads_on_replicas  # noqa: PLC0415
+    from watoto_infra.smoke.journey import Inside  # noqa: PLC0415
+
+    endpoints = topology.endpoints
+    has_replicas = any(group.replicas for group in endpoints.databases)
+    return Inside(
+        prometheus=f"http://{endpoints.prometheus}",
+        alertmanager=f"http://{endpoints.alertmanager}",
+        app_metrics=tuple(f"http://{server}/metrics" for server in endpoints.app_servers),
+        worker_metrics=tuple(f"http://{worker}/metrics" for worker in endpoints.worker_metrics),
+        replica_reads=partial(reads_on_replicas, topology) if has_replicas else None,
+        make_admin=partial(_make_admin, topology),
+    )
+
+
+def _make_admin(topology: Topology, account: Account) -> None:
+    from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
+
+    file = topology.private_file("smoke-password", account.password)
+    try:
+        flask(topology, "create-user", account.email, "--role", "admin", "--password-file", str(file))
+    finally:
+        file.unlink(missing_ok=True)
