@@ -233,7 +233,7 @@ def _secrets(home: StackHome, settings: StageSettings) -> dict[str, str]:
     """The home's secrets: made once, then the same, as Secrets Manager's are."""
     kept = home.run / "test-secrets"
     kept.mkdir(mode=0o700, exist_ok=True)
-    names = ["app-key", "queue", "backup-cipher", "replicator", "monitor", "queue-erlang-cookie", "database"]
+    names = ["app-key", "queue", "backup-cipher", "replicator", "postgresql-monitor", "queue-erlang-cookie", "database"]
     names += [f"database-shard{shard}" for shard in range(1, settings.database.shards + 1)]
     names += [f"redis-{role}{suffix}" for role in settings.cache.groups for suffix in ("", "-replica", "-monitor")]
     for name in names:

@@ -11,8 +11,8 @@ from watoto_infra.dataplane.identity import Identity
 from watoto_infra.errors import StateError
 from watoto_infra.stack_home import StackHome
 
-NAMES = ("monitor", "queue-erlang-cookie")
-"""PostgreSQL's role that measures, and what Erlang nodes and rabbitmqctl know each other by."""
+NAMES = ("queue-erlang-cookie",)
+"""What Erlang nodes and rabbitmqctl know each other by."""
 BYTES = 24
 
 

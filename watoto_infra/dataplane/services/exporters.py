@@ -12,7 +12,7 @@ from watoto_infra.dataplane.health import http_ok
 from watoto_infra.dataplane.service import Service, Unit
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.topology import Topology, address
-from watoto_infra.rendering.families.postgresql import MONITOR
+from watoto_infra.rendering.families.postgresql import MONITOR, MONITOR_SECRET
 
 REDIS_MONITOR = "monitor"
 
@@ -45,7 +45,7 @@ def _postgres(topology: Topology) -> Iterator[Service]:
     groups = topology.endpoints.databases
     servers = [server for group in groups for server in (group.primary, *group.replicas)]
     queries = topology.config / "prometheus" / "postgres_exporter_queries.yml"
-    password = topology.private_file("postgres-exporter", topology.secret("monitor"))
+    password = topology.private_file("postgres-exporter", topology.secret(MONITOR_SECRET))
     for server, endpoint in zip(servers, topology.endpoints.postgres_exporters, strict=True):
         yield Service(
             name=f"postgres-exporter-{server.name}",

@@ -12,7 +12,6 @@ from watoto_infra.dataplane.identity import Identity
 from watoto_infra.dataplane.services.commands import run_as
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.services.psql import Psql, literal
-from watoto_infra.errors import ServiceFailed
 from watoto_infra.rendering.families.postgresql import SUPERUSER
 
 INITDB_SECONDS = 120.0
@@ -52,7 +51,7 @@ def copy_primary(identity: Identity, data: Path, connection: str, slot: str) -> 
     def copy(new: Path) -> None:
         command = [program("pg_basebackup"), "-D", str(new), "-d", connection, "-X", "stream", "-S", slot]
         run_as(identity, [*command, "-c", "fast", "--no-password"], seconds=COPY_SECONDS)
-        identity.own_file(new / STANDBY)
+        run_as(identity, ["touch", str(new / STANDBY)], seconds=INITDB_SECONDS)
 
     _put(identity, data, copy)
 
@@ -71,7 +70,7 @@ def _put(identity: Identity, data: Path, make: Callable[[Path], None]) -> None:
 def make_slot(primary: Psql, slot: str) -> None:
     """Have the primary keep what a replica of this slot has not got yet; a slot that lost it is made anew."""
     primary.rows(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "  # noqa: S608 - quoted
         f"WHERE slot_name = {literal(slot)} AND wal_status = 'lost';\n"
         f"SELECT pg_create_physical_replication_slot({literal(slot)}, true) "
         f"WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {literal(slot)});"
@@ -91,7 +90,7 @@ def can_follow(identity: Identity, data: Path, primary: Psql, slot: str) -> bool
     reached, redo = mine["Minimum recovery ending location"], mine["Latest checkpoint's REDO WAL file"]
     return (
         primary.value(
-            "SELECT (SELECT system_identifier FROM pg_control_system()) = "
+            "SELECT (SELECT system_identifier FROM pg_control_system()) = "  # noqa: S608 - quoted
             f"{int(mine['Database system identifier'])} "
             f"AND left(pg_walfile_name(pg_current_wal_lsn()), 8) = {literal(f'{timeline:08X}')} "
             f"AND {literal(reached)}::pg_lsn <= pg_current_wal_flush_lsn() "
@@ -123,12 +122,3 @@ def _runs(data: Path) -> bool:
         pid = int((data / "postmaster.pid").read_text().splitlines()[0])
         return Path(f"/proc/{pid}/cwd").readlink() == data
     return False
-
-
-def require(data: Path, made_before: Path) -> None:
-    """Refuse to put an empty cluster in place of a lost one. Raises ``ServiceFailed``."""
-    if made_before.exists():
-        raise ServiceFailed(
-            f"the database in {data} is gone, but {made_before.parent} holds its backups",
-            hint=f"restore it from there; or, to begin with an empty database, remove {made_before}",
-        )

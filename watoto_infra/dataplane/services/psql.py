@@ -31,7 +31,7 @@ class Psql:
     def rows(self, sql: str, *, database: str = "postgres", seconds: float = SECONDS) -> list[list[str]]:
         """Run statements and give their rows as text; a null is an empty text.
 
-        Statements go in by standard input, which nobody else can read. Raises ``ServiceFailed`` with the server's words.
+        Statements go in by standard input, which nobody else can read. Raises ``ServiceFailed`` with its words.
         """
         command = [program("psql"), "-X", "-q", "-t", "--csv", "-v", "ON_ERROR_STOP=1"]
         where = ["-h", str(self.sockets), "-p", str(self.port), "-U", SUPERUSER, "-d", database, "-f", "-"]

@@ -124,7 +124,7 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
 
 def _users(inputs: Inputs) -> tuple[tuple[str, str], ...]:
     """The app's user and the monitor's; nobody where files are rendered for a stage without secrets."""
-    names = {inputs.settings.database.username: "database", postgresql.MONITOR: "postgresql-monitor"}
+    names = {inputs.settings.database.username: "database", postgresql.MONITOR: postgresql.MONITOR_SECRET}
     found = [(name, verifier(inputs, name, secret)) for name, secret in names.items()]
     return tuple((name, known) for name, known in found if known is not None)
 

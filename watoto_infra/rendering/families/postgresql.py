@@ -24,6 +24,7 @@ WORKERS = 8
 MANY_CORES = 4
 ARCHIVE_TIMEOUT_SECONDS = 30
 SUPERUSER, MONITOR, REPLICATOR = "postgres", "watoto_monitor", "replicator"
+MONITOR_SECRET = "postgresql-monitor"  # noqa: S105 - the name of a secret
 LOOPBACK_NETWORK = "127.0.0.1/32"
 LARGEST_MAINTENANCE_MIB = 8 * GIB
 SMALLEST_WORK_MEM_KIB = 4 * 1024
@@ -196,14 +197,18 @@ def stanza(server: Endpoint) -> str:
 
 
 def _archiving(inputs: Inputs, server: Endpoint) -> Parameters:
-    """A segment is closed after 30 s at most, which with the upload stays far below the recovery point of 5 minutes."""
+    """A segment is closed after 30 s at most, which with the upload stays far below the recovery point of 5 minutes.
+
+    Replicas fetch as they go: the queue of fetching ahead is one for all of a stanza.
+    """
     config = values.path(f"{inputs.places.config}/backup/pgbackrest.conf", "pgBackRest's configuration")
     command = f"pgbackrest --config={config} --stanza={stanza(server)}"
+    own = values.path(f"{inputs.places.data}/postgresql/{server.name}", "data folder of a database server")
     return (
         ("archive_mode", "on"),
         ("archive_timeout", f"{ARCHIVE_TIMEOUT_SECONDS}s"),
         ("archive_command", f"{command} archive-push %p"),
-        ("restore_command", f'{command} archive-get %f "%p"'),
+        ("restore_command", f'{command} --pg1-path={own} --no-archive-async archive-get %f "%p"'),
     )
 
 

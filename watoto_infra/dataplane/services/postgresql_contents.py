@@ -1,0 +1,103 @@
+"""What is in a primary beside the LMS's tables: roles, database, extension and the slots of its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from watoto_infra.dataplane.services.postgresql_folders import REPLICA_NAME
+from watoto_infra.dataplane.services.psql import QUIET, Psql, identifier, literal
+from watoto_infra.dataplane.topology import Topology
+from watoto_infra.errors import ServiceFailed
+from watoto_infra.rendering.families.pgbouncer import verifier
+from watoto_infra.rendering.families.postgresql import MONITOR, MONITOR_SECRET, REPLICATOR
+from watoto_infra.rendering.secrets import owner_name
+
+PROMOTE_SECONDS = 60
+EXTENSION = "pg_stat_statements"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that can sign in; ``verifier`` is its SCRAM secret, ``rights`` what else its role has."""
+
+    name: str
+    verifier: str
+    rights: str = ""
+
+
+def roles(topology: Topology, shard: int) -> tuple[Role, ...]:
+    """Give the roles of a shard's primary (0: the main one). Raises ``ServiceFailed`` for a secret that is missing."""
+    named = (
+        (topology.settings.database.username, owner_name(shard), ""),
+        (REPLICATOR, "replicator", "REPLICATION"),
+        (MONITOR, MONITOR_SECRET, ""),
+    )
+    return tuple(Role(user, _verifier(topology, user, secret), rights) for user, secret, rights in named)
+
+
+def _verifier(topology: Topology, user: str, secret: str) -> str:
+    topology.secret(secret)
+    return verifier(topology.inputs, user, secret) or ""
+
+
+def promote(primary: Psql) -> None:
+    """Make a standby that is declared as a primary one, and wait until it is; a primary is left alone.
+
+    Raises ``ServiceFailed`` when it takes longer than a minute.
+    """
+    sql = f"SELECT NOT pg_is_in_recovery() OR pg_promote(true, {PROMOTE_SECONDS})"
+    if primary.value(sql, seconds=PROMOTE_SECONDS + 10) != "t":
+        raise ServiceFailed(
+            f"the standby on port {primary.port} was not promoted within {PROMOTE_SECONDS} s",
+            hint="its log says what it is still replaying",
+        )
+
+
+def fill(primary: Psql, wanted: tuple[Role, ...], database: str) -> None:
+    """Bring roles, database and extension to what is declared; where they are so already, one query is all.
+
+    Raises ``ServiceFailed`` with the server's words.
+    """
+    found = {row[0]: row[1:] for row in primary.rows(_ROLES)}
+    changes = list(_role_changes(wanted, found))
+    if changes:
+        primary.rows(QUIET + "BEGIN;\n" + "\n".join(changes) + "\nCOMMIT;")
+    owner = wanted[0].name
+    if not primary.rows(f"SELECT 1 FROM pg_database WHERE datname = {literal(database)}"):  # noqa: S608 - quoted
+        primary.rows(f"CREATE DATABASE {identifier(database)} OWNER {identifier(owner)}")
+    if not primary.rows(f"SELECT 1 FROM pg_extension WHERE extname = {literal(EXTENSION)}", database=database):  # noqa: S608
+        primary.rows(f"CREATE EXTENSION {EXTENSION}", database=database)
+
+
+_ROLES = (
+    "SELECT rolname, rolpassword, rolcanlogin, rolreplication, rolsuper OR rolcreaterole OR rolcreatedb, "
+    "pg_has_role(oid, 'pg_monitor', 'member') FROM pg_authid"
+)
+
+
+def _role_changes(wanted: tuple[Role, ...], found: dict[str, list[str]]) -> Iterator[str]:
+    for role in wanted:
+        name, replicates = identifier(role.name), "t" if role.rights else "f"
+        monitors = "t" if role.name == MONITOR else "f"
+        if found.get(role.name) == [role.verifier, "t", replicates, "f", monitors]:
+            continue
+        if role.name not in found:
+            yield f"CREATE ROLE {name};"
+        rights = f"LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB {role.rights or 'NOREPLICATION'}"
+        yield f"ALTER ROLE {name} {rights} PASSWORD {literal(role.verifier)};"
+        if monitors == "t":
+            yield f"GRANT pg_monitor TO {name};"
+
+
+def forget_slots(primary: Psql, keep: tuple[str, ...]) -> None:
+    """Drop the slots of replicas that are no longer declared: they would hold back WAL for nobody."""
+    kept = ", ".join(literal(name) for name in keep) or "''"
+    pattern = literal(f"^{REPLICA_NAME.pattern.replace('-', '_')}$")
+    gone = (
+        "FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary "
+        f"AND slot_name ~ {pattern} AND slot_name NOT IN ({kept})"
+    )
+    if primary.rows(f"SELECT slot_name {gone}"):
+        primary.rows(f"SELECT pg_terminate_backend(active_pid, 5000) {gone} AND active;")
+        primary.rows(f"SELECT pg_drop_replication_slot(slot_name) {gone} AND NOT active;")
