@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from watoto_infra.contracts import Allowances, Engine, Json, Plan, Program, Progress, Result
+from watoto_infra.contracts import QUIET_OPS, Allowances, Engine, Json, Op, Plan, Program, Progress, Result
 from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
 
 Confirm = Callable[[Plan], bool]
@@ -103,6 +103,20 @@ class Deployment:
             result = finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
             self._converge(progress)
             return result
+
+    def start(self, progress: Progress) -> tuple[str, ...]:
+        """Bring a stopped stack back: what its control plane has forgotten, then its servers.
+
+        Gives the URNs that are otherwise than the program declares; they are left to ``up``, which shows them first.
+        """
+        with self._at_target():
+            plan = self.engine.preview(self.program, progress, refresh=True)
+            changes = [step for step in plan.steps if step.op not in QUIET_OPS]
+            others = tuple(step.urn for step in changes if step.op is not Op.CREATE)
+            if changes and not others:
+                finished(self.engine.up(self.program, progress, expect=plan))
+            self._converge(progress)
+            return others
 
     def _converge(self, progress: Progress) -> None:
         if self.data_plane is not None:

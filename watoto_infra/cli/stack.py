@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -60,12 +61,33 @@ def up(
     """Bring a stack to a stage: show the plan, ask, do it; then bring up the servers that stand for it."""
     session = wiring.open_stack(stack, stage=stage, target=target, with_servers=not control_plane_only)
     allow = Allowances(frozenset(allow_replace or ()), frozenset(allow_data_loss or ()))
+    bring_up(session, yes=yes, as_json=as_json, allow=allow, only=only or (), expect_digest=expect_digest)
+
+
+def bring_up(
+    session: wiring.StackSession,
+    *,
+    yes: bool,
+    as_json: bool,
+    allow: Allowances = Allowances(),
+    only: Collection[str] = (),
+    expect_digest: str | None = None,
+    agreed: Callable[[], None] = lambda: None,
+) -> None:
+    """Show the plan, ask, do it, report. ``agreed`` is called once it is to be done, before anything is."""
     with LiveProgress(f"up {session.stack} to {session.stage}") as progress:
-        done = session.deployment.up(
-            progress, _confirm(yes, progress), allow=allow, only=only or (), expect_digest=expect_digest
-        )
+        ask = _confirm(yes, progress)
+
+        def confirm(plan: Plan) -> bool:
+            answer = ask(plan)
+            if answer:
+                agreed()
+            return answer
+
+        done = session.deployment.up(progress, confirm, allow=allow, only=only, expect_digest=expect_digest)
     _report(done, as_json=as_json)
     if isinstance(done, Result):
+        agreed()
         for line in session.next_steps():
             console.note(line)
 

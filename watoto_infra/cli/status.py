@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
-from watoto_infra.review.status import DeclaredThing, LocalProcess, StatusReport, moment
+from watoto_infra.review.status import DeclaredThing, StatusReport
 
 if TYPE_CHECKING:
     from watoto_infra.cli.wiring import StackSession
@@ -17,7 +16,7 @@ def look(session: StackSession) -> StatusReport:
     snapshot = session.store.peek()
     pending = {operation.resource.urn: operation.kind for operation in snapshot.pending}
     things = tuple(_thing(state, pending.get(state.urn)) for state in snapshot.resources if state.custom)
-    return StatusReport(session.stack, session.stage, session.target.name, things, tuple(_processes(session)))
+    return StatusReport(session.stack, session.stage, session.target.name, things, session.processes())
 
 
 def _thing(state: ResourceState, pending: OperationKind | None) -> DeclaredThing:
@@ -40,25 +39,3 @@ def _word(state: ResourceState, pending: OperationKind | None) -> str:
     if state.init_errors:
         return "incomplete"
     return "simulated" if state.simulated else "there"
-
-
-def _processes(session: StackSession) -> Iterator[LocalProcess]:
-    states = session.target.supervisor.states()
-    for service in session.target.services():
-        found = states.get(service.name)
-        running = found is not None and found["statename"] == "RUNNING"
-        yield LocalProcess(
-            name=service.name,
-            stands_for=service.stands_for,
-            state=_process_word(running, service.healthy() if running else False),
-            address=f"{service.address.host}:{service.address.port}" if service.address else None,
-            pid=found["pid"] if found and running else None,
-            since=moment(found["start"]) if found and running else None,
-            error=found["spawnerr"] or None if found else None,
-        )
-
-
-def _process_word(running: bool, healthy: bool) -> str:
-    if not running:
-        return "stopped"
-    return "healthy" if healthy else "running, does not answer"

@@ -10,15 +10,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watoto_infra import console, stack_home
 from watoto_infra.cli.options import TargetName
 from watoto_infra.contracts import Program
 from watoto_infra.deployment import Deployment
-from watoto_infra.errors import NoSuchStack, StateError
-from watoto_infra.review.status import StatusReport
+from watoto_infra.errors import NoSuchStack
+from watoto_infra.review.status import LocalProcess, StatusReport
 
 if TYPE_CHECKING:
     from watoto_infra.dataplane.data_plane import LocalDataPlane
@@ -50,6 +49,11 @@ class StackSession:
     def stage(self) -> str:
         return self.loaded.stage
 
+    @property
+    def option(self) -> str:
+        """Give what a command needs to be about this stack; nothing for the target's own."""
+        return "" if self.stack == self.target.name else f" --stack {self.stack}"
+
     def history(self) -> list[RunDocument]:
         """Give the runs so far, oldest first."""
         return self.store.history()
@@ -64,9 +68,13 @@ class StackSession:
 
         return look(self)
 
+    def processes(self) -> tuple[LocalProcess, ...]:
+        """Look at the local processes."""
+        return self.data_plane.processes()
+
     def next_steps(self) -> Iterator[str]:
         """Say what can be done with a stack that has just come up."""
-        option = "" if self.stack == self.target.name else f" --stack {self.stack}"
+        option = self.option
         yield ""
         yield f"Stack {self.stack} is at {self.stage}. From here:"
         yield f"  watoto status{option}                   everything declared and every local process"
@@ -83,22 +91,25 @@ def open_stack(
     target: TargetName,
     must_exist: bool = False,
     with_servers: bool = True,
+    overrides: Mapping[str, Any] | None = None,
 ) -> StackSession:
     """Open a stack: the target's own when none is named, at the stage last applied when none is given.
 
-    Without ``with_servers`` the session's deployment leaves the local servers as they are.
+    Without ``with_servers`` the session's deployment leaves the local servers as they are. ``overrides`` are laid over
+    the stage in place of those the stack keeps.
 
     Raises ``NoSuchStack`` when ``must_exist`` and there is no state yet, ``UsageError`` for names that do not exist.
     """
     from watoto_infra.dataplane.data_plane import LocalDataPlane  # noqa: PLC0415 - only commands on stacks need it
     from watoto_infra.dataplane.local_target import LocalTarget  # noqa: PLC0415
+    from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415 - pydantic is not free
 
     name = stack or target.value
     home = stack_home.locate(name)
     store = _store(home)
     if must_exist and not store.exists:
         raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
-    overrides = read_overrides(home)
+    overrides = kept_overrides.read(home.state) if overrides is None else overrides
     loaded = _load_stage(stage, store.stage, target, say=not must_exist, overrides=overrides)
     local = LocalTarget(home)
     program = Program(
@@ -131,9 +142,11 @@ def open_state(stack: str | None, *, target: TargetName, may_be_new: bool = Fals
 
 def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) -> LoadedStage:
     """Load the settings of a stage as ``stack`` would use them."""
+    from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415 - pydantic is not free
+
     home = stack_home.locate(stack or target.value)
     last = None if stage else _store(home).stage
-    return _load_stage(stage, last, target, say=True, overrides=read_overrides(home))
+    return _load_stage(stage, last, target, say=True, overrides=kept_overrides.read(home.state))
 
 
 def inputs_of_stack(stack: str | None, *, target: TargetName) -> Inputs:
@@ -161,28 +174,6 @@ def settings_schema() -> dict[str, Any]:
     from watoto_infra.settings import json_schema  # noqa: PLC0415 - pydantic is not free
 
     return json_schema()
-
-
-def read_overrides(home: StackHome) -> dict[str, Any]:
-    """Give the settings a stack lays over its stage (``scale`` keeps them); none where there are none.
-
-    Raises ``StateError`` when the file cannot be read.
-    """
-    file = overrides_file(home)
-    try:
-        return dict(json.loads(file.read_text()))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as problem:
-        raise StateError(
-            f"the stack's overrides {file} cannot be read: {problem}",
-            hint="remove the file, or `watoto scale app --reset`",
-        ) from problem
-
-
-def overrides_file(home: StackHome) -> Path:
-    """Say where a stack keeps what it lays over its stage."""
-    return home.state / "overrides.json"
 
 
 def _load_stage(

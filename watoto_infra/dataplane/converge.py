@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from watoto_infra.dataplane import roster
 from watoto_infra.dataplane.service import Service, Task, Unit
 from watoto_infra.dataplane.supervisor import Start, Supervisor
 from watoto_infra.errors import ServiceFailed, WatotoError
@@ -39,6 +40,7 @@ class Converger:
     """Brings the units of one stack up under its supervisor."""
 
     def __init__(self, home: StackHome, supervisor: Supervisor, say: Say) -> None:
+        self._home = home
         self._applied = home.run / "applied"
         self._supervisor = supervisor
         self._say = say
@@ -59,6 +61,7 @@ class Converger:
             for name in reversed(self._done.started):
                 self._supervisor.stop(name)
             raise
+        roster.write(self._home, (unit for unit in units if isinstance(unit, Service)))
         wanted = {unit.name for unit in units} | set(keep)
         for name in sorted(set(self._supervisor.states()) - wanted):
             self._supervisor.remove(name)

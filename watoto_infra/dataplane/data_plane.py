@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from watoto_infra.dataplane import configs, requirements
+from filelock import FileLock, Timeout
+
+from watoto_infra.dataplane import configs, requirements, roster
 from watoto_infra.dataplane.control_plane import SERVICE_NAME
 from watoto_infra.dataplane.converge import Convergence, Converger
 from watoto_infra.dataplane.credentials import local_credentials
 from watoto_infra.dataplane.local_endpoints import local_endpoints
 from watoto_infra.dataplane.local_target import LocalTarget
-from watoto_infra.dataplane.service import Service, Unit
+from watoto_infra.dataplane.service import Unit
 from watoto_infra.dataplane.services import alertmanager, exporters, lms, nginx, prometheus
 from watoto_infra.dataplane.sizing import Shares, share_out, this_machine
 from watoto_infra.dataplane.topology import Topology
-from watoto_infra.errors import MissingProgram
+from watoto_infra.errors import MissingProgram, StackLocked
 from watoto_infra.outputs import StackOutputs
-from watoto_infra.rendering.inputs import Inputs, Places, Secrets
+from watoto_infra.rendering.inputs import Places, Secrets, for_stage
 from watoto_infra.rendering.secrets import secrets_of
-from watoto_infra.rendering.versions import Versions
+from watoto_infra.review.status import LocalProcess
 from watoto_infra.settings import LoadedStage
 
 MODULES = (lms, nginx, prometheus, alertmanager, exporters)
@@ -52,27 +56,57 @@ class LocalDataPlane:
         Raises ``CheckFailed`` when a server refuses its configuration, ``ServiceFailed`` when one does not come up;
         then what ran before goes on and nothing new is left half-up.
         """
-        topology = self.topology(StackOutputs.from_outputs(exported), self.ensure_possible())
-        configs.place(topology)
-        converger = Converger(self._target.home, self._target.supervisor, say)
-        return converger.converge(units(topology), keep=(SERVICE_NAME,))
+        shares = self.ensure_possible()
+        with self._alone():
+            say(shares.note)
+            topology = self.topology(StackOutputs.from_outputs(exported), shares)
+            configs.place(topology)
+            converger = Converger(self._target.home, self._target.supervisor, say)
+            return converger.converge(units(topology), keep=(SERVICE_NAME,))
 
-    def services(self, exported: Mapping[str, Any]) -> tuple[Service, ...]:
-        """Describe every process that is to run; nothing is started, and secrets are not read."""
-        topology = self.topology(StackOutputs.from_outputs(exported), self.ensure_possible())
-        return tuple(unit for unit in units(topology) if isinstance(unit, Service))
+    def processes(self) -> tuple[LocalProcess, ...]:
+        """Look at the control plane and at every server that is meant to run; nothing is started or read in clear."""
+        control = [
+            roster.Entry(service.name, service.stands_for, service.address) for service in self._target.services()
+        ]
+        return roster.look(self._target.supervisor, [*control, *roster.read(self._target.home)])
+
+    def stop(self) -> None:
+        """Stop every process of the stack, the control plane included; data stay where they are."""
+        with self._alone():
+            self._target.supervisor.shutdown()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from changing the servers meanwhile. Raises ``StackLocked`` when somebody else does already."""
+        lock = FileLock(self._target.run_folder() / "servers.lock", mode=0o600, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StackLocked(
+                f"another command starts or stops the servers of stack {self._target.home.stack}",
+                hint="wait until it has ended",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def topology(self, outputs: StackOutputs, shares: Shares) -> Topology:
         """Gather what the processes follow from; reads the stack's secrets from its control plane."""
         target, home, identity = self._target, self._target.home, self._target.identity
         settings = self._loaded.settings
-        secrets = secrets_of(outputs, target.endpoint)
-        inputs = Inputs(
+        secrets = secrets_of(outputs, target.endpoint).values
+        declared = for_stage(
+            self._loaded.stage,
+            settings,
             stack=home.stack,
-            stage=self._loaded.stage,
-            settings=settings,
+            outputs=outputs,
+            secrets=Secrets({**local_credentials(home, identity), **secrets}),
+        )
+        inputs = replace(
+            declared,
             endpoints=local_endpoints(outputs, settings, target.addresses, target.endpoint),
-            versions=Versions(settings.versions),
             machine=shares.app,
             database_machine=shares.database,
             cache_machine=shares.cache,
@@ -84,7 +118,6 @@ class LocalDataPlane:
                 os_user=identity.name,
                 static=None,
             ),
-            secrets=Secrets({**local_credentials(home, identity), **secrets.values}),
         )
         return Topology(home=home, identity=identity, outputs=outputs, inputs=inputs, addresses=target.addresses)
 

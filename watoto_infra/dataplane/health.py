@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -24,3 +25,12 @@ def http_ok(endpoint: Endpoint, path: str) -> Callable[[], bool]:
             return False
 
     return healthy
+
+
+def listens(host: str, port: int) -> bool:
+    """Tell whether something accepts connections on a loopback port."""
+    try:
+        socket.create_connection((host, port), SECONDS).close()
+    except OSError:
+        return False
+    return True

@@ -43,7 +43,7 @@ class LocalTarget:
     @cached_property
     def addresses(self) -> PortTable:
         """The stack's port table; its folder is made when first asked for."""
-        return PortTable(self._run_folder() / "ports.json")
+        return PortTable(self.run_folder() / "ports.json")
 
     @property
     def endpoint(self) -> str:
@@ -61,7 +61,7 @@ class LocalTarget:
 
         Whoever is here shares a lock, which the kernel takes back from a run that is killed.
         """
-        with (self._run_folder() / "in-use").open("w") as door:
+        with (self.run_folder() / "in-use").open("w") as door:
             fcntl.flock(door, fcntl.LOCK_SH)
             try:
                 self.prepare()
@@ -72,7 +72,7 @@ class LocalTarget:
 
     def prepare(self) -> None:
         """Start the control plane, if it does not answer already; of two that come at once, one does it."""
-        with FileLock(self._run_folder() / "prepare.lock", mode=0o600):
+        with FileLock(self.run_folder() / "prepare.lock", mode=0o600):
             services = self.services()
             place_emulator(self.home, self.identity)
             for service in services:
@@ -85,7 +85,8 @@ class LocalTarget:
             if folder.exists():
                 shutil.rmtree(folder)
 
-    def _run_folder(self) -> Path:
+    def run_folder(self) -> Path:
+        """Give the folder of the running processes' own files, made if need be."""
         self.home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
         return self.identity.own_folder(self.home.run)
 

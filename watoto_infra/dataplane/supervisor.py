@@ -28,12 +28,15 @@ from watoto_infra.dataplane.identity import PYTHON, Identity
 from watoto_infra.dataplane.orphans import MARK, end_orphans
 from watoto_infra.dataplane.ports import ensure_free
 from watoto_infra.dataplane.service import Service
-from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome
 
 DAEMON_SECONDS = 15.0
+STOP_SECONDS = 90.0
+"""Longer than the slowest process may take to end what it has at hand."""
 POLL_SECONDS = 0.1
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
+"""What processes get of the caller's environment: passphrases and credentials of the caller's are none of theirs."""
 LOG_BYTES = 10 * 1024 * 1024
 UP = frozenset({"RUNNING", "STARTING", "BACKOFF"})
 """supervisord's words for a process that it keeps up."""
@@ -126,7 +129,7 @@ class Supervisor:
             return
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        if not _wait(lambda: self._pid() is None, DAEMON_SECONDS * 4):
+        if not _wait(lambda: self._pid() is None, STOP_SECONDS):
             raise ServiceFailed(f"supervisord (pid {pid}) of stack {self._home.stack} does not end", hint=f"kill {pid}")
         self._pid_file.unlink(missing_ok=True)
         end_orphans(self._home.root)
@@ -143,6 +146,14 @@ class Supervisor:
 
     def log_file(self, name: str) -> Path:
         return self._home.logs / f"{name}.log"
+
+    def last_words(self, name: str) -> str:
+        """Give the last line of a process's log."""
+        try:
+            lines = self.log_file(name).read_text(errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            lines = []
+        return lines[-1] if lines else "its log is empty"
 
     # --- supervisord itself ---------------------------------------------------------------------------------------
 
@@ -167,7 +178,7 @@ class Supervisor:
             capture_output=True,
             text=True,
             cwd="/",
-            env={name: value for name, value in os.environ.items() if name not in PASSPHRASE_VARIABLES},
+            env={name: os.environ[name] for name in INHERITED if name in os.environ},
             **self._identity.popen_user(),
         )  # type: ignore[call-overload]
         if done.returncode or not _wait(self.is_alive, DAEMON_SECONDS):
@@ -267,17 +278,11 @@ class Supervisor:
                 break
             time.sleep(POLL_SECONDS)
         self.stop(service.name)
+        words = self.last_words(service.name)
         raise ServiceFailed(
-            f"{service.name} did not become healthy within {service.start_seconds:.0f} s: {self._last_words(service)}",
+            f"{service.name} did not become healthy within {service.start_seconds:.0f} s: {words}",
             hint=f"read {self.log_file(service.name)}",
         )
-
-    def _last_words(self, service: Service) -> str:
-        try:
-            lines = self.log_file(service.name).read_text(errors="replace").strip().splitlines()
-        except FileNotFoundError:
-            lines = []
-        return lines[-1] if lines else "its log is empty"
 
     def _pid(self) -> int | None:
         try:

@@ -9,9 +9,7 @@ from urllib.parse import quote
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint
 from watoto_infra.rendering.secrets import owner_name
-
-LOGICAL_SHARDS = 480
-"""The LMS's own number of logical shards (lms_app.db.sharding), which never changes."""
+from watoto_infra.settings.sharding import label, spans
 
 
 def connections(topology: Topology) -> dict[str, Path]:
@@ -40,20 +38,10 @@ def _databases(topology: Topology) -> dict[str, str]:
             found["DATABASE_REPLICA_URLS"] = ",".join(_replicas(topology, 0))
         return found
     databases = {
-        _name(shard): {"primary_url": _primary(topology, shard), "replica_urls": _replicas(topology, shard)}
+        label(shard): {"primary_url": _primary(topology, shard), "replica_urls": _replicas(topology, shard)}
         for shard in range(len(groups))
     }
-    return {"SHARD_MAP": json.dumps({"catalogue": _name(0), "databases": databases, "shards": _spans(len(groups) - 1)})}
-
-
-def _name(shard: int) -> str:
-    return "main" if shard == 0 else f"shard{shard}"
-
-
-def _spans(shards: int) -> dict[str, list[tuple[int, int]]]:
-    """Spread the logical shards evenly over the databases beside the main one."""
-    bounds = [LOGICAL_SHARDS * number // shards for number in range(shards + 1)]
-    return {_name(number): [(bounds[number - 1], bounds[number] - 1)] for number in range(1, shards + 1)}
+    return {"SHARD_MAP": json.dumps({"catalogue": label(0), "databases": databases, "shards": spans(len(groups) - 1)})}
 
 
 def _primary(topology: Topology, shard: int) -> str:

@@ -1,0 +1,86 @@
+"""What is meant to run for a stack, kept beside the processes: a look at them needs neither secrets nor pulumi."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from watoto_infra.contracts import Address
+from watoto_infra.dataplane.health import listens
+from watoto_infra.dataplane.service import Service
+from watoto_infra.dataplane.supervisor import UP, Supervisor
+from watoto_infra.review.status import LocalProcess, moment
+from watoto_infra.stack_home import StackHome
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One process that is meant to run."""
+
+    name: str
+    stands_for: str
+    address: Address | None
+
+
+def write(home: StackHome, services: Iterable[Service]) -> None:
+    """Keep what is meant to run."""
+    entries = [
+        {
+            "name": service.name,
+            "stands_for": service.stands_for,
+            "address": None if service.address is None else [service.address.host, service.address.port],
+        }
+        for service in services
+    ]
+    new = _file(home).with_suffix(".new")
+    new.write_text(json.dumps(entries, indent=1))
+    new.replace(_file(home))
+
+
+def read(home: StackHome) -> tuple[Entry, ...]:
+    """Give what is meant to run; nothing where no server was ever started."""
+    try:
+        entries = json.loads(_file(home).read_text())
+    except (FileNotFoundError, ValueError):
+        return ()
+    return tuple(
+        Entry(entry["name"], entry["stands_for"], Address(*entry["address"]) if entry["address"] else None)
+        for entry in entries
+    )
+
+
+def look(supervisor: Supervisor, entries: Iterable[Entry]) -> tuple[LocalProcess, ...]:
+    """Look at each process: whether it runs, since when, and whether it accepts connections."""
+    states = supervisor.states()
+    return tuple(_process(entry, states.get(entry.name), supervisor) for entry in entries)
+
+
+def _process(entry: Entry, found: Mapping[str, Any] | None, supervisor: Supervisor) -> LocalProcess:
+    word = found["statename"] if found else "STOPPED"
+    running = word in {"RUNNING", "STARTING"}
+    return LocalProcess(
+        name=entry.name,
+        stands_for=entry.stands_for,
+        state=_word(word, entry.address),
+        address=f"{entry.address.host}:{entry.address.port}" if entry.address else None,
+        pid=found["pid"] if found and running else None,
+        since=moment(found["start"]) if found and running else None,
+        error=None if running or found is None else supervisor.last_words(entry.name),
+    )
+
+
+def _word(state: str, address: Address | None) -> str:
+    if state == "BACKOFF":
+        return "restarting"
+    if state not in UP:
+        return "stopped"
+    if address is not None and not listens(address.host, address.port):
+        return "running, does not answer"
+    return "healthy"
+
+
+def _file(home: StackHome) -> Path:
+    return home.run / "roster.json"

@@ -1,0 +1,36 @@
+"""What a stack lays over its stage's settings: kept beside its state, shown by every preview until it is reset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from watoto_infra.errors import StateError
+
+FILE = "overrides.json"
+
+
+def read(state: Path) -> dict[str, Any]:
+    """Give a stack's overrides, nested as stage files are; none where there are none.
+
+    ``state`` is the folder of the stack's state. Raises ``StateError`` when the file cannot be read.
+    """
+    file = state / FILE
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as problem:
+        raise StateError(
+            f"the stack's overrides {file} cannot be read: {problem}",
+            hint="`watoto scale app --reset` writes them anew",
+        ) from problem
+
+
+def keep(state: Path, overrides: Mapping[str, Any]) -> None:
+    """Keep a stack's overrides, in place of those before."""
+    new = state / f"{FILE}.new"
+    new.write_text(json.dumps(overrides, indent=1))
+    new.replace(state / FILE)
