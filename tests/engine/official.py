@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from watoto_infra.engine.embedded.child import SDK_VERSION
 from watoto_infra.engine.embedded.urns import is_default_provider, type_of
 
 ROOT = Path(__file__).parents[2]
@@ -66,10 +68,12 @@ class OfficialCli:
         (self.folder / "project" / "__main__.py").write_text(self.program)
         self.ok("stack", "init", self.stack)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    @property
+    def variables(self) -> dict[str, str]:
+        """The whole environment of the CLI: its own home and backend, our providers first on its PATH."""
         path = [str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI")}
-        environment |= {
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI")}
+        own = {
             "PATH": os.pathsep.join(path),
             "PYTHONPATH": str(ROOT),
             "PULUMI_HOME": str(self.folder / "home"),
@@ -78,10 +82,13 @@ class OfficialCli:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
+        return inherited | own | dict(self.environment)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["pulumi", "--non-interactive", *arguments],
             cwd=self.folder / "project",
-            env=environment | dict(self.environment),
+            env=self.variables,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -114,6 +121,17 @@ class OfficialCli:
         done = self.run("stack", "import", "--file", str(file))
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+
+def state_the_version(folder: Path) -> None:
+    """Put a ``pulumi`` first on the PATH that states a version, where the one found was built without any."""
+    real = shutil.which("pulumi")
+    assert real is not None
+    if subprocess.check_output([real, "version"], text=True).strip():
+        return
+    wrapper = folder / "pulumi"
+    wrapper.write_text(f'#!/bin/sh\n[ "$1" = version ] && exec echo v{SDK_VERSION}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
 
 
 def operations(steps: Any) -> dict[str, str]:

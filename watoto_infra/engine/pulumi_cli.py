@@ -1,0 +1,324 @@
+"""The official engine: the port ``contracts.Engine`` through Pulumi's own CLI, driven by its Automation API.
+
+It runs the project a user can also run by hand (``Pulumi.yaml``, ``stacks/Pulumi.STACK.yaml``) on whichever backend the
+CLI is logged in to, so either way is the same stack. A run is held to its plan by Pulumi's update plans: ``preview``
+saves one, ``up`` hands it back. What a preview would configure goes to a file of its own, so it changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi import automation
+from pulumi.automation.errors import InvalidVersionError
+
+from watoto_infra.contracts import (
+    SECRET_MARK,
+    Allowances,
+    DataBearing,
+    Json,
+    Op,
+    Plan,
+    Program,
+    Progress,
+    Result,
+    Step,
+)
+from watoto_infra.engine.embedded.guard import KEPT, PROTECTED, refuse_forbidden
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX
+from watoto_infra.engine.embedded.state.secrets import PassphraseSource
+from watoto_infra.engine.embedded.urns import is_default_provider
+from watoto_infra.engine.pulumi_errors import explain
+from watoto_infra.engine.pulumi_events import RunLog, shown
+from watoto_infra.errors import MissingProgram, PlanViolated, StateError
+
+EXECUTABLE = "pulumi"
+PROJECT_FILE = "Pulumi.yaml"
+ENVIRONMENT = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+
+
+class PulumiCliEngine:
+    """Runs one stack of ``project``, a folder with a ``Pulumi.yaml``.
+
+    Raises ``MissingProgram`` where there is no usable ``pulumi`` on the PATH, ``WrongPassphrase`` where the stack's
+    secrets are kept by a passphrase and none is given. ``environment`` is laid over the process's own for the CLI.
+    """
+
+    def __init__(
+        self,
+        project: Path,
+        stack: str,
+        *,
+        passphrase: PassphraseSource,
+        data_bearing: DataBearing,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if shutil.which(EXECUTABLE) is None:
+            raise MissingProgram(
+                f"the aws target is driven by the official Pulumi CLI, and there is no `{EXECUTABLE}` on the PATH",
+                hint="install it as https://www.pulumi.com/docs/install/ says; `--target local` needs none",
+            )
+        self._stack = stack
+        self._project = project
+        self._data_bearing = data_bearing
+        self._private = tempfile.TemporaryDirectory(prefix="watoto-pulumi-")
+        self._plans: dict[str, Path] = {}
+        if not self.settings.get("secretsprovider"):
+            passphrase.read()
+        try:
+            self._workspace = automation.LocalWorkspace(
+                work_dir=str(project), env_vars=ENVIRONMENT | dict(environment or {})
+            )
+        except InvalidVersionError as error:
+            raise MissingProgram(str(error), hint="install a newer Pulumi CLI") from error
+
+    @property
+    def settings(self) -> Mapping[str, Json]:
+        """The stack's own settings file, as the CLI keeps it: ``config``, ``encryptionsalt``, ``secretsprovider``."""
+        return stack_settings(self._project, self._stack)
+
+    # --- runs of a program ----------------------------------------------------------------------------------------
+
+    def preview(
+        self, program: Program, progress: Progress, *, refresh: bool = False, only: Collection[str] = ()
+    ) -> Plan:
+        """Say what ``up`` would do, and keep Pulumi's own plan of it for ``up``."""
+        stack, log = self._open(new=True), self._log(progress)
+        saved = Path(self._private.name) / f"plan-{len(self._plans)}.json"
+        config = self._config_file(program)
+        with self._errors(log):
+            stack.preview(on_event=log, plan=str(saved), refresh=refresh, target=list(only), config_file=config)
+        plan = Plan(program.stack, program.stage, tuple(log.steps), log.output_changes, refreshed=refresh)
+        self._plans[plan.digest] = saved
+        return plan
+
+    def up(
+        self,
+        program: Program,
+        progress: Progress,
+        *,
+        expect: Plan,
+        allow: Allowances = Allowances(),
+        only: Collection[str] = (),
+    ) -> Result:
+        """Perform the program under the plan that ``preview`` saved; the stack is configured to its stage from here."""
+        refuse_forbidden(expect.steps, allow)
+        saved = self._plans.get(expect.digest)
+        if saved is None:
+            raise PlanViolated("this plan was not made here, so a run cannot be held to it", hint="preview again")
+        stack = self._open(new=True)
+        self._configure(stack, program)
+
+        def run(log: RunLog) -> None:
+            stack.up(on_event=log, plan=str(saved), refresh=expect.refreshed, target=list(only), show_secrets=False)
+
+        return self._perform(run, expect, progress)
+
+    # --- runs without one -----------------------------------------------------------------------------------------
+
+    def refresh(self, progress: Progress, *, dry_run: bool) -> Result:
+        """Read everything again; with ``dry_run`` (drift) nothing is written."""
+        stack, log, begin = self._open(), self._log(progress), time.perf_counter()
+        with self._errors(log):
+            if dry_run:
+                stack.preview_refresh(on_event=log)
+            else:
+                stack.refresh(on_event=log, show_secrets=False)
+        plan = Plan(self._stack, self._stage, tuple(log.findings), refreshed=True)
+        return Result(plan, (), time.perf_counter() - begin)
+
+    def preview_destroy(self) -> Plan:
+        """Say what ``destroy`` would delete, from the state: Pulumi's own preview ends at the first protected one."""
+        held = reversed(self._resources())
+        steps = tuple(self._deletion(resource) for resource in held if not is_default_provider(resource["urn"]))
+        return Plan(self._stack, self._stage, steps)
+
+    def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result:
+        """Delete everything in the state, if that is still what the plan showed."""
+        refuse_forbidden(expect.steps, allow, destroying=True)
+        if self.preview_destroy().digest != expect.digest:
+            raise PlanViolated("the stack changed since the plan was made; nothing was done", hint="look at it again")
+        stack = self._open()
+        return self._perform(lambda log: stack.destroy(on_event=log, show_secrets=False), expect, progress)
+
+    # --- the state ------------------------------------------------------------------------------------------------
+
+    def holds_resources(self) -> bool:
+        """Tell whether the state holds anything but components and providers."""
+        return any(
+            resource.get("custom") and not resource["type"].startswith(PROVIDER_TYPE_PREFIX)
+            for resource in self._resources()
+        )
+
+    def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]:
+        """Give what the program exported."""
+        stack = self._open()
+        with self._errors():
+            found = stack.outputs()
+        return {name: SECRET_MARK if out.secret and not show_secrets else out.value for name, out in found.items()}
+
+    def export_state(self) -> Json:
+        """Give the state as ``pulumi stack export`` does, its secrets encrypted."""
+        self._open()
+        return json.loads(self._cli("stack", "export"))
+
+    def import_state(self, deployment: Json) -> None:
+        """Replace the state, as ``pulumi stack import`` does; what the CLI refuses is refused."""
+        self._open(new=True)
+        file = Path(self._private.name) / "import.json"
+        file.write_text(json.dumps(deployment))
+        try:
+            self._cli("stack", "import", "--file", str(file))
+        finally:
+            file.unlink()
+
+    def history(self) -> list[dict[str, Json]]:
+        """Give the runs so far, oldest first, as ``review.documents.RunDocument`` describes them."""
+        stack = self._open()
+        with self._errors():
+            return [_run_document(run) for run in reversed(stack.history(show_secrets=False))]
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _stage(self) -> str:
+        return str(self.settings.get("config", {}).get("watoto:stage", ""))
+
+    def _open(self, *, new: bool = False) -> automation.Stack:
+        """Select the stack; ``new``: make it where it does not exist."""
+        choose = automation.Stack.create_or_select if new else automation.Stack.select
+        with self._errors():
+            return choose(self._stack, self._workspace)
+
+    def _log(self, progress: Progress) -> RunLog:
+        return RunLog(progress, self._data_bearing)
+
+    def _config_file(self, program: Program) -> str:
+        """Write the stack's settings with the program's configuration laid over them, for one preview."""
+        settings = dict(self.settings)
+        settings["config"] = {**settings.get("config", {}), **program.config}
+        file = Path(self._private.name) / f"Pulumi.{self._stack}.yaml"
+        file.write_text(yaml.safe_dump(settings))
+        return str(file)
+
+    def _configure(self, stack: automation.Stack, program: Program) -> None:
+        known = self.settings.get("config", {})
+        changed = {key: value for key, value in program.config.items() if known.get(key) != value}
+        if changed:
+            with self._errors():
+                stack.set_all_config({key: automation.ConfigValue(value) for key, value in changed.items()})
+
+    def _perform(self, run: Callable[[RunLog], object], plan: Plan, progress: Progress) -> Result:
+        """Run to the end; failed operations and an interruption are in the result, anything else is raised."""
+        log, begin = self._log(progress), time.perf_counter()
+        with _noting_interrupt(progress) as interrupted:
+            try:
+                run(log)
+            except automation.CommandError as error:
+                if not interrupted.is_set() and not any(outcome.error for outcome in log.outcomes):
+                    raise explain(error, log.errors) from error
+        log.close()
+        return Result(
+            plan,
+            tuple(log.outcomes),
+            time.perf_counter() - begin,
+            outputs=self.outputs(show_secrets=False),
+            interrupted=interrupted.is_set(),
+        )
+
+    def _resources(self) -> list[dict[str, Json]]:
+        return list((self.export_state()["deployment"] or {}).get("resources") or ())
+
+    def _deletion(self, resource: Mapping[str, Json]) -> Step:
+        notes = [PROTECTED] if resource.get("protect") else []
+        if resource.get("retainOnDelete") or resource.get("external"):
+            notes.append(KEPT)
+        inputs = shown(resource.get("inputs") or {})
+        return Step(
+            Op.DELETE_REPLACED if resource.get("delete") else Op.DELETE,
+            resource["urn"],
+            resource["type"],
+            parent=resource.get("parent"),
+            data_bearing=bool(resource.get("custom")) and self._data_bearing(resource["type"], inputs),
+            notes=tuple(notes),
+        )
+
+    def _cli(self, *arguments: str) -> str:
+        """Run a command of the CLI that the Automation API has no safe form of: its export is in clear."""
+        with self._errors():
+            command = [*arguments, "--stack", self._stack]
+            done = self._workspace.pulumi_command.run(command, str(self._project), self._workspace.env_vars)
+        return str(done.stdout)
+
+    @contextmanager
+    def _errors(self, log: RunLog | None = None) -> Iterator[None]:
+        try:
+            yield
+        except automation.CommandError as error:
+            raise explain(error, log.errors if log else ()) from error
+
+
+def stack_settings(project: Path, stack: str) -> Mapping[str, Json]:
+    """Read a stack's settings file, which lies where ``Pulumi.yaml`` says; empty where there is none.
+
+    Raises ``StateError`` naming the file when it cannot be read.
+    """
+    folder = (_yaml(project / PROJECT_FILE) or {}).get("stackConfigDir") or "."
+    return _yaml(project / folder / f"Pulumi.{stack}.yaml") or {}
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StateError(f"cannot read {file}: {' '.join(str(error).split())}", hint="mend the file") from error
+    if content is not None and not isinstance(content, dict):
+        raise StateError(f"{file} is no settings file: it holds no mapping", hint="mend the file")
+    return content
+
+
+def _run_document(run: automation.UpdateSummary) -> dict[str, Json]:
+    stage = (run.config or {}).get("watoto:stage")
+    document: dict[str, Json] = {
+        "when": run.start_time.isoformat(timespec="seconds") + "+00:00",
+        "kind": "up" if run.kind == "update" else run.kind,
+        "stage": (stage.get("value") if isinstance(stage, Mapping) else stage) or None,
+        "result": "done" if run.result == "succeeded" else "failed" if run.result == "failed" else "killed",
+    }
+    if run.end_time is not None:
+        document["seconds"] = (run.end_time - run.start_time).total_seconds()
+        document["summary"] = {str(getattr(op, "value", op)): n for op, n in (run.resource_changes or {}).items()}
+    return document
+
+
+@contextmanager
+def _noting_interrupt(progress: Progress) -> Iterator[threading.Event]:
+    """Let the CLI, which the terminal tells too, finish what it does at the first Ctrl-C; the second one is ours."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    former = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, former)
+        interrupted.set()
+        progress.message("warning", "stopping: what runs is finished and recorded; Ctrl-C again to leave at once", None)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, former)

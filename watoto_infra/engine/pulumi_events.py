@@ -1,0 +1,240 @@
+"""What the official engine reports of a run, as the steps, outcomes and errors that every engine gives.
+
+Its events are those of Pulumi's ``apitype.EngineEvent``; secrets arrive masked, and are masked again here where only
+one side of a difference is known to be secret (a provider's ``Read`` may forget it).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pulumi.automation.events import EngineEvent, OpType, PropertyDiff, StepEventMetadata, StepEventStateMetadata
+
+from watoto_infra.contracts import (
+    SECRET_MARK,
+    UNKNOWN_MARK,
+    Change,
+    ChangeKind,
+    DataBearing,
+    Json,
+    Op,
+    Progress,
+    Step,
+    StepOutcome,
+)
+from watoto_infra.engine.embedded import paths
+from watoto_infra.engine.embedded.guard import KEPT, PROTECTED
+from watoto_infra.engine.embedded.state.model import STACK_TYPE
+from watoto_infra.engine.embedded.state.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
+from watoto_infra.engine.embedded.urns import is_default_provider
+
+SEVERITIES = {"info", "warning", "error"}
+"""What is passed on; ``debug`` is the SDK's chatter, ``info#err`` what the program wrote to its stderr."""
+
+OPS = {
+    OpType.SAME: Op.SAME,
+    OpType.CREATE: Op.CREATE,
+    OpType.UPDATE: Op.UPDATE,
+    OpType.DELETE: Op.DELETE,
+    OpType.REPLACE: Op.REPLACE,
+    OpType.CREATE_REPLACEMENT: Op.CREATE_REPLACEMENT,
+    OpType.DELETE_REPLACED: Op.DELETE_REPLACED,
+    OpType.READ: Op.READ,
+    OpType.READ_REPLACEMENT: Op.READ,
+    OpType.DISCARD: Op.DELETE,
+    OpType.DISCARD_REPLACED: Op.DELETE_REPLACED,
+    OpType.REMOVE_PENDING_REPLACE: Op.DELETE_REPLACED,
+    OpType.IMPORT: Op.READ,
+    OpType.IMPORT_REPLACEMENT: Op.READ,
+}
+HALVES = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED}
+
+
+class RunLog:
+    """Takes the events of one run and keeps what is to be shown of it.
+
+    ``steps``: what a preview would do, each replacement as one step. ``outcomes``: what a run did, each replacement as
+    its two halves. ``findings``: what reading everything again found. ``errors``: what went wrong, with its URN.
+    """
+
+    def __init__(self, progress: Progress, data_bearing: DataBearing) -> None:
+        self.steps: list[Step] = []
+        self.outcomes: list[StepOutcome] = []
+        self.findings: list[Step] = []
+        self.errors: list[tuple[str | None, str]] = []
+        self.output_changes: tuple[Change, ...] = ()
+        self._progress = progress
+        self._data_bearing = data_bearing
+        self._begun: dict[str, tuple[OpType, float]] = {}
+        self._ended: set[tuple[str, OpType]] = set()
+        self._components: dict[str, Step] = {}
+
+    def __call__(self, event: EngineEvent) -> None:
+        """Take one event; the SDK calls this from a thread of its own, one event at a time."""
+        if event.diagnostic_event is not None:
+            said = event.diagnostic_event
+            self._say(said.severity, said.message, said.urn or None)
+        elif event.resource_pre_event is not None:
+            self._begin(event.resource_pre_event.metadata, planning=bool(event.resource_pre_event.planning))
+        elif event.res_outputs_event is not None:
+            self._end(event.res_outputs_event.metadata, planning=bool(event.res_outputs_event.planning))
+        elif event.res_op_failed_event is not None:
+            self._fail(event.res_op_failed_event.metadata)
+
+    def close(self) -> None:
+        """Count components that never told their outputs as done: only that would have ended them."""
+        while self._components:
+            _, step = self._components.popitem()
+            self._finish(StepOutcome(step, 0.0))
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def _say(self, severity: str, message: str, urn: str | None) -> None:
+        text = " ".join(message.split())
+        if severity == "error":
+            self.errors.append((urn, message))
+        elif severity in SEVERITIES and text:
+            self._progress.message(severity, text, urn)
+
+    def _begin(self, metadata: StepEventMetadata, *, planning: bool) -> None:
+        if is_default_provider(metadata.urn):
+            return
+        self._begun[metadata.urn] = (metadata.op, time.perf_counter())
+        if metadata.op is OpType.REFRESH:
+            return
+        step = self._step(metadata)
+        if planning:
+            if step.op not in HALVES:
+                self.steps.append(step)
+                self._progress.planned(step)
+            return
+        if step.op not in {Op.SAME, Op.REPLACE}:
+            self._progress.started(step)
+        if metadata.new is not None and not metadata.new.custom:
+            self._components[metadata.urn] = step
+
+    def _end(self, metadata: StepEventMetadata, *, planning: bool) -> None:
+        if is_default_provider(metadata.urn):
+            return
+        begun, since = self._begun.get(metadata.urn, (metadata.op, time.perf_counter()))
+        if begun is OpType.REFRESH:
+            self.findings.append(self._finding(metadata))
+            return
+        if metadata.type == STACK_TYPE:
+            self.output_changes = _output_changes(metadata)
+        ended = (metadata.urn, metadata.op)
+        if planning or metadata.op is OpType.REPLACE or ended in self._ended:
+            return
+        self._ended.add(ended)  # a component ends a second time when its outputs are known
+        self._components.pop(metadata.urn, None)
+        self._finish(StepOutcome(self._step(metadata), time.perf_counter() - since))
+
+    def _fail(self, metadata: StepEventMetadata) -> None:
+        _, since = self._begun.get(metadata.urn, (metadata.op, time.perf_counter()))
+        words = [" ".join(text.split()) for urn, text in self.errors if urn == metadata.urn]
+        error = f"{metadata.urn}: {words[0] if words else f'{metadata.op.value} failed'}"
+        self._finish(StepOutcome(self._step(metadata), time.perf_counter() - since, error))
+
+    def _finish(self, outcome: StepOutcome) -> None:
+        self.outcomes.append(outcome)
+        self._progress.finished(outcome)
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def _step(self, metadata: StepEventMetadata) -> Step:
+        state = metadata.old or metadata.new
+        inputs = shown(state.inputs or {}) if state else {}
+        return Step(
+            OPS[metadata.op],
+            metadata.urn,
+            metadata.type,
+            parent=(state.parent or None) if state else None,
+            changes=_changes(metadata),
+            data_bearing=bool(state and state.custom and self._data_bearing(metadata.type, inputs)),
+            notes=_notes(metadata),
+        )
+
+    def _finding(self, metadata: StepEventMetadata) -> Step:
+        gone = metadata.op is OpType.DELETE
+        changes = () if gone else _changes(metadata)
+        op = Op.DELETE if gone else Op.UPDATE if changes else Op.SAME
+        notes = ("gone: `watoto up` creates it again",) if gone else ()
+        parent = (metadata.old.parent or None) if metadata.old else None
+        return Step(op, metadata.urn, metadata.type, parent=parent, changes=changes, notes=notes)
+
+
+def shown(value: Any) -> Json:
+    """Give a value of the engine's as users may see it: secrets and unknowns as their marks."""
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
+            return SECRET_MARK
+        return {key: shown(held) for key, held in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [shown(item) for item in value]
+    return UNKNOWN_MARK if value == UNKNOWN_SENTINEL else value
+
+
+def _notes(metadata: StepEventMetadata) -> tuple[str, ...]:
+    old = metadata.old
+    notes = [PROTECTED] if OPS[metadata.op] in {Op.DELETE, Op.REPLACE} and old and old.protect else []
+    if metadata.op is OpType.DISCARD or (OPS[metadata.op] is Op.DELETE and old and old.retain_on_delete):
+        notes.append(KEPT)
+    return tuple(notes)
+
+
+def _changes(metadata: StepEventMetadata) -> tuple[Change, ...]:
+    """Say how properties differ: as the provider told in detail, else by the names of those that differ."""
+    old, new = metadata.old, metadata.new
+    if old is None or new is None or OPS.get(metadata.op) in {Op.SAME, Op.DELETE, Op.DELETE_REPLACED}:
+        return ()
+    if metadata.detailed_diff:
+        found = [_detailed(path, diff, old, new) for path, diff in sorted(metadata.detailed_diff.items())]
+    else:
+        found = [_by_name(name, old, new, replaces=name in (metadata.keys or ())) for name in metadata.diffs or ()]
+    return tuple(found)
+
+
+def _detailed(path: str, diff: PropertyDiff, old: StepEventStateMetadata, new: StepEventStateMetadata) -> Change:
+    before = _lookup(old.inputs if diff.input_diff else old.outputs, path)
+    return _change(path, ChangeKind(diff.diff_kind.value), before, _lookup(new.inputs, path))
+
+
+def _by_name(name: str, old: StepEventStateMetadata, new: StepEventStateMetadata, *, replaces: bool) -> Change:
+    before, after = _lookup(old.inputs, name), _lookup(new.inputs, name)
+    kind = "add" if before is None else "delete" if after is None else "update"
+    return _change(name, ChangeKind(f"{kind}-replace" if replaces else kind), before, after)
+
+
+def _change(path: str, kind: ChangeKind, before: Json, after: Json) -> Change:
+    if SECRET_MARK in (before, after):
+        before, after = (None if value is None else SECRET_MARK for value in (before, after))
+    return Change(path, kind, before, after)
+
+
+def _lookup(properties: Mapping[str, Any] | None, path: str) -> Json:
+    """Find a value by its property path; None where the path leads nowhere."""
+    value = shown(properties or {})
+    for key in paths.parse(path):
+        if value == SECRET_MARK:
+            return SECRET_MARK
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _output_changes(metadata: StepEventMetadata) -> tuple[Change, ...]:
+    before = shown(metadata.old.outputs or {}) if metadata.old else {}
+    after = shown(metadata.new.outputs or {}) if metadata.new else {}
+    changes = []
+    for name in sorted({*before, *after}):
+        if name not in before:
+            changes.append(_change(name, ChangeKind.ADD, None, after[name]))
+        elif name not in after:
+            changes.append(_change(name, ChangeKind.DELETE, before[name], None))
+        elif before[name] != after[name]:
+            changes.append(_change(name, ChangeKind.UPDATE, before[name], after[name]))
+    return tuple(changes)
