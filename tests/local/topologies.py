@@ -25,7 +25,7 @@ from watoto_infra.dataplane.topology import Topology
 from watoto_infra.machines import Machine
 from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.endpoints import Endpoint, of_outputs
+from watoto_infra.rendering.endpoints import Endpoint, of_outputs, replicated_roles
 from watoto_infra.rendering.inputs import Inputs, Places, Secrets
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings import load_stage
@@ -84,7 +84,7 @@ def topology_of(
         stack=home.stack,
         stage=stage,
         settings=settings,
-        endpoints=_moved(of_outputs(outputs, settings), table, outputs),
+        endpoints=_moved(of_outputs(outputs, settings), table, outputs, settings),
         versions=Versions(settings.versions),
         machine=Machine(cores=2, memory_mib=1024),
         database_machine=database_machine,
@@ -197,7 +197,7 @@ def _caches(settings: StageSettings, table: PortTable, secret: Mapping[str, str]
     return found
 
 
-def _moved(endpoints: Any, table: PortTable, outputs: StackOutputs) -> Any:
+def _moved(endpoints: Any, table: PortTable, outputs: StackOutputs, settings: StageSettings) -> Any:
     """Give every process that no output names a port of its own."""
     known = {"databases", "cache", "state", "queue", "front_door"}
     moved: dict[str, Any] = {}
@@ -209,15 +209,24 @@ def _moved(endpoints: Any, table: PortTable, outputs: StackOutputs) -> Any:
             moved[entry.name] = _reserved(value, table, entry.name)
         elif isinstance(value, tuple) and value and isinstance(value[0], Endpoint):
             moved[entry.name] = tuple(_reserved(one, table, entry.name) for one in value)
-    console, door = (table.reserve(outputs.queue.urn, "amqp-console"), table.reserve(_urn("lb", "watoto"), "http"))
-    moved["queue_management"] = Endpoint(console.host, console.port, "queue")
-    moved["front_door"] = Endpoint(door.host, door.port, "front-door")
+    moved["queue_management"] = _at(table, outputs.queue.urn, "amqp-console", "queue")
+    moved["cache_replicas"] = tuple(
+        _at(table, outputs.caches[role].urn, "redis-replica", role) for role in replicated_roles(settings)
+    )
+    if settings.cache.cache.shards > 1:
+        moved["cache_bus"] = _at(table, outputs.caches["cache"].urn, "redis-bus", "cache")
+    moved["front_door"] = _at(table, _urn("lb", "watoto"), "http", "front-door")
     return replace(endpoints, **moved)
 
 
 def _reserved(endpoint: Endpoint, table: PortTable, kind: str) -> Endpoint:
     address = table.reserve("local", f"{kind} {endpoint.name}")
     return replace(endpoint, host=address.host, port=address.port)
+
+
+def _at(table: PortTable, urn: str, kind: str, name: str) -> Endpoint:
+    address = table.reserve(urn, kind)
+    return Endpoint(address.host, address.port, name)
 
 
 def _address(table: PortTable, urn: str, kind: str) -> dict[str, Any]:

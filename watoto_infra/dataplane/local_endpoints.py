@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from watoto_infra.contracts import Addresses
 from watoto_infra.outputs import StackOutputs
-from watoto_infra.rendering.endpoints import WORKERS, Endpoint, Endpoints, of_outputs
+from watoto_infra.rendering.endpoints import WORKERS, Endpoint, Endpoints, of_outputs, replicated_roles
 from watoto_infra.settings.stage import StageSettings
 
 HERE = "local"
@@ -45,4 +45,8 @@ def local_endpoints(
         nginx_exporter=at("nginx-exporter", "front-door"),
         s3_endpoint=s3_endpoint,
         media_origins=(s3_endpoint,),
+        cache_replicas=tuple(
+            at("redis-replica", role, outputs.caches[role].urn) for role in replicated_roles(settings)
+        ),
+        cache_bus=at("redis-bus", "cache", outputs.caches["cache"].urn) if settings.cache.cache.shards > 1 else None,
     )

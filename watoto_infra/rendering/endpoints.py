@@ -44,7 +44,11 @@ class DatabaseEndpoints:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """All addresses of one stack. ``databases`` starts with the main one; shards follow."""
+    """All addresses of one stack. ``databases`` starts with the main one; shards follow.
+
+    ``cache_replicas`` are named by their role: a group has one unless it has no replicas, or is in cluster mode, which one
+    node with all slots stands for. ``cache_bus`` is where the nodes of such a cluster would find each other.
+    """
 
     front_door: Endpoint
     front_door_status: Endpoint
@@ -70,6 +74,8 @@ class Endpoints:
     region: str
     s3_endpoint: str | None = None
     media_origins: tuple[str, ...] = ()
+    cache_replicas: tuple[Endpoint, ...] = ()
+    cache_bus: Endpoint | None = None
 
 
 def is_loopback(host: str) -> bool:
@@ -82,6 +88,11 @@ def is_loopback(host: str) -> bool:
 
 def _counted(first_port: int, names: list[str]) -> tuple[Endpoint, ...]:
     return tuple(Endpoint(LOOPBACK, first_port + index, name) for index, name in enumerate(names))
+
+
+def replicated_roles(settings: StageSettings) -> list[str]:
+    """Give the roles of Redis that have a replica of their own here."""
+    return [role for role, group in settings.cache.groups.items() if group.replicas and group.shards == 1]
 
 
 def of_stage(settings: StageSettings) -> Endpoints:
@@ -122,6 +133,8 @@ def of_stage(settings: StageSettings) -> Endpoints:
         backups_bucket=f"watoto-backups{suffix}",
         media_bucket=f"watoto-media{suffix}",
         region=settings.region,
+        cache_replicas=_counted(6389, replicated_roles(settings)),
+        cache_bus=Endpoint(LOOPBACK, 16379, "cache") if settings.cache.cache.shards > 1 else None,
     )
 
 

@@ -15,8 +15,9 @@ from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.data import EvictionPolicy
 
-SUMMARY = "redis.conf of each role, cache and state, with its users"
+SUMMARY = "redis.conf of each role, cache and state, and of its replica, with their users"
 
+MONITOR, REPLICA = "monitor", "replica"
 USABLE = 0.75
 """Share of a node's memory for data; ElastiCache too keeps a quarter for failover and backup."""
 MAX_CLIENTS = 10_000
@@ -48,13 +49,20 @@ class RedisContext:
     persistent: bool
     folder: str
     users: tuple[RedisUser, ...]
+    primary: Endpoint | None
+    primary_password: str | None
+    cluster: bool
+    bus_port: int | None
 
 
 CONTEXTS: tuple[type, ...] = (RedisContext,)
 
 
-def context(inputs: Inputs, role: str, endpoint: Endpoint) -> RedisContext:
-    """Build one role's context. What may not be evicted is also kept on disk."""
+def context(inputs: Inputs, role: str, endpoint: Endpoint, primary: Endpoint | None = None) -> RedisContext:
+    """Build the context of one server; it is a replica if it has a ``primary``.
+
+    What may not be evicted is also kept on disk.
+    """
     group = inputs.settings.cache.groups[role]
     machine: Machine = inputs.cache_machine or of_instance_type(group.node_type)
     return RedisContext(
@@ -67,13 +75,28 @@ def context(inputs: Inputs, role: str, endpoint: Endpoint) -> RedisContext:
         max_clients=MAX_CLIENTS,
         eviction=group.eviction.value,
         persistent=group.eviction is not EvictionPolicy.ALLKEYS_LRU,
-        folder=values.path(f"{inputs.places.data}/redis-{role}", "folder of a cache"),
+        folder=values.path(f"{inputs.places.data}/{folder(role, is_replica=primary is not None)}", "folder of a cache"),
         users=(
             RedisUser("app", _hashed(inputs, f"redis-{role}"), APP_RULES),
-            RedisUser("replica", _hashed(inputs, f"redis-{role}-replica"), "+psync +replconf +ping"),
-            RedisUser("monitor", _hashed(inputs, f"redis-{role}-monitor"), MONITOR_RULES),
+            RedisUser(REPLICA, _hashed(inputs, f"redis-{role}-replica"), "+psync +replconf +ping"),
+            RedisUser(MONITOR, _hashed(inputs, f"redis-{role}-monitor"), MONITOR_RULES),
         ),
+        primary=primary,
+        primary_password=inputs.secrets.get(f"redis-{role}-replica") if primary is not None else None,
+        cluster=group.shards > 1,
+        bus_port=_bus_port(inputs),
     )
+
+
+def folder(role: str, *, is_replica: bool) -> str:
+    """Give the name of a server's folder, below the data folder and in the rendered tree."""
+    return f"redis-{role}-replica" if is_replica else f"redis-{role}"
+
+
+def _bus_port(inputs: Inputs) -> int | None:
+    """Redis 6 takes no other than 10,000 above the clients' port."""
+    bus = inputs.endpoints.cache_bus
+    return bus.port if bus is not None and inputs.versions.at_least("redis", 7) else None
 
 
 def _hashed(inputs: Inputs, name: str) -> str | None:
@@ -82,12 +105,15 @@ def _hashed(inputs: Inputs, name: str) -> str | None:
 
 
 def pieces(inputs: Inputs) -> tuple[Piece, ...]:
-    """One redis.conf for each role."""
+    """One redis.conf for each role, and one for its replica."""
     endpoints = {"cache": inputs.endpoints.cache, "state": inputs.endpoints.state}
-    return tuple(
-        Piece(f"redis/{role}/redis.conf", "redis/redis.conf.j2", context(inputs, role, endpoints[role]), secret=True)
-        for role in inputs.settings.cache.groups
-    )
+    replicas = {replica.name: replica for replica in inputs.endpoints.cache_replicas}
+    found = []
+    for role in inputs.settings.cache.groups:
+        found.append((role, context(inputs, role, endpoints[role])))
+        if role in replicas:
+            found.append((f"{role}-replica", context(inputs, role, replicas[role], endpoints[role])))
+    return tuple(Piece(f"redis/{name}/redis.conf", "redis/redis.conf.j2", ctx, secret=True) for name, ctx in found)
 
 
 def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
