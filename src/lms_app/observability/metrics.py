@@ -26,6 +26,9 @@ if FOLDER_VARIABLE in os.environ:
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 """Seconds. The objectives 0.2 and 2.0 are bounds, so that they are read exactly."""
 
+FOR_WATCHING = 1
+"""Connections of a pool that no request needs to wait for."""
+
 _registry = CollectorRegistry()
 
 http_requests = Counter(
@@ -58,7 +61,7 @@ db_connections_active = Gauge(
 )
 db_connections_total = Gauge(
     "db_connections_total",
-    "Connections that the pool may open.",
+    "Connections of the pool that requests may hold.",
     ["pool"],
     multiprocess_mode="livesum",
     registry=_registry,
@@ -70,8 +73,13 @@ for _level in ("l1", "l2"):
 
 
 def observe_pool(name: str, engine: Engine) -> None:
-    """Count the connections of an engine's pool that are in use, of those it may open, under the label `name`."""
+    """Count the connections of an engine's pool that are in use, of those that requests may hold, as `name`.
+
+    One of the pool is for the watcher of the server (`Database.probe`): with one connection for each thread and that
+    spare, a pool that serves every thread at once would otherwise never look exhausted.
+    """
     capacity = engine.pool.size() + max(0, engine.pool._max_overflow)  # type: ignore[attr-defined]  # noqa: SLF001
+    capacity = max(1, capacity - FOR_WATCHING)
     active = db_connections_active.labels(name)
     total = db_connections_total.labels(name)
 

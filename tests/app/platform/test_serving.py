@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import QueuePool, create_engine
 
 from lms_app.app import make_services
 from lms_app.domain.identity import Identity, Role
+from lms_app.observability import metrics
 from lms_app.settings import load_settings
 from tests.app.platform.conftest import environment
 from tests.app.platform.processes import Process, running, wait_until
@@ -186,6 +188,17 @@ def test_all_metrics_of_the_contract_are_there(web: Web, database_server: Server
     found = web.metrics()
     assert found['watoto_heartbeat_timestamp_seconds{database="main",server="primary"}'] > time.time() - 60
     assert found['db_connections_active{pool="main/primary"}'] <= found['db_connections_total{pool="main/primary"}']
+
+
+def test_a_pool_of_which_every_thread_holds_a_connection_looks_exhausted():
+    engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=5, max_overflow=0)
+    metrics.observe_pool("probe", engine)
+    held = [engine.connect() for _ in range(4)]
+    read = metrics._registry.get_sample_value
+    values = [read(f"db_connections_{name}", {"pool": "probe"}) for name in ("active", "total")]
+    for connection in held:
+        connection.close()
+    assert values == [4, 4]
 
 
 def test_a_line_of_the_log_is_json_with_the_id_of_its_request(web: Web):
