@@ -21,7 +21,7 @@ def running_topology(stack: str | None) -> Topology:
 
     session = wiring.open_stack(stack, target=TargetName.LOCAL, must_exist=True)
     outputs = StackOutputs.from_outputs(session.deployment.engine.outputs(show_secrets=False))
-    option = "" if stack is None else f" --stack {stack}"
+    option = session.option
     if not session.target.supervisor.is_alive():
         raise ServiceFailed(f"stack {session.stack} does not run", hint=f"`watoto start{option}` starts it")
     topology = session.data_plane.topology(outputs, session.data_plane.ensure_possible())

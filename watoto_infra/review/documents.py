@@ -215,6 +215,17 @@ class SmokeDocument(TypedDict):
     left: list[str]
 
 
+class AlertDrillDocument(TypedDict):
+    """`watoto drill alert --json`: seconds from cause to pending and to Alertmanager, and from its end to resolved."""
+
+    schema_version: int
+    alert: str
+    cause: str
+    pending_seconds: float
+    fired_seconds: float
+    resolved_seconds: float
+
+
 DOCUMENTS: tuple[type, ...] = (
     PlanDocument,
     ResultDocument,
@@ -224,5 +235,6 @@ DOCUMENTS: tuple[type, ...] = (
     SettingsDocument,
     DoctorDocument,
     SmokeDocument,
+    AlertDrillDocument,
 )
 """Every document a command prints; ``watoto outputs --json`` is a plain object of the stack's outputs by name."""
