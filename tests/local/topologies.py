@@ -35,6 +35,7 @@ from watoto_infra.templating import Templates
 
 SMALL_DATABASE = Machine(cores=2, memory_mib=256)
 SMALL_CACHE = Machine(cores=1, memory_mib=64)
+SMALL_QUEUE = Machine(cores=1, memory_mib=512)
 ONE_SHARD: Mapping[str, Any] = {"database": {"shards": 1, "shard_replicas": 1, "replicas": 0}}
 """Overrides of phase3 that leave one shard with one replica beside the main database."""
 
@@ -89,6 +90,7 @@ def topology_of(
         machine=Machine(cores=2, memory_mib=1024),
         database_machine=database_machine,
         cache_machine=cache_machine,
+        queue_machine=SMALL_QUEUE,
         places=Places(
             config=str(home.run / "config"),
             run=str(home.sockets),

@@ -46,8 +46,8 @@ class DatabaseEndpoints:
 class Endpoints:
     """All addresses of one stack. ``databases`` starts with the main one; shards follow.
 
-    ``cache_replicas`` are named by their role: a group has one unless it has no replicas, or is in cluster mode, which one
-    node with all slots stands for. ``cache_bus`` is where the nodes of such a cluster would find each other.
+    ``cache_replicas`` are named by their role: a group has one unless it has no replicas, or is in cluster mode, which
+    one node with all slots stands for. ``cache_bus`` is where the nodes of such a cluster would find each other.
     """
 
     front_door: Endpoint

@@ -73,7 +73,8 @@ class Inputs:
     """Everything a family may look at. The same inputs give the same files, byte for byte.
 
     ``machine`` is what an app server and its gateway may use, ``database_machine`` what one PostgreSQL
-    server may, ``cache_machine`` what each Redis may (None: as its declared node has).
+    server may, ``cache_machine`` what each Redis may (None: as its declared node has), ``queue_machine`` what RabbitMQ
+    may (None: the whole machine it runs on).
     """
 
     stack: str
@@ -84,6 +85,7 @@ class Inputs:
     machine: Machine
     database_machine: Machine
     cache_machine: Machine | None = None
+    queue_machine: Machine | None = None
     places: Places = Places()
     secrets: Secrets = field(default_factory=Secrets)
 

@@ -45,7 +45,8 @@ def _start(folder: Path, configuration: Path, program: str, client: str) -> Ran:
     throwaway.hand_over(folder)
     socket = folder / "s"
     ask = [client, "-s", str(socket), "--user", "checker", "--pass", "any", "--no-auth-warning"]
-    fitted = ["--port", "0", "--tls-port", "0", "--unixsocket", str(socket), "--maxclients", "100", "--cluster-enabled", "no"]
+    fitted = ["--port", "0", "--tls-port", "0", "--unixsocket", str(socket), "--maxclients", "100"]
+    fitted += ["--cluster-enabled", "no"]
 
     def ready() -> bool:
         return run([*ask, "PING"]).output == "PONG"

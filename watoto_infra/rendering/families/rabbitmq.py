@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from watoto_infra.contracts import Json
+from watoto_infra.machines import Machine
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import rabbitmq as checks
 from watoto_infra.rendering.endpoints import LOOPBACK
@@ -26,6 +27,8 @@ RETRY_SECONDS = (5, 30, 300)
 DELIVERY_LIMIT = 5
 MAX_LENGTH = 100_000
 MAX_DEAD = 1_000_000
+WATERMARK = 0.4
+SMALLEST_MIB = 256
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class RabbitmqContext:
     tls: ServerTls | None
     management_port: int
     metrics_port: int
+    memory_mib: int | None
     consumer_timeout_ms: int
     definitions_file: str
     definitions: Mapping[str, Json]
@@ -59,10 +63,19 @@ def context(inputs: Inputs) -> RabbitmqContext:
         tls=inputs.server_tls(endpoints.queue.host),
         management_port=endpoints.queue_management.port,
         metrics_port=endpoints.queue_metrics.port,
+        memory_mib=_memory(inputs.queue_machine),
         consumer_timeout_ms=inputs.settings.queue.consumer_timeout_ms,
         definitions_file=values.path(f"{inputs.places.config}/rabbitmq/definitions.json", "file of definitions"),
         definitions=definitions(inputs),
     )
+
+
+def _memory(machine: Machine | None) -> int | None:
+    """Give the memory from which publishers are slowed down: RabbitMQ's own share of what it may use, in MiB.
+
+    It never falls below what a node without messages takes, or nobody could ever publish.
+    """
+    return None if machine is None else max(SMALLEST_MIB, int(machine.memory_mib * WATERMARK))
 
 
 def _listening(host: str) -> str:
