@@ -72,6 +72,8 @@ class DatabaseSettings(Strict):
     work_mem_kib: int = Field(default=8192, ge=64, le=2_147_483_647)
     """Memory of one sort or hash."""
     pool: PoolSettings = PoolSettings()
+    pgbouncer: bool = False
+    """Whether a PgBouncer runs before the databases on the local target; AWS has none declared."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
