@@ -5,6 +5,7 @@ Run as a program it reads its configuration as JSON from stdin and prints the de
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -82,6 +83,11 @@ class Declared:
         found = [one for one in self.of(type_token) if name in (None, one.name)]
         assert len(found) == 1, [one.name for one in found]
         return found[0]
+
+
+def user_data(declared: Declared) -> str:
+    """What an app server does at its first boot."""
+    return base64.b64decode(declared.one("aws:ec2/launchTemplate:LaunchTemplate").get("userData")).decode()
 
 
 def is_secret(value: Any) -> bool:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -38,10 +39,15 @@ def emulator() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(ROOT / "watoto_infra" / "dataplane" / "emulator.py"), "-H", "127.0.0.1"]
+    command = [sys.executable, "-m", "emulator", "-H", "127.0.0.1", "-p", str(port)]
     environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen([*command, "-p", str(port)], env=environment, stdout=quiet, stderr=quiet) as process:
+    rooms, quiet = ROOT / "watoto_infra" / "dataplane", subprocess.DEVNULL
+    with (
+        tempfile.TemporaryDirectory() as objects,
+        subprocess.Popen(
+            [*command, "--objects", objects], cwd=rooms, env=environment, stdout=quiet, stderr=quiet
+        ) as process,
+    ):
         try:
             wait_for(f"http://127.0.0.1:{port}")
             yield f"http://127.0.0.1:{port}"

@@ -11,9 +11,9 @@ import pytest
 
 from tests.program.declared import ROOT
 from watoto_infra.errors import SettingsError
-from watoto_infra.program.entry import overrides
 from watoto_infra.program.stack import make_context
 from watoto_infra.settings import load_stage
+from watoto_infra.settings.overrides import parse
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,14 @@ from watoto_infra.settings import load_stage
 )
 def test_overrides_that_are_no_json_object_are_refused(text, message):
     with pytest.raises(SettingsError, match=message) as caught:
-        overrides(text)
+        parse(text)
     assert caught.value.hint
 
 
 def test_no_overrides_are_none():
-    assert overrides(None) == {}
-    assert overrides("") == {}
-    assert overrides('{"app": {"desired": 4}}') == {"app": {"desired": 4}}
+    assert parse(None) == {}
+    assert parse("") == {}
+    assert parse('{"app": {"desired": 4}}') == {"app": {"desired": 4}}
 
 
 def test_a_stack_whose_name_would_not_fit_into_names_on_aws_is_refused():

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.program.declared import IMAGE, ROOT, SECRET_KEY, Declared, bare, is_secret, run
+from tests.program.declared import IMAGE, ROOT, SECRET_KEY, Declared, bare, is_secret, run, user_data
 from watoto_infra.outputs import DatabaseRole, StackOutputs
 from watoto_infra.settings import StageSettings, load_stage, scale_override
 from watoto_infra.settings.data_bearing import is_data_bearing
@@ -247,23 +243,6 @@ def test_another_stack_on_aws_has_names_of_its_own():
     mine = {one.get("bucket") for one in main.of("aws:s3/bucket:Bucket")}
     assert mine == {f"watoto-{role}" for role in ("media", "static", "backups", "logs")}
     assert mine.isdisjoint({one.get("bucket") for one in other.of("aws:s3/bucket:Bucket")})
-
-
-def user_data(declared: Declared) -> str:
-    return base64.b64decode(declared.one("aws:ec2/launchTemplate:LaunchTemplate").get("userData")).decode()
-
-
-def test_a_servers_first_boot_is_valid_cloud_init_and_shell(tmp_path: Path):
-    text = user_data(run("phase2", "aws"))
-    document = yaml.safe_load(text)
-
-    assert text.startswith("#cloud-config\n")
-    script = next(file for file in document["write_files"] if file["path"].endswith("watoto-environment"))
-    (tmp_path / "script").write_text(script["content"])
-    subprocess.run(["sh", "-n", str(tmp_path / "script")], check=True)
-    assert all(isinstance(word, str) for command in document["runcmd"] for word in command)
-    assert document["runcmd"][-1][-1] == IMAGE
-    assert "LMS_DATABASE_REPLICA_URLS=postgresql://$owner@watoto-replica-1-address:5432/watoto_lms" in script["content"]
 
 
 def test_no_secret_is_in_clear_in_inputs_outputs_or_user_data(stage):

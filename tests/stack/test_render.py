@@ -130,3 +130,18 @@ def test_a_stage_that_is_named_is_rendered_without_the_stack(phase2: Driver):
     shown = phase2.ok("render", "pgbouncer", "--stage", "phase2")
     assert "watoto_lms = host=127.0.0.1 port=5432" in shown
     assert "[secret]" not in shown
+
+
+def test_parameter_store_holds_the_addresses_that_the_outputs_name(phase2: Driver):
+    outputs = phase2.json("outputs", "--json")
+    answer = phase2.aws("ssm").get_parameters_by_path(Path="/watoto/local/endpoints", Recursive=True)
+    found = {one["Name"].removeprefix("/watoto/local/endpoints/"): one["Value"] for one in answer["Parameters"]}
+    main, *replicas = outputs["databases"]
+
+    database = json.loads(found.pop("databases/main"))
+    assert database["primary"] == f"{main['address']}:{main['port']}/watoto_lms"
+    assert database["replicas"] == [f"{one['address']}:{one['port']}/watoto_lms" for one in replicas]
+    assert database["secret"] == main["secret"]["arn"]
+    caches = {role: f"{one['primary']['address']}:{one['primary']['port']}" for role, one in outputs["caches"].items()}
+    broker = outputs["queue"]["endpoints"][0].partition("://")[2]
+    assert found == {**caches, "queue": broker, "media-bucket": outputs["buckets"]["media"]["name"]}

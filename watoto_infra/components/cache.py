@@ -12,6 +12,7 @@ from pulumi_aws import cloudwatch, elasticache
 from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
 from watoto_infra.settings.data import CacheGroupSettings, CacheSettings
+from watoto_infra.settings.names import cache_secret
 
 LOGS = ("slow-log", "engine-log")
 
@@ -47,7 +48,7 @@ class Cache(pulumi.ComponentResource):
             self._label,
             GeneratedSecretArgs(
                 context=args.context,
-                secret_name=f"watoto/cache/{args.role}",
+                secret_name=cache_secret(args.role),
                 description=f"Auth token of the {args.role} group",
                 key_arn=args.key_arn,
             ),

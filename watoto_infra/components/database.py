@@ -13,8 +13,10 @@ from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
 from watoto_infra.components.policies import assumed_by
 from watoto_infra.settings.data import DatabaseSettings
+from watoto_infra.settings.names import database_secret
 from watoto_infra.settings.objectives import DataClass
 from watoto_infra.settings.postgresql import NEEDS_RESTART, primary_parameters, replica_parameters
+from watoto_infra.settings.sharding import Spans
 from watoto_infra.settings.windows import days_later
 
 LOGS = ("postgresql", "upgrade")
@@ -67,6 +69,17 @@ class Database(pulumi.ComponentResource):
         """``host:port/database`` of one of the servers, without user and password."""
         return pulumi.Output.concat(instance.address, ":", instance.port.apply(str), f"/{self._args.settings.name}")
 
+    def described(self, shards: Spans) -> pulumi.Output[str]:
+        """JSON of where the servers answer, where the owner's password is, and which logical shards are kept here."""
+        return pulumi.Output.json_dumps(
+            {
+                "primary": self.url_of(self.primary),
+                "replicas": [self.url_of(replica) for replica in self.replicas],
+                "secret": self.secret.arn,
+                "shards": shards,
+            }
+        )
+
     def _generate_password(self) -> GeneratedSecret:
         args = self._args
         facts = {"engine": "postgres", "dbname": args.settings.name, "username": args.settings.username}
@@ -74,7 +87,7 @@ class Database(pulumi.ComponentResource):
             args.identifier,
             GeneratedSecretArgs(
                 context=args.context,
-                secret_name=f"watoto/database/{args.identifier}",
+                secret_name=database_secret(args.identifier),
                 description=f"Owner of the database on {args.identifier}",
                 key_arn=args.key_arn,
                 facts=facts,

@@ -13,9 +13,17 @@ from watoto_infra.components.policies import Statement, assumed_by, document
 
 MANAGED_POLICIES = {
     "registry": "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly",
-    "session-manager": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
 }
-"""Pulling images, and a shell through Session Manager instead of SSH."""
+"""Pulling images."""
+
+SESSION = (
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+"""A shell through Session Manager instead of SSH. AWS's managed policy for it would let servers read any parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +33,7 @@ class Access:
     media_arn: pulumi.Input[str]
     backups_arn: pulumi.Input[str]
     secret_arns: Sequence[pulumi.Input[str]]
+    parameters_arn: pulumi.Input[str]
     key_arn: pulumi.Input[str]
 
 
@@ -85,6 +94,13 @@ def _statements(args: IdentityArgs) -> list[Statement]:
             "Action": "secretsmanager:GetSecretValue",
             "Resource": list(access.secret_arns),
         },
+        {
+            "Sid": "Parameters",
+            "Effect": "Allow",
+            "Action": "ssm:GetParametersByPath",
+            "Resource": [access.parameters_arn, pulumi.Output.concat(access.parameters_arn, below)],
+        },
+        {"Sid": "Session", "Effect": "Allow", "Action": list(SESSION), "Resource": "*"},
         {
             "Sid": "Key",
             "Effect": "Allow",

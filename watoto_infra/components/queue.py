@@ -11,6 +11,7 @@ from pulumi_aws import mq
 from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
 from watoto_infra.settings.data import BrokerDeployment, QueueSettings
+from watoto_infra.settings.names import QUEUE_SECRET
 
 DAY_NAMES = {
     "mon": "MONDAY",
@@ -54,7 +55,7 @@ class Queue(pulumi.ComponentResource):
             "watoto-broker",
             GeneratedSecretArgs(
                 context=args.context,
-                secret_name="watoto/queue",  # noqa: S106  the name of the secret, not the secret
+                secret_name=QUEUE_SECRET,
                 description="User of the broker",
                 key_arn=args.key_arn,
                 facts={"username": args.settings.username},

@@ -20,9 +20,8 @@ TEMPLATE = "cloud-init/user-data.yaml.j2"
 class UserData:
     """The template's context. ``gateway`` is nginx's, in front of the LMS.
 
-    Databases are ``host:port/name``, caches ``host:port``, ``queue`` is ``host:port``.
-
-    ``*_secret`` are ARNs. Every field may be an output before it is rendered.
+    ``parameters`` is the path below which Parameter Store has the addresses, ``*_secret`` are ARNs. Every field may be
+    an output before it is rendered.
     """
 
     image: str
@@ -35,14 +34,8 @@ class UserData:
     l1_seconds: int
     l2_seconds: int
     cache_is_cluster: bool
-    database: pulumi.Input[str]
-    replicas: pulumi.Input[list[str]]
-    cache: pulumi.Input[str]
-    state: pulumi.Input[str]
-    queue: pulumi.Input[str]
-    media_bucket: pulumi.Input[str]
+    parameters: pulumi.Input[str]
     app_secret: pulumi.Input[str]
-    database_secret: pulumi.Input[str]
     cache_secret: pulumi.Input[str]
     state_secret: pulumi.Input[str]
     queue_secret: pulumi.Input[str]

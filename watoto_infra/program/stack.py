@@ -12,6 +12,7 @@ from watoto_infra.components.context import Context
 from watoto_infra.components.database import Database, DatabaseArgs
 from watoto_infra.components.edge import Edge, EdgeArgs
 from watoto_infra.components.encryption import Encryption, EncryptionArgs
+from watoto_infra.components.endpoint_parameters import EndpointParameters, EndpointParametersArgs
 from watoto_infra.components.endpoints import Endpoints, EndpointsArgs
 from watoto_infra.components.firewall import Firewall, FirewallArgs, Role
 from watoto_infra.components.flow_logs import FlowLogs, FlowLogsArgs
@@ -25,7 +26,7 @@ from watoto_infra.components.user_data import UserData
 from watoto_infra.errors import SettingsError
 from watoto_infra.gateway import gateway_context
 from watoto_infra.program.exports import Parts, outputs
-from watoto_infra.settings import LoadedStage, StageSettings
+from watoto_infra.settings import LoadedStage, StageSettings, names, sharding
 from watoto_infra.settings.app import SOURCE_IMAGE
 from watoto_infra.settings.network import Tier
 from watoto_infra.settings.problems import shown
@@ -190,22 +191,22 @@ class _Builder:
 
     @cached_property
     def app_secret(self) -> GeneratedSecret:
-        return self._secret("watoto-app", "watoto/app/secret-key", "Signs the LMS's sessions")
+        return self._secret("watoto-app", names.APP_SECRET, "Signs the LMS's sessions")
 
     @cached_property
     def origin_secret(self) -> GeneratedSecret:
-        return self._secret("watoto-origin", "watoto/edge/origin", "By which the balancer knows the CDN")
+        return self._secret("watoto-origin", names.ORIGIN_SECRET, "By which the balancer knows the CDN")
 
     @cached_property
     def backup_cipher(self) -> GeneratedSecret:
         description = "Encrypts the repository of base backups and WAL"
-        return self._secret("watoto-backup-cipher", "watoto/backup/cipher", description, irreplaceable=True)
+        return self._secret("watoto-backup-cipher", names.BACKUP_CIPHER, description, irreplaceable=True)
 
     @cached_property
     def service_accounts(self) -> GeneratedSecrets:
         """What servers that Watoto runs itself know each other by; the app may not read it."""
         roles = [f"redis-{role}-{account}" for role in self.settings.cache.groups for account in ("replica", "monitor")]
-        args = self._secret_args("watoto/service-accounts", "Accounts of replication and monitoring")
+        args = self._secret_args(names.SERVICE_ACCOUNTS, "Accounts of replication and monitoring")
         return GeneratedSecrets("watoto-accounts", args, ["replicator", "postgresql-monitor", *roles])
 
     def _secret(self, name: str, secret_name: str, description: str, *, irreplaceable: bool = False) -> GeneratedSecret:
@@ -270,6 +271,19 @@ class _Builder:
         )
         return AppServers("app-servers", args)
 
+    @cached_property
+    def endpoint_parameters(self) -> EndpointParameters:
+        cache, shards = self.caches["cache"], sharding.spans(self.settings.database.shards)
+        databases = {sharding.label(number): database for number, database in enumerate(self.databases)}
+        values: dict[str, pulumi.Input[str]] = {
+            **{f"databases/{label}": one.described(shards.get(label, [])) for label, one in databases.items()},
+            "cache": cache.endpoint,
+            "state": self.caches.get("state", cache).endpoint,
+            "queue": self.queue.endpoints.apply(lambda endpoints: endpoints[0].rpartition("://")[2]),
+            "media-bucket": self.storage.buckets[BucketRole.MEDIA].bucket_name,
+        }
+        return EndpointParameters("endpoint-parameters", EndpointParametersArgs(context=self.context, values=values))
+
     def _access(self) -> Access:
         secrets = [
             self.app_secret,
@@ -281,17 +295,22 @@ class _Builder:
             media_arn=self.storage.buckets[BucketRole.MEDIA].arn,
             backups_arn=self.storage.buckets[BucketRole.BACKUPS].arn,
             secret_arns=[secret.arn for secret in secrets],
+            parameters_arn=pulumi.Output.concat(
+                f"arn:aws:ssm:{self.settings.region}:",
+                self.network.account_id,
+                ":parameter",
+                self.endpoint_parameters.path,
+            ),
             key_arn=self.encryption.key_arn,
         )
 
     def _user_data(self) -> UserData:
-        settings, main = self.settings, self.databases[0]
-        cache = self.caches["cache"]
+        settings, cache = self.settings, self.caches["cache"]
         state = self.caches.get("state", cache)
         return UserData(
             image=_image(settings),
             region=settings.region,
-            log_group=f"/watoto/{self.context.stack}/app",
+            log_group=names.app_log_group(self.context.stack),
             port=settings.app.port,
             gateway_port=settings.app.gateway_port,
             gateway=gateway_context(settings),
@@ -299,14 +318,8 @@ class _Builder:
             l1_seconds=settings.cache.l1_seconds,
             l2_seconds=settings.cache.l2_seconds,
             cache_is_cluster=cache.cluster_mode,
-            database=main.url_of(main.primary),
-            replicas=pulumi.Output.all(*(main.url_of(replica) for replica in main.replicas)),
-            cache=cache.endpoint,
-            state=state.endpoint,
-            queue=self.queue.endpoints.apply(lambda endpoints: endpoints[0].rpartition("://")[2]),
-            media_bucket=self.storage.buckets[BucketRole.MEDIA].bucket_name,
+            parameters=self.endpoint_parameters.path,
             app_secret=self.app_secret.arn,
-            database_secret=main.secret.arn,
             cache_secret=cache.secret.arn,
             state_secret=state.secret.arn,
             queue_secret=self.queue.secret.arn,

@@ -11,6 +11,7 @@ from watoto_infra.machines import Machine, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints, is_loopback, of_outputs, of_stage
 from watoto_infra.rendering.versions import Versions
+from watoto_infra.settings import names
 from watoto_infra.settings.stage import StageSettings
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ class ServerTls:
     certificate: str
     key: str
     authority: str
+
+
+@dataclass(frozen=True)
+class References:
+    """By which name or ARN app servers ask Secrets Manager; nothing here is secret."""
+
+    app_secret: str = names.APP_SECRET
+    cache_secret: str = names.cache_secret("cache")
+    state_secret: str = names.cache_secret("state")
+    queue_secret: str = names.QUEUE_SECRET
 
 
 @dataclass
@@ -85,9 +96,11 @@ class Inputs:
     machine: Machine
     database_machine: Machine
     cache_machine: Machine | None = None
+    balancer_machine: Machine | None = None
     queue_machine: Machine | None = None
     places: Places = Places()
     secrets: Secrets = field(default_factory=Secrets)
+    references: References = References()
 
     def server_tls(self, host: str) -> ServerTls | None:
         """Give what a server at ``host`` shows its clients; None on loopback, where nobody can listen in."""
@@ -119,5 +132,19 @@ def for_stage(
         versions=versions or Versions(settings.versions),
         machine=of_instance_type(settings.app.instance_types[0]),
         database_machine=of_instance_type(settings.database.instance_class),
+        references=_references(settings, outputs),
         secrets=secrets or Secrets(),
+    )
+
+
+def _references(settings: StageSettings, outputs: StackOutputs | None) -> References:
+    """Give a stack's own ARNs; the names the program declares where there is no stack."""
+    if outputs is None:
+        return References(state_secret=names.cache_secret("state" if "state" in settings.cache.groups else "cache"))
+    caches = outputs.caches
+    return References(
+        app_secret=outputs.secrets["app"].arn,
+        cache_secret=caches["cache"].secret.arn,
+        state_secret=caches.get("state", caches["cache"]).secret.arn,
+        queue_secret=outputs.queue.secret.arn,
     )

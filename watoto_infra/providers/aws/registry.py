@@ -23,6 +23,7 @@ from watoto_infra.providers.aws.tables import (
     s3,
     s3_rules,
     secretsmanager,
+    ssm,
     wafv2,
 )
 
@@ -47,6 +48,7 @@ TABLES = (
     s3,
     s3_rules,
     secretsmanager,
+    ssm,
     wafv2,
 )
 

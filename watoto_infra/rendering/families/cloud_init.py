@@ -13,6 +13,7 @@ from watoto_infra.rendering.checks import cloud_init as checks
 from watoto_infra.rendering.families import nginx
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.settings import names
 
 SUMMARY = "user data of the launch template: nginx gateway and the LMS's container by digest"
 
@@ -24,7 +25,7 @@ ECR = ".amazonaws.com"
 class CloudInitContext:
     """What the user data may say; the same fields as the launch template's own context.
 
-    Databases are ``host:port/name``, caches and queue ``host:port``; ``*_secret`` name secrets and hold none.
+    ``parameters`` is the path below which Parameter Store has the addresses; ``*_secret`` name secrets and hold none.
     """
 
     image: str
@@ -36,15 +37,9 @@ class CloudInitContext:
     l1_seconds: int
     l2_seconds: int
     cache_is_cluster: bool
-    database: str
-    replicas: tuple[str, ...]
-    cache: str
-    state: str
-    queue: str
-    media_bucket: str
+    parameters: str
     log_group: str
     app_secret: str
-    database_secret: str
     cache_secret: str
     state_secret: str
     queue_secret: str
@@ -64,17 +59,15 @@ CONTEXTS: tuple[type, ...] = (CloudInitContext,)
 
 def context(inputs: Inputs) -> CloudInitContext:
     """Build the context. Raises ``RenderError`` where no image is named."""
-    settings, endpoints = inputs.settings, inputs.endpoints
+    settings, kept = inputs.settings, inputs.references
     if settings.app.image is None:
         raise RenderError(
             "app.image is not set, so a server would not know what to run",
             hint="set app.image to repository@sha256:<digest> in stacks/overlays/aws.yaml",
         )
-    main, name = endpoints.databases[0], settings.database.name
-    roles = set(settings.cache.groups)
     return CloudInitContext(
         image=values.token(settings.app.image, "app.image"),
-        region=values.token(endpoints.region, "region"),
+        region=values.token(inputs.endpoints.region, "region"),
         gateway=nginx.context(inputs, "gateway"),
         port=settings.app.port,
         gateway_port=settings.app.gateway_port,
@@ -82,23 +75,13 @@ def context(inputs: Inputs) -> CloudInitContext:
         l1_seconds=settings.cache.l1_seconds,
         l2_seconds=settings.cache.l2_seconds,
         cache_is_cluster=settings.cache.cache.shards > 1,
-        database=f"{_address(main.primary.host, main.primary.port)}/{name}",
-        replicas=tuple(f"{_address(replica.host, replica.port)}/{name}" for replica in main.replicas),
-        cache=_address(endpoints.cache.host, endpoints.cache.port),
-        state=_address(endpoints.state.host, endpoints.state.port),
-        queue=_address(endpoints.queue.host, endpoints.queue.port),
-        media_bucket=values.token(endpoints.media_bucket, "name of the media bucket"),
-        log_group="watoto/app",
-        app_secret="watoto/app/secret-key",  # noqa: S106 - names of secrets, which Secrets Manager takes like ARNs
-        database_secret="watoto/database/watoto-lms",  # noqa: S106
-        cache_secret="watoto/cache/cache",  # noqa: S106
-        state_secret=f"watoto/cache/{'state' if 'state' in roles else 'cache'}",
-        queue_secret="watoto/queue",  # noqa: S106
+        parameters=values.path(names.endpoint_parameters(inputs.stack), "path of parameters"),
+        log_group=values.path(names.app_log_group(inputs.stack), "log group"),
+        app_secret=values.token(kept.app_secret, "a secret's name"),
+        cache_secret=values.token(kept.cache_secret, "a secret's name"),
+        state_secret=values.token(kept.state_secret, "a secret's name"),
+        queue_secret=values.token(kept.queue_secret, "a secret's name"),
     )
-
-
-def _address(host: str, port: int) -> str:
-    return f"{values.host(host, 'an address')}:{port}"
 
 
 def pieces(inputs: Inputs) -> tuple[Piece, ...]:

@@ -61,7 +61,7 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
     host = values.host(endpoints.front_door.host, "address of the front door")
     site = Site(
         role=role,
-        workers=inputs.machine.cores,
+        workers=(inputs.balancer_machine or inputs.machine).cores,
         listen=f"{host}:{endpoints.front_door.port}",
         status_listen=f"{values.host(status.host, 'status address')}:{status.port}",
         server_names=(*map(values.server_name, settings.gateway.server_names), "localhost", host),
