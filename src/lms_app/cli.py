@@ -123,12 +123,19 @@ def create_user(email: str, role: str, name: str | None, password_file: Path) ->
 @click.command("issue-sessions", cls=Operation)
 @click.option("--first", type=click.IntRange(1), default=2, show_default=True, help="First user.")
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@click.option(
+    "--existing", is_flag=True, help="Of the first active students there are, seeded or not, at most so many."
+)
 @with_appcontext
-def issue_sessions(first: int, count: int) -> None:
+def issue_sessions(first: int, count: int, *, existing: bool) -> None:
     """Print session tokens of seeded users, one a line, for load tests. The secret key is all it takes."""
-    sessions = services().sessions
-    for user_id in range(first, first + count):
-        token, _ = sessions.issue(Identity(user_id, seeding.role_of(user_id), 1))
+    lms = services()
+    if existing:
+        whose = accounts.active_students(lms.databases, limit=count)
+    else:
+        whose = [Identity(user_id, seeding.role_of(user_id), 1) for user_id in range(first, first + count)]
+    for identity in whose:
+        token, _ = lms.sessions.issue(identity)
         click.echo(token)
 
 

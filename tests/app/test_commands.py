@@ -78,6 +78,18 @@ def test_without_a_password_file_nobody_can_sign_in_but_sessions_can_be_issued(f
     assert found == [5, 6, 7]
 
 
+def test_sessions_are_issued_for_the_active_students_there_are_and_outlive_a_sign_out(
+    flask: Command, lone_cluster: Cluster
+):
+    assert flask("seed", "--users", 100, "--courses", 3).exit_code == 0
+    lone_cluster.primary.query("UPDATE accounts SET session_version = 7, revoked_at = now() WHERE user_id = 3")
+    tokens = flask("issue-sessions", "--existing", "--count", 1000).stdout.split()
+    assert len(tokens) == 97, "100 less the administrator, the teacher and the one who left (51)"
+    visitor = Caller(lone_cluster.app(), None)
+    found = [visitor.get("/api/users/me", headers={"Authorization": f"Bearer {token}"}).json for token in tokens[:3]]
+    assert [(shown["id"], shown["role"]) for shown in found] == [(2, "student"), (3, "student"), (4, "student")]
+
+
 def test_the_first_administrator_is_made_by_a_command_and_signs_in(
     flask: Command, lone_cluster: Cluster, tmp_path: Path
 ):

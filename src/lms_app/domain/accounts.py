@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import heapq
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, tuple_, update
+from sqlalchemy import ARRAY, BigInteger, Connection, any_, bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lms_app.db.databases import Databases
@@ -34,6 +34,16 @@ NEWEST_ACTIVE = (
 """Served by idx_active_users, read backwards."""
 OLDER_ACTIVE = NEWEST_ACTIVE.where(
     tuple_(users.c.created_at, users.c.id) < tuple_(bindparam("created_at"), bindparam("id"))
+)
+
+_ACTIVE_STUDENTS = (
+    select(users.c.id)
+    .where(users.c.is_active, users.c.role == Role.STUDENT.value)
+    .order_by(users.c.id)
+    .limit(bindparam("limit"))
+)
+_VERSIONS = select(accounts.c.user_id, accounts.c.session_version).where(
+    accounts.c.user_id == any_(bindparam("user_ids", type_=ARRAY(BigInteger)))
 )
 
 
@@ -118,6 +128,19 @@ def active(databases: Databases, *, cursor: str | None, limit: int) -> dict[str,
     found = databases.read_every_shard(lambda connection: connection.execute(statement, parameters).all())
     merged = heapq.merge(*found, key=lambda row: (row.created_at, row.id), reverse=True)
     return pages.page(list(islice(merged, limit + 1)), limit, lambda row: [row.created_at, row.id])
+
+
+def active_students(databases: Databases, *, limit: int) -> list[Identity]:
+    """The active students with the lowest ids, over all shards, as their present sessions know them."""
+    statement, parameters = _ACTIVE_STUDENTS, {"limit": limit}
+    found = databases.read_every_shard(lambda connection: connection.execute(statement, parameters).scalars().all())
+    user_ids = sorted(chain.from_iterable(found))[:limit]
+
+    def versions(connection: Connection) -> dict[int, int]:
+        return {row.user_id: row.session_version for row in connection.execute(_VERSIONS, {"user_ids": user_ids})}
+
+    known = databases.catalogue.read_primary(versions)
+    return [Identity(user_id, Role.STUDENT, known[user_id]) for user_id in user_ids if user_id in known]
 
 
 def change(databases: Databases, user_id: int, values: dict[str, Any]) -> dict[str, Any]:
