@@ -6,7 +6,7 @@ A deployment knows neither how a plan is printed nor how the user is asked; both
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,8 @@ Confirm = Callable[[Plan], bool]
 class Target(Protocol):
     """Where a stack's resources live."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def in_use(self, keep: Callable[[], bool]) -> AbstractContextManager[None]:
         """Have the control plane answer meanwhile. It runs on afterwards if ``keep`` says so or others still use it."""
@@ -33,6 +34,20 @@ class Target(Protocol):
     def dispose(self) -> None:
         """Remove what only the target itself needed, after everything declared is gone."""
         ...
+
+
+@dataclass(frozen=True)
+class CloudTarget:
+    """A target whose control plane is somebody else's: it is always there, and nothing of it is ours to remove."""
+
+    name: str
+
+    def in_use(self, keep: Callable[[], bool]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def prepare(self) -> None: ...
+
+    def dispose(self) -> None: ...
 
 
 class DataPlane(Protocol):

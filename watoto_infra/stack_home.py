@@ -40,17 +40,23 @@ class StackHome:
         return self.root / "run"
 
 
-def locate(stack: str) -> StackHome:
-    """Find the home of ``stack``: under ``$WATOTO_HOME``, else ``/var/lib/watoto`` for root, else ``./.watoto``.
-
-    Sockets live in a short path of their own, since a unix socket's path may hold 107 bytes at most.
-    Raises ``UsageError`` for a name that could not be part of a path or of an AWS name.
-    """
+def checked(stack: str) -> str:
+    """Give a stack's name. Raises ``UsageError`` for one that could not be part of a path or of an AWS name."""
     if not STACK_NAME.fullmatch(stack):
         raise UsageError(
             f"{stack!r} is not a stack name",
             hint="use 1 to 32 lower-case letters, digits and hyphens, starting with a letter",
         )
+    return stack
+
+
+def locate(stack: str) -> StackHome:
+    """Find the home of ``stack``: under ``$WATOTO_HOME``, else ``/var/lib/watoto`` for root, else ``./.watoto``.
+
+    Sockets live in a short path of their own, since a unix socket's path may hold 107 bytes at most.
+    Raises ``UsageError`` for a name that is none.
+    """
+    checked(stack)
     as_root = os.geteuid() == 0
     chosen = os.environ.get("WATOTO_HOME")
     base = Path(chosen) if chosen else (ROOT_HOME if as_root else Path(".watoto"))

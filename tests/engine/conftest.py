@@ -21,3 +21,9 @@ def quick_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ThingStack:
     """A stack whose things are registered without a process, and whose key costs no time."""
     monkeypatch.setattr(secrets, "ROUNDS", 1)
     return ThingStack(tmp_path, in_memory=True, direct=True)
+
+
+@pytest.fixture
+def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one process opens a stack many times, the key's derivation is made cheap."""
+    monkeypatch.setattr(secrets, "ROUNDS", 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from watoto_infra.engine.embedded.state.model import STACK_TYPE, ResourceState
+from watoto_infra.engine.embedded.state.model import STACK_TYPE, OperationKind, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.recorder import Recorder
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
 
@@ -41,6 +43,23 @@ def thing(name: str, **attributes: Any) -> ResourceState:
 
 def store_in(folder: Path, passphrase: str = PASSPHRASE) -> StackStore:
     return StackStore(folder / "state", PassphraseSource({PASSPHRASE_VARIABLE: passphrase}))
+
+
+def create(recorder: Recorder, *resources: ResourceState) -> None:
+    for resource in resources:
+        token = recorder.start(OperationKind.CREATING, replace(resource, id=None))
+        recorder.finish(token, put=[resource])
+
+
+def applied(store: StackStore, *resources: ResourceState, stage: str = "phase2") -> StackStore:
+    with store.begin("up", stage) as recorder:
+        recorder.record(put=[STACK, DEFAULT_PROVIDER])
+        create(recorder, *resources)
+    return store
+
+
+def names(snapshot: Snapshot) -> set[str]:
+    return {resource.name for resource in snapshot.resources if resource.type == "memory:index:Thing"}
 
 
 _texts = st.text(max_size=12).filter(lambda text: not text.startswith("04da6b54"))

@@ -12,6 +12,7 @@ class TargetName(StrEnum):
     """Where a stack can live."""
 
     LOCAL = "local"
+    AWS = "aws"
 
 
 class PlanFormat(StrEnum):
@@ -35,7 +36,7 @@ Stage = Annotated[
     typer.Option("--stage", metavar="STAGE", help="The sizing to bring the stack to: phase1, phase2 or phase3."),
 ]
 Stack = Annotated[
-    str | None, typer.Option("--stack", metavar="STACK", help="The environment; default: the target's own, local.")
+    str | None, typer.Option("--stack", metavar="STACK", help="The environment; default: named like its target.")
 ]
 Target = Annotated[TargetName, typer.Option("--target", help="Where the stack lives.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]

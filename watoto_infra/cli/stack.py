@@ -59,13 +59,13 @@ def up(
     ] = True,
 ) -> None:
     """Bring a stack to a stage: show the plan, ask, do it; then bring up the servers that stand for it."""
-    session = wiring.open_stack(stack, stage=stage, target=target, with_servers=not control_plane_only)
+    session = wiring.open_session(stack, stage=stage, target=target, with_servers=not control_plane_only)
     allow = Allowances(frozenset(allow_replace or ()), frozenset(allow_data_loss or ()))
     bring_up(session, yes=yes, as_json=as_json, allow=allow, only=only or (), expect_digest=expect_digest)
 
 
 def bring_up(
-    session: wiring.StackSession,
+    session: wiring.Session,
     *,
     yes: bool,
     as_json: bool,
@@ -107,7 +107,7 @@ def preview(
     only: Only = None,
 ) -> None:
     """Show what `up` would do, without doing it."""
-    session = wiring.open_stack(stack, stage=stage, target=target)
+    session = wiring.open_session(stack, stage=stage, target=target)
     try:
         with LiveProgress(f"preview {session.stack} at {session.stage}") as progress:
             plan = session.deployment.preview(
@@ -121,7 +121,7 @@ def preview(
 
 def refresh(stack: Stack = None, target: Target = TargetName.LOCAL, as_json: AsJson = False) -> None:
     """Read every resource and take what is found into the state."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = wiring.open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"refresh {session.stack}") as progress:
         done = session.deployment.refresh(progress)
     _report(done, as_json=as_json)
@@ -137,7 +137,7 @@ def drift(
     ] = None,
 ) -> None:
     """Say what was changed behind the program's back; exit code 3 when anything was."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = wiring.open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"drift {session.stack}") as progress:
         plan = session.deployment.drift(progress)
     if ignore_file is not None:
@@ -160,7 +160,7 @@ def destroy(
     ] = False,
 ) -> None:
     """Delete everything a stack holds."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = wiring.open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"destroy {session.stack}") as progress:
         done = session.deployment.destroy(progress, _confirm(yes, progress), allow=Allowances(delete_data=delete_data))
     _report(done, as_json=as_json)
@@ -173,7 +173,7 @@ def outputs(
     show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Print secret values in clear.")] = False,
 ) -> None:
     """Print what the stack exports: addresses, names and ids."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = wiring.open_session(stack, target=target, must_exist=True)
     values = session.deployment.engine.outputs(show_secrets=show_secrets)
     if as_json:
         console.data_json(dict(values))
@@ -184,7 +184,7 @@ def outputs(
 
 def history(stack: Stack = None, target: Target = TargetName.LOCAL, as_json: AsJson = False) -> None:
     """List the stack's runs, newest last: when, what, how it ended."""
-    runs = wiring.open_stack(stack, target=target, must_exist=True).history()
+    runs = wiring.open_session(stack, target=target, must_exist=True).history()
     if as_json:
         console.data_json({"schema_version": SCHEMA_VERSION, "runs": runs})
         return

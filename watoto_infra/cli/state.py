@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from watoto_infra import console
-from watoto_infra.cli import wiring
+from watoto_infra.cli import on_aws, wiring
 from watoto_infra.cli.options import AsJson, Stack, Target, TargetName, Yes
 from watoto_infra.contracts import Json
 from watoto_infra.errors import StateError, UsageError
@@ -60,8 +60,11 @@ def export(
     from watoto_infra.engine.embedded.state.files import replace_file  # noqa: PLC0415
     from watoto_infra.engine.embedded.state.upkeep import export_state  # noqa: PLC0415 - imports pulumi
 
-    _, store = wiring.open_state(stack, target=target)
-    document = json.dumps(export_state(store), indent=4) + "\n"
+    if target is TargetName.AWS:
+        exported = on_aws.open_engine(stack).export_state()
+    else:
+        exported = export_state(wiring.open_state(stack, target=target)[1])
+    document = json.dumps(exported, indent=4) + "\n"
     if file is None:
         console.data(document.rstrip())
     else:
@@ -80,6 +83,9 @@ def import_(
     from watoto_infra.engine.embedded.state.lock import hold_lock  # noqa: PLC0415
     from watoto_infra.engine.embedded.state.upkeep import import_state  # noqa: PLC0415 - imports pulumi
 
+    if target is TargetName.AWS:
+        _import_on_aws(stack, file, yes=yes)
+        return
     name, store = wiring.open_state(stack, target=target, may_be_new=True)
     document = _read_document(file)
     if store.exists and not yes:
@@ -119,6 +125,14 @@ def repair(stack: Stack = None, target: Target = TargetName.LOCAL, yes: Yes = Fa
         kept = apply_repair(store, plan)
     console.note(f"repaired; what was there is kept in {', '.join(path.name for path in kept)} in {store.folder}")
     console.note("`watoto up` looks for what a killed run may have left, `watoto drift` for what differs")
+
+
+def _import_on_aws(stack: str | None, file: Path, *, yes: bool) -> None:
+    engine, document = on_aws.open_engine(stack), _read_document(file)
+    if not yes:
+        _ask(["the file takes the place of the stack's state, if it has one"], may_ask=file != STDIN)
+    engine.import_state(document)
+    console.note("imported; `watoto preview --target aws --refresh` says how it differs from what is really there")
 
 
 def _read_document(file: Path) -> Json:

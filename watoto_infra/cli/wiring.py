@@ -10,13 +10,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from watoto_infra import console, stack_home
 from watoto_infra.cli.options import TargetName
 from watoto_infra.contracts import Program
 from watoto_infra.deployment import Deployment
-from watoto_infra.errors import NoSuchStack
+from watoto_infra.errors import NoSuchStack, UsageError
 from watoto_infra.review.status import LocalProcess, StatusReport
 
 if TYPE_CHECKING:
@@ -33,9 +33,26 @@ PROGRAM_MODULE = "watoto_infra.program"
 FIRST_STAGE = "phase2"
 
 
+class Session(Protocol):
+    """One stack on any target, opened for one command."""
+
+    @property
+    def stack(self) -> str: ...
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    def history(self) -> list[RunDocument]: ...
+
+    def next_steps(self) -> Iterator[str]: ...
+
+
 @dataclass(frozen=True)
 class StackSession:
-    """One stack, opened for one command."""
+    """One stack on this machine, opened for one command."""
 
     stack: str
     loaded: LoadedStage
@@ -84,6 +101,24 @@ class StackSession:
         yield f"  watoto drift{option}                    what was changed by hand"
 
 
+def open_session(
+    stack: str | None,
+    *,
+    stage: str | None = None,
+    target: TargetName,
+    must_exist: bool = False,
+    with_servers: bool = True,
+) -> Session:
+    """Open a stack on any target; for the rest as ``open_stack``."""
+    if target is TargetName.LOCAL:
+        return open_stack(stack, stage=stage, target=target, must_exist=must_exist, with_servers=with_servers)
+    from watoto_infra.cli import on_aws  # noqa: PLC0415 - reads the project's files
+
+    last, overrides = on_aws.configuration(stack)
+    loaded = _load_stage(stage, last, target, say=not must_exist, overrides=overrides)
+    return on_aws.open_session(stack, loaded, project=PROJECT, module=PROGRAM_MODULE)
+
+
 def open_stack(
     stack: str | None,
     *,
@@ -98,8 +133,10 @@ def open_stack(
     Without ``with_servers`` the session's deployment leaves the local servers as they are. ``overrides`` are laid over
     the stage in place of those the stack keeps.
 
-    Raises ``NoSuchStack`` when ``must_exist`` and there is no state yet, ``UsageError`` for names that do not exist.
+    Raises ``NoSuchStack`` when ``must_exist`` and there is no state yet, ``UsageError`` for names that do not exist and
+    for a target that is not this machine.
     """
+    _refuse_elsewhere(target)
     from watoto_infra.dataplane.data_plane import LocalDataPlane  # noqa: PLC0415 - only commands on stacks need it
     from watoto_infra.dataplane.local_target import LocalTarget  # noqa: PLC0415
     from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415 - pydantic is not free
@@ -132,6 +169,7 @@ def open_stack(
 
 def open_state(stack: str | None, *, target: TargetName, may_be_new: bool = False) -> tuple[str, StackStore]:
     """Give a stack's name and its state. Raises ``NoSuchStack`` when nothing at all of it is on this machine."""
+    _refuse_elsewhere(target)
     name = stack or target.value
     home = stack_home.locate(name)
     store = _store(home)
@@ -144,6 +182,11 @@ def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) 
     """Load the settings of a stage as ``stack`` would use them."""
     from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415 - pydantic is not free
 
+    if target is TargetName.AWS:
+        from watoto_infra.cli import on_aws  # noqa: PLC0415 - reads the project's files
+
+        last, overrides = on_aws.configuration(stack)
+        return _load_stage(stage, last, target, say=True, overrides=overrides)
     home = stack_home.locate(stack or target.value)
     last = None if stage else _store(home).stage
     return _load_stage(stage, last, target, say=True, overrides=kept_overrides.read(home.state))
@@ -174,6 +217,16 @@ def settings_schema() -> dict[str, Any]:
     from watoto_infra.settings import json_schema  # noqa: PLC0415 - pydantic is not free
 
     return json_schema()
+
+
+def _refuse_elsewhere(target: TargetName) -> None:
+    """Raise ``UsageError`` where a command is about this machine and the target is not."""
+    if target is not TargetName.LOCAL:
+        raise UsageError(
+            f"this command is about what is on this machine; nothing of target {target.value} is",
+            hint=f"up, preview, refresh, drift, destroy, outputs, history, settings and state export and import take "
+            f"--target {target.value}; for the rest use the cloud's own tools and `pulumi`",
+        )
 
 
 def _load_stage(

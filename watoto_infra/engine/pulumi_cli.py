@@ -40,10 +40,10 @@ from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.urns import is_default_provider
 from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.engine.pulumi_events import RunLog, shown
-from watoto_infra.errors import MissingProgram, PlanViolated, StateError
+from watoto_infra.engine.pulumi_project import stack_settings
+from watoto_infra.errors import MissingProgram, PlanViolated
 
 EXECUTABLE = "pulumi"
-PROJECT_FILE = "Pulumi.yaml"
 ENVIRONMENT = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
 
 
@@ -268,33 +268,12 @@ class PulumiCliEngine:
             raise explain(error, log.errors if log else ()) from error
 
 
-def stack_settings(project: Path, stack: str) -> Mapping[str, Json]:
-    """Read a stack's settings file, which lies where ``Pulumi.yaml`` says; empty where there is none.
-
-    Raises ``StateError`` naming the file when it cannot be read.
-    """
-    folder = (_yaml(project / PROJECT_FILE) or {}).get("stackConfigDir") or "."
-    return _yaml(project / folder / f"Pulumi.{stack}.yaml") or {}
-
-
-def _yaml(file: Path) -> Any:
-    try:
-        content = yaml.safe_load(file.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StateError(f"cannot read {file}: {' '.join(str(error).split())}", hint="mend the file") from error
-    if content is not None and not isinstance(content, dict):
-        raise StateError(f"{file} is no settings file: it holds no mapping", hint="mend the file")
-    return content
-
-
 def _run_document(run: automation.UpdateSummary) -> dict[str, Json]:
     stage = (run.config or {}).get("watoto:stage")
     document: dict[str, Json] = {
         "when": run.start_time.isoformat(timespec="seconds") + "+00:00",
         "kind": "up" if run.kind == "update" else run.kind,
-        "stage": (stage.get("value") if isinstance(stage, Mapping) else stage) or None,
+        "stage": stage.value if stage is not None else None,
         "result": "done" if run.result == "succeeded" else "failed" if run.result == "failed" else "killed",
     }
     if run.end_time is not None:

@@ -7,9 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from watoto_infra.errors import StateError
+from watoto_infra.errors import SettingsError, StateError
 
 FILE = "overrides.json"
+_LIKE_A_STAGE = 'lay it out like a stage file: {"app": {"desired": 4}}'
+
+
+def parse(text: str | None) -> dict[str, Any]:
+    """Read the settings that the configuration ``watoto:overrides`` lays over the stage.
+
+    Raises ``SettingsError`` when they are no JSON object.
+    """
+    try:
+        values = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"watoto:overrides is not JSON: {error}", hint=_LIKE_A_STAGE) from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"watoto:overrides is {text}; allowed: an object", hint=_LIKE_A_STAGE)
+    return values
 
 
 def read(state: Path) -> dict[str, Any]:
