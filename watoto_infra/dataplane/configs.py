@@ -25,18 +25,21 @@ FAMILIES = (
 )
 """What local processes read; the other families are for machines elsewhere."""
 
+BEFORE_FIRST_START = frozenset({"nginx"})
+"""Families checked before anything runs: their servers start although the machine's limits are too low for them."""
+
 
 def place(topology: Topology) -> tuple[str, ...]:
     """Bring the tree to what the topology renders, and give the paths that changed.
 
-    Families with a changed file are checked by their servers first. Raises ``CheckFailed`` with the server's own words;
-    then every file is as it was.
+    Before a live file is replaced, its family is checked by its servers; before the first start that start itself is
+    the check. Raises ``CheckFailed`` with the server's own words; then every file is as it was.
     """
     files = use_cases.render(FAMILIES, topology.inputs, Templates())
     changed = tuple(file for file in files if not _is_there(topology, file))
     if not changed:
         return ()
-    families = sorted({file.path.partition("/")[0] for file in changed})
+    families = sorted({family for file in changed if _needs_check(topology, family := file.path.partition("/")[0])})
     for finding in use_cases.check(families, files, topology.inputs):
         if finding.refused:
             raise CheckFailed(
@@ -45,6 +48,10 @@ def place(topology: Topology) -> tuple[str, ...]:
             )
     _write(topology, changed)
     return tuple(file.path for file in changed)
+
+
+def _needs_check(topology: Topology, family: str) -> bool:
+    return family in BEFORE_FIRST_START or (topology.config / family).exists()
 
 
 def _is_there(topology: Topology, file: RenderedFile) -> bool:
