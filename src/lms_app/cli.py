@@ -174,5 +174,6 @@ def beat(interval: float, *, once: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    side_server.start(services().settings.metrics_port)
     heartbeat.run(databases, stop, interval=interval)
     sys.stderr.flush()
