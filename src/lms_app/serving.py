@@ -16,6 +16,7 @@ from typing import Any
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.gthread import ThreadWorker
 
+from lms_app import plain_http
 from lms_app.observability import metrics, slots
 
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
@@ -33,6 +34,40 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     _told_to_stop = False
     sockets: list[socket.socket]
+    alive: bool
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a plain request at once. The first on a connection, and all that are not plain, go gunicorn's way."""
+        if not conn.initialized or conn.is_http2 or conn.parser.unreader.buf.getvalue():
+            return super().handle(conn)
+        sock = conn.sock
+        sock.setblocking(True)
+        try:
+            data = sock.recv(plain_http.RECEIVE_BYTES)
+            request = plain_http.recognise(data)
+            if request is None:
+                conn.parser.unreader.unread(data)
+                return super().handle(conn) if data else False
+            return self._answer(conn, request)
+        except OSError:
+            return False  # the client is gone
+
+    def _answer(self, conn: Any, request: plain_http.PlainRequest) -> bool:
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        keep = self.alive and len(self.keepalived_conns) < self.max_keepalived
+        environ = plain_http.environ_of(
+            request, client=conn.client, server=conn.server, multiprocess=self.cfg.workers > 1
+        )
+        try:
+            return plain_http.answer(self.wsgi, environ, conn.sock, keep=keep)
+        except OSError:
+            raise
+        except Exception as error:
+            self.handle_error(None, conn.sock, conn.client, error)
+            return False
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._told_to_stop = True

@@ -17,7 +17,7 @@ from flask import Response, request
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from lms_app.api.responses import JSON
+from lms_app.api.responses import JSON, Answer
 from lms_app.caching import headers
 from lms_app.db.database import Database
 from lms_app.db.tables import idempotency_keys as keys
@@ -83,4 +83,4 @@ def _repeat(connection: Connection, user_id: int, key: str, fingerprint: bytes) 
 
 
 def _answer(status: int, body: bytes, extra: dict[str, str]) -> Response:
-    return headers.not_kept(Response(body, status, extra, mimetype=JSON))
+    return headers.not_kept(Answer(body, status, extra, content_type=JSON))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
+from flask.globals import app_ctx, request_ctx
 from itsdangerous import BadData, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
@@ -23,11 +24,12 @@ READ_AFTER_SECONDS = 60
 
 def current_identity() -> Identity | None:
     """Return who sent the request, none without a valid session. A bearer token wins over the cookie."""
+    of_request = app_ctx.g  # not the proxy `g`, every use of which costs a look-up
     known: Identity | None
     try:
-        known = g.identity
+        known = of_request.identity
     except AttributeError:
-        known = g.identity = _identify()
+        known = of_request.identity = _identify()
     return known
 
 
@@ -38,7 +40,7 @@ def signed_in_user() -> int | None:
 
 
 def _identify() -> Identity | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme:
         return services().sessions.verify(token.strip()) if scheme.lower() == "bearer" else None
     cookie = request.cookies.get(SESSION_COOKIE)
@@ -59,7 +61,10 @@ class ReadAfter:
         app.after_request(self._hand_out)
 
     def _begin(self) -> None:
-        given = request.headers.get(READ_AFTER_HEADER) or request.cookies.get(READ_AFTER_COOKIE)
+        asked = request_ctx.request
+        given = asked.environ.get("HTTP_LMS_READ_AFTER")
+        if not given and "HTTP_COOKIE" in asked.environ:
+            given = asked.cookies.get(READ_AFTER_COOKIE)
         freshness.start(self._read(given) if given else None)
 
     def _read(self, text: str) -> dict[str, Lsn] | None:

@@ -15,7 +15,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar, cast
 
 from dogpile.cache import make_region, register_backend
+from dogpile.cache.api import NO_VALUE
 
+from lms_app.caching.levels import TwoLevels
 from lms_app.caching.link import SETTLE_S, RedisLink, connect
 from lms_app.caching.versions import Versions
 from lms_app.observability import metrics
@@ -73,6 +75,7 @@ class Caches:
                 "l2_s": settings.cache_l2_s if settings.cache_l2 else None,
             },
         )
+        self._levels = cast("TwoLevels", self._region.backend)
 
     @property
     def up(self) -> bool:
@@ -91,15 +94,16 @@ class Caches:
         if version is None:
             metrics.cache_bypasses.labels("changing" if self._link.up else "lost").inc()
             return load()
-        reading = self._from_primary if version.young else nullcontext
 
         def create() -> T:
             metrics.cache_misses.labels("l1").inc()
             metrics.cache_misses.labels("l2").inc()
-            with reading():
+            with self._from_primary() if version.young else nullcontext():
                 return load()
 
-        return cast("T", self._region.get_or_create(f"{key}@{version.key}", create))
+        versioned = f"{key}@{version.key}"
+        found = self._levels.at_hand(versioned)
+        return cast("T", self._region.get_or_create(versioned, create) if found is NO_VALUE else found)
 
     @contextmanager
     def changing(self, *namespaces: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis import ConnectionError as RedisConnectionError
@@ -77,25 +77,24 @@ class RedisLink:
             self._note_loss(error)
             return None
 
-    def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values of these keys, for use within `call`. Raises RedisError.
+    def ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
+        """Send plain commands in one go and return their answers, for use within `call`. Raises RedisError.
 
         Every request does this once or more. redis-py's client layer costs four times what the command itself does, so
         each thread has a connection of its own, past it; one from before a loss or a fork is not used again.
         """
         if isinstance(self._client, RedisCluster):
-            return self._client.mget(keys)
+            return [self._client.execute_command(*command) for command in commands]
         era = (os.getpid(), self._losses)
         if getattr(self._own, "era", None) != era:
             self._own.connection, self._own.era = self._client.connection_pool.make_connection(), era
         connection = self._own.connection
         try:
-            connection.send_command("MGET", *keys)
-            found: list[bytes | None] = connection.read_response()
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [connection.read_response() for _ in commands]
         except BaseException:
             connection.disconnect()
             raise
-        return found
 
     def _note_loss(self, error: RedisError) -> None:
         with self._lock:

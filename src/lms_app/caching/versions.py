@@ -16,7 +16,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from redis import Redis
 
@@ -29,8 +30,7 @@ EPOCH = "epoch"
 SUSPENDED = b"!"
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """The version of a set of namespaces at one moment."""
 
     key: str
@@ -70,17 +70,15 @@ class Versions:
         if self._untold:
             self._tell(client)
         keys = [PREFIX + name for name in namespaces]
-        found = self._link.read_many(keys)
-        versions = [
-            value if value is not None else self._first(client, key) for key, value in zip(keys, found, strict=True)
-        ]
-        if SUSPENDED in versions:
+        (found,) = self._link.ask(("MGET", *keys))
+        if None in found:
+            found = [
+                value if value is not None else self._first(client, key) for key, value in zip(keys, found, strict=True)
+            ]
+        if SUSPENDED in found:
             return None
-        youngest = max(_birth(version) for version in versions)
-        return Version(
-            key=b"/".join(version.partition(b".")[0] for version in versions).decode(),
-            young=time.time() - youngest < self._young_s,
-        )
+        key, youngest = _together(tuple(found))
+        return Version(key, young=time.time() - youngest < self._young_s)
 
     def _first(self, client: Redis, key: str) -> bytes:
         mine = _new_version()
@@ -88,14 +86,8 @@ class Versions:
         return mine if earlier is None else bytes(earlier)  # type: ignore[arg-type]
 
     def _set(self, namespaces: Sequence[str], make: Callable[[], bytes], *, life_ms: int) -> None:
-        def work(client: Redis) -> bool:
-            pipe = client.pipeline(transaction=False)
-            for name in namespaces:
-                pipe.set(PREFIX + name, make(), px=life_ms)
-            pipe.execute()
-            return True
-
-        if not self._link.call(work):
+        commands = [("SET", PREFIX + name, make(), "PX", life_ms) for name in namespaces]
+        if self._link.call(lambda _client: self._link.ask(*commands)) is None:
             with self._lock:
                 self._untold.update(namespaces)
 
@@ -104,10 +96,8 @@ class Versions:
         with self._lock:
             untold, self._untold = self._untold, set()
         try:
-            pipe = client.pipeline(transaction=False)
             for name in untold:
-                pipe.set(PREFIX + name, _new_version(), ex=self._lasts_s)
-            pipe.execute()
+                client.set(PREFIX + name, _new_version(), ex=self._lasts_s)
         except BaseException:
             with self._lock:
                 self._untold |= untold
@@ -124,6 +114,12 @@ class Versions:
 
 def _new_version() -> bytes:
     return b"%s.%d" % (secrets.token_urlsafe(9).encode(), time.time() * 1000)
+
+
+@lru_cache(maxsize=10_000)
+def _together(versions: tuple[bytes, ...]) -> tuple[str, float]:
+    """Return what these versions put into keys, and when the youngest was made."""
+    return b"/".join(version.partition(b".")[0] for version in versions).decode(), max(map(_birth, versions))
 
 
 def _birth(version: bytes) -> float:

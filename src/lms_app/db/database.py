@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import ExecStatus
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -147,7 +148,10 @@ class Database:
         raise AssertionError
 
     def _begin_and_run(self, connection: Connection, work: Callable[[Connection], T]) -> T:
-        connection.exec_driver_sql("BEGIN")
+        driver: Any = connection.connection.driver_connection
+        # A fifth of the price of SQLAlchemy's way, which is taken when it fails: it names what is wrong.
+        if driver.pgconn.exec_(b"BEGIN").status != ExecStatus.COMMAND_OK:
+            connection.exec_driver_sql("BEGIN")
         try:
             return work(connection)
         except BaseException:
