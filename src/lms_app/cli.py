@@ -27,6 +27,7 @@ from lms_app.db.migrate import MigrationBusyError
 from lms_app.domain import accounts, passwords, seeding
 from lms_app.domain.identity import Identity, Role
 from lms_app.errors import ConflictError
+from lms_app.observability import side_server
 from lms_app.services import services
 
 
