@@ -116,6 +116,14 @@ FAULTS = {
     "grafana": ("redis_connected_clients", "redis_connected_clients ("),
 }
 
+KONG_PROPERTIES = {
+    *("database", "declarative_config", "proxy_listen", "admin_listen", "status_listen", "anonymous_reports"),
+    *("nginx_worker_processes", "nginx_events_worker_connections", "nginx_main_worker_rlimit_nofile"),
+    *("nginx_http_client_max_body_size", "upstream_keepalive_idle_timeout", "headers"),
+    *("trusted_ips", "real_ip_header", "real_ip_recursive"),
+}
+"""Of Kong Gateway 3.9.1 (kong/templates/kong_defaults.lua), which says nothing of a property that it does not know."""
+
 
 @pytest.mark.parametrize("family", FAULTS)
 def test_a_fault_in_a_rendered_file_is_found_by_the_server_that_reads_it(
@@ -128,3 +136,9 @@ def test_a_fault_in_a_rendered_file_is_found_by_the_server_that_reads_it(
     assert any(good in file.text for file in files)
     broken = [replace(file, text=file.text.replace(good, bad)) for file in files]
     assert any(finding.refused for finding in use_cases.check([family], broken, inputs))
+
+
+def test_every_property_in_kong_conf_is_kongs_own(stage_inputs, templates):
+    (text,) = [file.text for file in use_cases.render(["kong"], stage_inputs("phase3"), templates)][1:]
+    named = {line.partition(" = ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+    assert named <= KONG_PROPERTIES

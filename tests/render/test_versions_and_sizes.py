@@ -38,11 +38,14 @@ GATES = [
     ("postgresql", "14", "15", "postgresql/primary/postgresql.conf", "wal_compression = lz4"),
     ("pgbouncer", "1.20", "1.21", "pgbouncer/pgbouncer.ini", "max_prepared_statements"),
     ("pgbackrest", "2.45", "2.46", "backup/pgbackrest.conf", "repo1-block=y"),
-    ("kong", "3.7", "3.8", "kong/kong.yml", "      redis:\n"),
+    ("rabbitmq", "3.13.7", "4.0.1", "rabbitmq/definitions.json", '"delivery-limit": -1'),
+    ("rabbitmq", "3.11.28", "3.12.0", "rabbitmq/definitions.json", '"apply-to": "quorum_queues"'),
+    ("prometheus", "2.55", "3.0", "prometheus/prometheus.yml", "fallback_scrape_protocol: PrometheusText0.0.4"),
+    ("kong", "3.5", "3.6", "kong/kong.yml", "      redis:\n"),
 ]
 
 
-@pytest.mark.parametrize("gate", GATES, ids=[gate[0] for gate in GATES])
+@pytest.mark.parametrize("gate", GATES, ids=[f"{gate[0]}-{gate[2]}" for gate in GATES])
 def test_a_key_is_rendered_from_the_version_on_that_knows_it(gate, stage_inputs, templates):
     server, before, since, path, text = gate
     for version, expected in ((before, False), (since, True)):
@@ -51,7 +54,17 @@ def test_a_key_is_rendered_from_the_version_on_that_knows_it(gate, stage_inputs,
 
 
 @pytest.mark.parametrize(
-    ("server", "version"), [("nginx", "1.99"), ("postgresql", "12"), ("rabbitmq", "5.0"), ("kong", "3")]
+    ("server", "version"),
+    [
+        ("nginx", "1.99"),
+        ("postgresql", "12"),
+        ("rabbitmq", "3.9.29"),
+        ("rabbitmq", "4.9"),
+        ("prometheus", "2.39"),
+        ("prometheus", "4.0"),
+        ("redis", "9.0"),
+        ("kong", "3"),
+    ],
 )
 def test_a_version_nobody_wrote_templates_for_is_refused(server, version):
     with pytest.raises(RenderError, match=f"{server} {version}"):

@@ -20,16 +20,16 @@ Version = tuple[int, ...]
 
 SUPPORTED: Mapping[str, tuple[Version, Version]] = {
     "nginx": ((1, 18), (1, 31)),
-    "openssl": ((1, 1, 1), (3, 99)),
+    "openssl": ((1, 1, 1), (3,)),
     "postgresql": ((13,), (18,)),
     "pgbouncer": ((1, 16), (1, 25)),
     "pgbackrest": ((2, 39), (2, 59)),
-    "redis": ((6, 2), (8, 99)),
+    "redis": ((6, 2), (8,)),
     "rabbitmq": ((3, 10), (4, 3)),
-    "prometheus": ((2, 40), (3, 99)),
+    "prometheus": ((2, 40), (3,)),
     "kong": ((3, 4), (3, 9)),
 }
-"""Lowest and highest version each server's templates were written for."""
+"""Lowest and highest version each server's templates were written for; (3,) is any version 3."""
 
 UNINSTALLED: Mapping[str, Version] = {
     "nginx": (1, 22, 1),

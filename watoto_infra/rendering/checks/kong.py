@@ -1,6 +1,9 @@
 """Kong's own parser where it is installed; else its published schema, as far as these files use it.
 
-Source of the fields: Kong Gateway 3.9, https://developer.konghq.com/gateway/entities/ and each plugin's reference page.
+No package registry ships that schema, so it is written down here, after the source of Kong Gateway 3.9.1: entities in
+kong/db/schema/entities (upstreams, targets, services, routes), plugins in kong/plugins/<name>/schema.lua, what is
+allowed without a database included (no policy ``cluster``). A field that exists there and is not used here is refused.
+kong.conf has no schema: Kong passes over what it does not know.
 """
 
 from __future__ import annotations
@@ -118,11 +121,14 @@ class _Redis(_Entity):
     timeout: Milliseconds
     username: str
     password: str
+    ssl: bool = False
+    ssl_verify: bool = False
+    server_name: str | None = None
 
 
 class _RateLimitingConfig(_Entity):
     second: Annotated[int, Field(gt=0)]
-    limit_by: Literal["consumer", "credential", "ip", "service", "header", "path", "consumer-group"]
+    limit_by: Literal["consumer", "credential", "ip", "service", "header", "path"]
     policy: Literal["local", "redis"]  # "cluster" needs a database
     fault_tolerant: bool
     hide_client_headers: bool
@@ -133,6 +139,9 @@ class _RateLimitingConfig(_Entity):
     redis_timeout: int | None = None
     redis_username: str | None = None
     redis_password: str | None = None
+    redis_ssl: bool = False
+    redis_ssl_verify: bool = False
+    redis_server_name: str | None = None
 
 
 class _RateLimiting(_Entity):

@@ -9,6 +9,7 @@ from pathlib import Path
 from watoto_infra.gateway import READ_TIMEOUT_SECONDS
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import kong as checks
+from watoto_infra.rendering.endpoints import is_loopback
 from watoto_infra.rendering.families import nginx
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
@@ -49,6 +50,8 @@ class KongContext:
     address_rate: int
     redis_host: str
     redis_port: int
+    redis_tls: bool
+    redis_username: str
     nested_redis: bool
     max_body_mib: int
 
@@ -83,7 +86,10 @@ def context(inputs: Inputs) -> KongContext:
         # Counters must not be evicted: they live in the state group.
         redis_host=values.host(state.host, "address of the state group"),
         redis_port=state.port,
-        nested_redis=inputs.versions.at_least("kong", 3, 8),
+        redis_tls=not is_loopback(state.host),
+        # ElastiCache's token is the default user's; our own Redis has a user for the app.
+        redis_username="app" if is_loopback(state.host) else "default",
+        nested_redis=inputs.versions.at_least("kong", 3, 6),
         max_body_mib=gateway.max_body_mib,
     )
 

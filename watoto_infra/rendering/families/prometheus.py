@@ -53,6 +53,7 @@ class PrometheusContext:
     scrape_interval_seconds: int
     scrape_timeout_seconds: int
     sample_limit: int
+    fallback_protocol: str | None
     alertmanager: str
     jobs: tuple[Job, ...]
 
@@ -112,6 +113,8 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
         scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
         scrape_timeout_seconds=SCRAPE_TIMEOUT_SECONDS,
         sample_limit=SAMPLE_LIMIT,
+        # Version 3 scrapes nothing from a server that does not say which format it speaks; 2 knows no such key.
+        fallback_protocol="PrometheusText0.0.4" if inputs.versions.at_least("prometheus", 3) else None,
         alertmanager=str(inputs.endpoints.alertmanager),
         jobs=jobs(inputs.endpoints),
     )

@@ -17,6 +17,7 @@ from watoto_infra.rendering.endpoints import LOOPBACK
 from watoto_infra.rendering.families.alert_thresholds import QUEUES
 from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.data import BrokerDeployment
 
 SUMMARY = "rabbitmq.conf, and the definitions of user, queues, dead letters and policies"
@@ -109,7 +110,7 @@ def definitions(inputs: Inputs) -> dict[str, Json]:
             *(_binding(DEAD_LETTERS, f"{queue}.dead", queue) for queue in QUEUES),
             *(_binding(retry, retry, "") for retry in retries),
         ],
-        "policies": _policies(),
+        "policies": _policies(inputs.versions),
     }
 
 
@@ -141,8 +142,14 @@ def _binding(source: str, destination: str, key: str) -> Json:
     return {"source": source, "vhost": VHOST, "destination": destination, **kind}
 
 
-def _policies() -> list[Json]:
-    """One policy for each queue: only the one of highest priority would apply. Their patterns exclude each other."""
+def _policies(versions: Versions) -> list[Json]:
+    """One policy for each queue: only the one of highest priority would apply. Their patterns exclude each other.
+
+    From version 4.0 on a quorum queue drops what was handed out 20 times, unless told otherwise: not what was given up
+    and is looked at by hand, nor what only waits. Policies for quorum queues alone came with 3.12.
+    """
+    kind = "quorum_queues" if versions.at_least("rabbitmq", 3, 12) else "queues"
+    unlimited = {"delivery-limit": -1} if versions.at_least("rabbitmq", 4, 0) else {}
     safe = {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
     jobs = {
         "delivery-limit": DELIVERY_LIMIT,
@@ -154,18 +161,18 @@ def _policies() -> list[Json]:
         (
             f"retry-{seconds}s",
             f"^retry\\.{seconds}s$",
-            {"message-ttl": seconds * 1000, "dead-letter-exchange": "", **safe},
+            {"message-ttl": seconds * 1000, "dead-letter-exchange": "", **safe, **unlimited},
         )
         for seconds in RETRY_SECONDS
     ]
-    dead = {"max-length": MAX_DEAD, "overflow": "drop-head"}
+    dead = {"max-length": MAX_DEAD, "overflow": "drop-head", **unlimited}
     found = [("jobs", f"^({'|'.join(QUEUES)})$", jobs), ("dead-letters", "\\.dead$", dead), *waits]
     return [
         {
             "name": name,
             "vhost": VHOST,
             "pattern": pattern,
-            "apply-to": "queues",
+            "apply-to": kind,
             "priority": 1,
             "definition": definition,
         }
