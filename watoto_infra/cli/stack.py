@@ -56,7 +56,7 @@ def up(
     allow_data_loss: AllowDataLoss = None,
     control_plane_only: Annotated[
         bool, typer.Option("--control-plane-only", help="Leave the local servers as they are.")
-    ] = True,
+    ] = False,
 ) -> None:
     """Bring a stack to a stage: show the plan, ask, do it; then bring up the servers that stand for it."""
     session = wiring.open_session(stack, stage=stage, target=target, with_servers=not control_plane_only)

@@ -16,7 +16,17 @@ from watoto_infra.dataplane.credentials import local_credentials
 from watoto_infra.dataplane.local_endpoints import local_endpoints
 from watoto_infra.dataplane.local_target import LocalTarget
 from watoto_infra.dataplane.service import Unit
-from watoto_infra.dataplane.services import alertmanager, exporters, lms, nginx, prometheus
+from watoto_infra.dataplane.services import (
+    alertmanager,
+    exporters,
+    lms,
+    nginx,
+    pgbouncer,
+    postgresql,
+    prometheus,
+    rabbitmq,
+    redis,
+)
 from watoto_infra.dataplane.sizing import Shares, share_out, this_machine
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.errors import MissingProgram, StackLocked
@@ -26,7 +36,7 @@ from watoto_infra.rendering.secrets import secrets_of
 from watoto_infra.review.status import LocalProcess
 from watoto_infra.settings import LoadedStage
 
-MODULES = (lms, nginx, prometheus, alertmanager, exporters)
+MODULES = (postgresql, pgbouncer, redis, rabbitmq, lms, nginx, prometheus, alertmanager, exporters)
 """Each gives the units of one kind of server."""
 
 
@@ -110,6 +120,7 @@ class LocalDataPlane:
             machine=shares.app,
             database_machine=shares.database,
             cache_machine=shares.cache,
+            balancer_machine=this_machine(),
             places=Places(
                 config=str(home.run / "config"),
                 run=str(home.sockets),

@@ -14,6 +14,7 @@ from pathlib import Path
 from watoto_infra.dataplane.health import http_ok
 from watoto_infra.dataplane.local_endpoints import HERE
 from watoto_infra.dataplane.service import Service, Task, Unit
+from watoto_infra.dataplane.services import postgresql
 from watoto_infra.dataplane.services.lms_connections import connections
 from watoto_infra.dataplane.topology import Topology, address
 from watoto_infra.errors import ServiceFailed
@@ -56,11 +57,10 @@ class _Lms:
         self._image = source_image(self._tree)
         self._source = topology.home.run / "lms" / self._image.rpartition(":")[2][:16]
         self._files = connections(topology)
-        self.databases = tuple(
-            f"postgresql-{server.name}"
-            for group in topology.endpoints.databases
-            for server in (group.primary, *group.replicas)
-        )
+        pool = ("pgbouncer",) if topology.settings.database.pgbouncer else ()
+        groups = topology.endpoints.databases
+        servers = (server for group in groups for server in (group.primary, *group.replicas))
+        self.databases = (*map(postgresql.unit_name, servers), *pool)
 
     def migrate(self) -> None:
         """Place the source tree and bring every database's schema up to date. Raises ``ServiceFailed``."""
@@ -163,6 +163,7 @@ class _Lms:
             "PYTHONPATH": str(self._source),
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
             "LMS_COOKIE_SECURE": "false",
+            "LMS_DB_THROUGH_PGBOUNCER": str(topology.settings.database.pgbouncer).lower(),
             "LMS_MAIL_URL": f"file://{mail}",
             "LMS_MEDIA_BUCKET": topology.endpoints.media_bucket,
             "LMS_S3_ENDPOINT_URL": topology.endpoints.s3_endpoint or "",
@@ -171,6 +172,7 @@ class _Lms:
             "AWS_ACCESS_KEY_ID": "emulator",
             "AWS_SECRET_ACCESS_KEY": "emulator",
             "AWS_EC2_METADATA_DISABLED": "true",
+            "LMS_REDIS_CACHE_CLUSTER": str(topology.outputs.caches["cache"].cluster_mode).lower(),
             **{f"LMS_{name}_FILE": str(path) for name, path in self._files.items()},
             **_assignments(self._rendered.read_text()),
         }

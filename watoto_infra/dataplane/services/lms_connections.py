@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from watoto_infra.dataplane.topology import Topology
-from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint
+from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.settings.sharding import label, spans
 
@@ -46,19 +46,26 @@ def _databases(topology: Topology) -> dict[str, str]:
 
 def _primary(topology: Topology, shard: int) -> str:
     """Name every server of the group: whichever is the primary answers, so that a promotion changes nothing here."""
+    if topology.settings.database.pgbouncer:
+        return _url(topology, shard, [topology.endpoints.pgbouncer], _pooled(topology, shard))
     group = topology.endpoints.databases[shard]
-    return _url(topology, shard, _servers(group)) + "?target_session_attrs=read-write"
+    return _url(topology, shard, [group.primary, *group.replicas]) + "?target_session_attrs=read-write"
 
 
 def _replicas(topology: Topology, shard: int) -> list[str]:
-    return [_url(topology, shard, [replica]) for replica in topology.endpoints.databases[shard].replicas]
+    replicas = topology.endpoints.databases[shard].replicas
+    if topology.settings.database.pgbouncer:
+        pool, name = topology.endpoints.pgbouncer, _pooled(topology, shard)
+        return [_url(topology, shard, [pool], f"{name}_ro{number}") for number in range(1, len(replicas) + 1)]
+    return [_url(topology, shard, [replica]) for replica in replicas]
 
 
-def _servers(group: DatabaseEndpoints) -> list[Endpoint]:
-    return [group.primary, *group.replicas]
+def _pooled(topology: Topology, shard: int) -> str:
+    """Give PgBouncer's name of a shard's primary (rendering.families.pgbouncer)."""
+    return topology.settings.database.name + (f"_shard{shard}" if shard else "")
 
 
-def _url(topology: Topology, shard: int, servers: list[Endpoint]) -> str:
+def _url(topology: Topology, shard: int, servers: list[Endpoint], name: str | None = None) -> str:
     database = topology.settings.database
     password = quote(topology.secret(owner_name(shard)), safe="")
-    return f"postgresql://{database.username}:{password}@{','.join(map(str, servers))}/{database.name}"
+    return f"postgresql://{database.username}:{password}@{','.join(map(str, servers))}/{name or database.name}"
