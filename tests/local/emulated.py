@@ -1,0 +1,106 @@
+"""The stack's emulator as a process of its own, that tests kill and start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import urllib3
+from botocore.config import Config
+
+from watoto_infra.contracts import Address
+from watoto_infra.dataplane.control_plane import control_plane, place_emulator
+from watoto_infra.dataplane.identity import process_identity
+from watoto_infra.dataplane.ports import PortTable
+from watoto_infra.stack_home import StackHome
+
+DEADLINE = 60.0
+
+
+class Emulator:
+    """One emulator with its folder; ``home`` must be reachable for the processes' user."""
+
+    def __init__(self, home: StackHome) -> None:
+        self.home = home
+        self.identity = process_identity()
+        home.root.mkdir(parents=True, exist_ok=True)
+        place_emulator(home, self.identity)
+        self.service = control_plane(home, PortTable(home.run / "ports.json"))
+        assert isinstance(self.service.address, Address)
+        self.endpoint = f"http://{self.service.address}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def objects(self) -> Path:
+        return self.home.root / "data" / "s3"
+
+    def start(self) -> None:
+        user: dict[str, Any] = self.identity.popen_user()
+        with (self.home.run / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                list(self.service.command),
+                cwd=self.service.folder,
+                env={**os.environ, **self.service.environment},
+                stdout=log,
+                stderr=log,
+                **user,
+            )
+        deadline = time.monotonic() + DEADLINE
+        while not self.service.healthy():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def log(self) -> str:
+        return (self.home.run / "log").read_text()
+
+    def kill(self) -> None:
+        """As the kernel would: without a last word."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def killed_and_back(self) -> None:
+        self.kill()
+        self.start()
+
+    def client(self, service: str = "s3", region: str = "us-east-1") -> Any:
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=64, signature_version="v4")
+        if service == "s3":
+            config = config.merge(Config(signature_version="s3v4"))
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.endpoint,
+            region_name=region,
+            aws_access_key_id="emulator",
+            aws_secret_access_key="emulator",
+            config=config,
+        )
+
+    @property
+    def resident_mib(self) -> float:
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@contextmanager
+def running(home: StackHome):
+    """Give an emulator that runs, and end it."""
+    emulator = Emulator(home)
+    emulator.start()
+    try:
+        yield emulator
+    finally:
+        emulator.kill()
+
+
+def put_presigned(url: str, content: bytes, **headers: str) -> urllib3.BaseHTTPResponse:
+    """Upload as a browser does, with nothing but the URL."""
+    return urllib3.request("PUT", url, body=content, headers=headers, retries=False, timeout=120)
