@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from watoto_infra.rendering import use_cases
+from watoto_infra.rendering.checks import grafana as grafana_checks
 from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.rendering.model import Verdict
 from watoto_infra.rendering.programs import find
@@ -104,6 +106,22 @@ def test_kong_is_reported_as_schema_only_and_faults_in_it_are_found(stage_inputs
     ):
         broken = [replace(file, text=file.text.replace(good, bad)) for file in files]
         assert use_cases.check(["kong"], broken, inputs)[0].refused, bad
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"gridPos"', '"gridPlace"'),
+        ('"legendFormat"', '"legend_format"'),
+        ('"displayMode"', '"displayStyle"'),
+        ('"overrides"', '"override"'),
+        ('"editable": false', '"editabel": false'),
+    ],
+)
+def test_a_field_that_grafanas_schema_does_not_have_is_found(good, bad, stage_inputs, templates):
+    texts = [file.text for file in use_cases.render(["grafana"], stage_inputs(), templates) if good in file.text]
+    assert grafana_checks.unknown(json.loads(texts[0])) == []
+    assert grafana_checks.unknown(json.loads(texts[0].replace(good, bad))) != []
 
 
 FAULTS = {
