@@ -11,12 +11,24 @@ if TYPE_CHECKING:
     from watoto_infra.cli.wiring import StackSession
 
 
+NOT_ACTED_ON = frozenset(
+    {
+        "aws:autoscaling/policy:Policy",
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+    }
+)
+"""Types that make AWS change the number of app servers; here it is the stage's, or what `watoto scale` says."""
+
+
 def look(session: StackSession) -> StatusReport:
     """Look at everything declared and every process; needs no passphrase and changes nothing."""
     snapshot = session.store.peek()
     pending = {operation.resource.urn: operation.kind for operation in snapshot.pending}
     things = tuple(_thing(state, pending.get(state.urn)) for state in snapshot.resources if state.custom)
-    return StatusReport(session.stack, session.stage, session.target.name, things, session.processes())
+    return StatusReport(
+        session.stack, session.stage, session.target.name, things, session.processes(), session.data_plane.notes()
+    )
 
 
 def _thing(state: ResourceState, pending: OperationKind | None) -> DeclaredThing:
@@ -38,4 +50,6 @@ def _word(state: ResourceState, pending: OperationKind | None) -> str:
         return "replaced, to be deleted"
     if state.init_errors:
         return "incomplete"
+    if state.type in NOT_ACTED_ON:
+        return "there, not acted on locally"
     return "simulated" if state.simulated else "there"

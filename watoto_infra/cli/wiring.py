@@ -20,6 +20,7 @@ from watoto_infra.errors import NoSuchStack, UsageError
 from watoto_infra.review.status import LocalProcess, StatusReport
 
 if TYPE_CHECKING:
+    from watoto_infra.dataplane.alerting.reading import Alert
     from watoto_infra.dataplane.data_plane import LocalDataPlane
     from watoto_infra.dataplane.local_target import LocalTarget
     from watoto_infra.engine.embedded.state.store import StackStore
@@ -46,6 +47,10 @@ class Session(Protocol):
     def deployment(self) -> Deployment: ...
 
     def history(self) -> list[RunDocument]: ...
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """Give the alerts that fire. Raises ``ServiceFailed`` when Alertmanager does not answer."""
+        return self.data_plane.alerts()
 
     def next_steps(self) -> Iterator[str]: ...
 

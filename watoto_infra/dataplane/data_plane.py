@@ -10,10 +10,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from watoto_infra.dataplane import configs, requirements, roster
+from watoto_infra.dataplane.alerting.reading import Alert, firing
 from watoto_infra.dataplane.control_plane import SERVICE_NAME
 from watoto_infra.dataplane.converge import Convergence, Converger
 from watoto_infra.dataplane.credentials import local_credentials
-from watoto_infra.dataplane.local_endpoints import local_endpoints
+from watoto_infra.dataplane.local_endpoints import HERE, local_endpoints
 from watoto_infra.dataplane.local_target import LocalTarget
 from watoto_infra.dataplane.service import Unit
 from watoto_infra.dataplane.services import (
@@ -27,10 +28,12 @@ from watoto_infra.dataplane.services import (
     rabbitmq,
     redis,
 )
+from watoto_infra.dataplane.services.rehearsed import differences
 from watoto_infra.dataplane.sizing import Shares, share_out, this_machine
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.errors import MissingProgram, StackLocked
 from watoto_infra.outputs import StackOutputs
+from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.inputs import Places, Secrets, for_stage
 from watoto_infra.rendering.secrets import secrets_of
 from watoto_infra.review.status import LocalProcess
@@ -68,7 +71,8 @@ class LocalDataPlane:
         """
         shares = self.ensure_possible()
         with self._alone():
-            say(shares.note)
+            for note in self.notes():
+                say(note)
             topology = self.topology(StackOutputs.from_outputs(exported), shares)
             configs.place(topology)
             converger = Converger(self._target.home, self._target.supervisor, say)
@@ -80,6 +84,16 @@ class LocalDataPlane:
             roster.Entry(service.name, service.stands_for, service.address) for service in self._target.services()
         ]
         return roster.look(self._target.supervisor, [*control, *roster.read(self._target.home)])
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """Give the alerts that fire. Raises ``ServiceFailed`` when Alertmanager does not answer."""
+        at = self._target.addresses.reserve(HERE, "alertmanager")
+        return firing(Endpoint(at.host, at.port))
+
+    def notes(self) -> tuple[str, ...]:
+        """Say where what runs here is not what is declared: sizes and versions."""
+        settings = self._loaded.settings
+        return (share_out(settings, this_machine()).note, *differences(settings))
 
     def stop(self) -> None:
         """Stop every process of the stack, the control plane included; data stay where they are."""

@@ -95,7 +95,7 @@ class ProcessDocument(TypedDict):
 
 
 class StatusDocument(TypedDict):
-    """`watoto status --json`."""
+    """`watoto status --json`. `notes` says where the rehearsal is not what is declared."""
 
     schema_version: int
     stack: str
@@ -103,6 +103,25 @@ class StatusDocument(TypedDict):
     target: str
     things: list[ThingDocument]
     processes: list[ProcessDocument]
+    notes: list[str]
+
+
+class AlertDocument(TypedDict):
+    """One alert that fires; `since` is ISO 8601, `server` what it is about where that is one server."""
+
+    name: str
+    severity: str
+    since: str
+    server: str | None
+    summary: str
+    description: str
+
+
+class AlertsDocument(TypedDict):
+    """`watoto status --alerts --json`: the alerts that fire, the worst first."""
+
+    schema_version: int
+    alerts: list[AlertDocument]
 
 
 class RunDocument(TypedDict):
@@ -226,15 +245,80 @@ class AlertDrillDocument(TypedDict):
     resolved_seconds: float
 
 
+class EndpointDocument(TypedDict):
+    """Requests of one kind. `failures`: not answered, or with a status of 400 and more. Times are in ms."""
+
+    name: str
+    requests: int
+    failures: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class LoadDocument(TypedDict):
+    """`watoto load --json`, and what the history keeps.
+
+    `id` is when the run began (UTC); `total` is over all endpoints; `per_second` counts answers;
+    `intended_per_second` is null where simulated users wait for their answers; `generator_cpu` is in processors;
+    `missed` names the objectives that were missed.
+    """
+
+    schema_version: int
+    id: str
+    url: str
+    stage: str
+    tool: str
+    profile: str
+    load: str
+    seconds: float
+    intended_per_second: float | None
+    per_second: float
+    generator_cpu: float
+    total: EndpointDocument
+    endpoints: list[EndpointDocument]
+    missed: list[str]
+
+
+class LoadHistoryDocument(TypedDict):
+    """`watoto load --history --json`, the oldest run first."""
+
+    schema_version: int
+    runs: list[LoadDocument]
+
+
+class DifferenceDocument(TypedDict):
+    """One figure of two runs; `change` is the second over the first, null where the first is zero or missing."""
+
+    figure: str
+    before: float | None
+    after: float | None
+    change: float | None
+
+
+class ComparisonDocument(TypedDict):
+    """`watoto load --compare A --compare B --json`."""
+
+    schema_version: int
+    before: str
+    after: str
+    differences: list[DifferenceDocument]
+
+
 DOCUMENTS: tuple[type, ...] = (
     PlanDocument,
     ResultDocument,
     StatusDocument,
+    AlertsDocument,
     HistoryDocument,
     StateDocument,
     SettingsDocument,
     DoctorDocument,
     SmokeDocument,
     AlertDrillDocument,
+    LoadDocument,
+    LoadHistoryDocument,
+    ComparisonDocument,
 )
 """Every document a command prints; ``watoto outputs --json`` is a plain object of the stack's outputs by name."""

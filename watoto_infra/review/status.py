@@ -49,6 +49,8 @@ class StatusReport:
     target: str
     things: tuple[DeclaredThing, ...]
     processes: tuple[LocalProcess, ...]
+    notes: tuple[str, ...] = ()
+    """Where the rehearsal is not what is declared: smaller, of another version, or not there."""
 
     def as_json(self) -> StatusDocument:
         """Give the report as ``status --json`` prints it."""
@@ -59,6 +61,7 @@ class StatusReport:
             "target": self.target,
             "things": [cast("ThingDocument", asdict(thing)) for thing in self.things],
             "processes": [cast("ProcessDocument", asdict(process)) for process in self.processes],
+            "notes": list(self.notes),
         }
 
     def lines(self) -> Iterator[str]:
@@ -66,6 +69,8 @@ class StatusReport:
         counts = Counter(thing.state for thing in self.things)
         counted = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing declared"
         yield f"stack {self.stack} at {self.stage} on {self.target}: {counted}"
+        for note in self.notes:
+            yield f"  note: {note}"
         for process in self.processes:
             yield (
                 f"  {process.name}  {process.state}  {process.address or '-'}  since {process.since or '-'}"
