@@ -48,10 +48,6 @@ class Session(Protocol):
 
     def history(self) -> list[RunDocument]: ...
 
-    def alerts(self) -> tuple[Alert, ...]:
-        """Give the alerts that fire. Raises ``ServiceFailed`` when Alertmanager does not answer."""
-        return self.data_plane.alerts()
-
     def next_steps(self) -> Iterator[str]: ...
 
 
@@ -93,6 +89,10 @@ class StackSession:
     def processes(self) -> tuple[LocalProcess, ...]:
         """Look at the local processes."""
         return self.data_plane.processes()
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """Give the alerts that fire. Raises ``ServiceFailed`` when Alertmanager does not answer."""
+        return self.data_plane.alerts()
 
     def next_steps(self) -> Iterator[str]:
         """Say what can be done with a stack that has just come up."""
