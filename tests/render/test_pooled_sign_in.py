@@ -49,8 +49,8 @@ class Pooled:
         address = ["-h", endpoint.host, "-p", str(endpoint.port), "-U", user, "-d", database]
         return run([find("psql") or "psql", "-X", "-A", "-t", "-w", *address, "-c", statement], environment=how)
 
-    def through_pooler(self, statement: str, password: str, **how: str) -> Ran:
-        return self.ask(self.inputs.endpoints.pgbouncer, OWNER, "watoto_lms", statement, PGPASSWORD=password, **how)
+    def through_pooler(self, statement: str, password: str) -> Ran:
+        return self.ask(self.inputs.endpoints.pgbouncer, OWNER, "watoto_lms", statement, PGPASSWORD=password)
 
     def words_of_pooler(self) -> str:
         return (self.tree / "pgbouncer/said.log").read_text(errors="replace")
@@ -91,7 +91,9 @@ def pooled(stage_inputs: Callable[..., Inputs], require_binary, tree: Path) -> I
         secrets=Secrets(PASSWORDS),
     )
     for file in use_cases.render(["postgresql", "pgbouncer"], inputs, Templates()):
-        use_cases.place(tree, file)
+        use_cases.place(
+            tree, replace(file, text=file.text.replace("query_wait_timeout = 10", "query_wait_timeout = 1"))
+        )
     sockets.mkdir()
     throwaway.hand_over(tree)
     with primary(tree, ports[0]), pooler(tree, ports[1]):
@@ -172,5 +174,5 @@ def test_pgbouncer_is_let_in_only_where_postgresql_holds_the_very_same_verifier(
     pooled.as_superuser(f"ALTER ROLE {OWNER} PASSWORD '{pgbouncer.scram(password, b'another salt....')}'")
     pooled.as_superuser(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{OWNER}'")
     assert pooled.ask(pooled.primary, OWNER, "watoto_lms", "SELECT 3", PGPASSWORD=password).output == "3"
-    assert pooled.through_pooler("SELECT 3", password, PGCONNECT_TIMEOUT="3").code != 0
+    assert pooled.through_pooler("SELECT 3", password).code != 0
     assert 'login failed: FATAL: password authentication failed for user "watoto_user"' in pooled.words_of_pooler()
