@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from watoto_infra.dataplane.topology import Topology
     from watoto_infra.smoke.journey import Account, Inside
 
+SEED_SECONDS = 120
+
 
 def running_topology(stack: str | None) -> Topology:
     """Give a local stack's topology. Raises ``NoSuchStack``, and ``ServiceFailed`` when its LMS does not answer."""
@@ -58,3 +60,11 @@ def _make_admin(topology: Topology, account: Account) -> None:
         flask(topology, "create-user", account.email, "--role", "admin", "--password-file", str(file))
     finally:
         file.unlink(missing_ok=True)
+
+
+def sessions_of(topology: Topology, number: int) -> tuple[str, ...]:
+    """Give sessions of at most so many of the LMS's students; an LMS without accounts is filled with a school first."""
+    from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
+
+    flask(topology, "seed", "--if-empty", seconds=SEED_SECONDS)
+    return tuple(flask(topology, "issue-sessions", "--existing", "--count", str(number)).split())
