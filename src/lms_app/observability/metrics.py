@@ -6,6 +6,8 @@ Where PROMETHEUS_MULTIPROC_DIR is set, every process writes to files there and a
 from __future__ import annotations
 
 import os
+import struct
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +30,8 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0
 
 FOR_WATCHING = 1
 """Connections of a pool that no request needs to wait for."""
+
+FILE_MADE_WITHIN_S = 1.0
 
 _registry = CollectorRegistry()
 
@@ -99,12 +103,24 @@ def exposition(collectors: Iterable[Collector] = ()) -> bytes:
     parts = []
     if _in_files():
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    parts.append(generate_latest(registry))
+    parts.append(_text_of(registry))
     for collector in collectors:
         alone = CollectorRegistry()
         alone.register(collector)
         parts.append(generate_latest(alone))
     return b"".join(parts)
+
+
+def _text_of(registry: CollectorRegistry) -> bytes:
+    """Return the metrics' text, waiting for a file that another process is just making: it is empty for a moment."""
+    deadline = time.monotonic() + FILE_MADE_WITHIN_S
+    while True:
+        try:
+            return generate_latest(registry)
+        except struct.error:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def prepare_folder() -> None:

@@ -144,6 +144,15 @@ def test_counts_survive_replaced_workers_and_the_files_stay_as_many_as_the_worke
     assert {slot for slot in slots if slot.startswith("web")} == {f"web{number}" for number in range(WORKERS)}
 
 
+def test_a_scrape_while_a_new_worker_makes_its_files_waits_for_them(web: Web, tmp_path: Path):
+    unfinished = tmp_path / "metrics" / "counter_web99.db"
+    unfinished.touch()
+    finisher = threading.Timer(0.2, unfinished.unlink)
+    finisher.start()
+    assert web.get("/metrics")[0] == 200
+    finisher.join()
+
+
 def test_active_users_are_the_distinct_signed_in_users_of_all_workers(web: Web):
     for user_id in range(1, 31):
         for _ in range(2):
