@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import TargetName
 from watoto_infra.errors import ServiceFailed
@@ -55,6 +56,7 @@ def inside_of(topology: Topology) -> Inside:
 def _make_admin(topology: Topology, account: Account) -> None:
     from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
 
+    _fill_if_empty(topology)
     file = topology.private_file("smoke-password", account.password)
     try:
         flask(topology, "create-user", account.email, "--role", "admin", "--password-file", str(file))
@@ -66,5 +68,19 @@ def sessions_of(topology: Topology, number: int) -> tuple[str, ...]:
     """Give sessions of at most so many of the LMS's students; an LMS without accounts is filled with a school first."""
     from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
 
-    flask(topology, "seed", "--if-empty", seconds=SEED_SECONDS)
+    _fill_if_empty(topology)
     return tuple(flask(topology, "issue-sessions", "--existing", "--count", str(number)).split())
+
+
+def _fill_if_empty(topology: Topology) -> None:
+    """Fill an LMS that nobody uses yet with a school, since what is tried on an empty one tells little."""
+    from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
+    from watoto_infra.dataplane.services.psql import Psql  # noqa: PLC0415
+
+    primary = topology.endpoints.databases[0].primary
+    catalogue = Psql(topology.identity, topology.sockets, primary.port)
+    name = topology.settings.database.name
+    if catalogue.value("SELECT EXISTS (SELECT FROM accounts)", database=name) == "t":
+        return
+    console.note("the LMS is empty: a school of 10,000 users and 200 courses is made first (`flask seed`)")
+    flask(topology, "seed", "--if-empty", seconds=SEED_SECONDS)

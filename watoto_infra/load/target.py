@@ -58,7 +58,9 @@ def count_courses(url: str) -> int:
         path = f"/api/courses?limit={PAGE}&cursor={page['next']}" if page["next"] else None
     number = next((number for number in range(1, len(ids) + 2) if number not in ids), 1) - 1
     if number < 1:
-        raise ServiceFailed(f"the LMS at {url} has no course 1 to look at", hint="`flask seed` fills an empty LMS")
+        raise ServiceFailed(
+            f"the LMS at {url} has no course 1 to look at", hint="`flask seed` fills an LMS that is still empty"
+        )
     return number
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
+from watoto_infra.errors import WatotoError
 from watoto_infra.smoke import inside_checks, user_checks
 from watoto_infra.smoke.client import UnexpectedAnswer
 from watoto_infra.smoke.journey import Failed, Journey, Skipped
@@ -64,7 +65,7 @@ def _outcome(name: str, check: Callable[[Journey], str], journey: Journey) -> Ou
         result, detail = Result.OK, check(journey)
     except Skipped as reason:
         result, detail = Result.SKIPPED, str(reason)
-    except (Failed, UnexpectedAnswer) as reason:
+    except (Failed, UnexpectedAnswer, WatotoError, OSError) as reason:
         result, detail = Result.FAILED, str(reason)
     except (KeyError, TypeError, IndexError) as fault:
         result, detail = Result.FAILED, f"the answer is not of the documented form: {type(fault).__name__} {fault}"

@@ -63,12 +63,15 @@ class _Lms:
         self.databases = (*map(postgresql.unit_name, servers), *pool)
 
     def migrate(self) -> None:
-        """Place the source tree and bring every database's schema up to date. Raises ``ServiceFailed``."""
-        self._place_source()
+        """Bring every database's schema up to date. Raises ``ServiceFailed``."""
         self.flask("migrate", seconds=MIGRATION_SECONDS)
 
     def flask(self, *arguments: str, seconds: float) -> str:
-        """Run one of the LMS's own commands to its end and give what it printed. Raises ``ServiceFailed``."""
+        """Run one of the LMS's own commands, from the source tree as it is now, and give what it printed.
+
+        Raises ``ServiceFailed``.
+        """
+        self._place_source()
         try:
             done = subprocess.run(
                 [str(self._python), "-m", "flask", *arguments],
