@@ -9,11 +9,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.providers.world import World
+from watoto_infra.dataplane.emulator.mends import mend
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """Give the address of a real moto server on a free loopback port."""
+    """Give the address of a real moto server on a free loopback port, mended as the local target's is."""
+    mend()
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from tests.stack.driver import Driver
 
@@ -97,10 +99,37 @@ def group_names(stack: Driver) -> list[str]:
     return [group["AutoScalingGroupName"] for group in groups]
 
 
-def test_the_control_plane_may_lose_everything_and_up_makes_it_again_under_the_same_names(phase1: Driver):
-    names, before = group_names(phase1), data_bearing(phase1)
+def secrets(stack: Driver) -> dict[str, str]:
+    """What Secrets Manager holds, by name."""
+    manager = stack.aws("secretsmanager")
+    names = [one["Name"] for one in manager.list_secrets()["SecretList"]]
+    return {name: manager.get_secret_value(SecretId=name)["SecretString"] for name in names}
+
+
+def etag_once_it_answers(stack: Driver, bucket: str, key: str) -> str:
+    """Wait for the supervisor to have the control plane back, and for nothing else."""
+    s3, deadline = stack.aws("s3"), time.monotonic() + 60
+    while True:
+        try:
+            return str(s3.head_object(Bucket=bucket, Key=key)["ETag"])
+        except EndpointConnectionError:
+            assert time.monotonic() < deadline, "nobody started the control plane again"
+            time.sleep(0.2)
+
+
+def test_the_control_plane_may_lose_its_memory_and_up_makes_all_again_under_the_same_names(phase1: Driver):
+    names, before, passwords = group_names(phase1), data_bearing(phase1), secrets(phase1)
+    told = phase1.aws("s3").put_object(Bucket="watoto-media", Key="essay.txt", Body=b"kept")["ETag"]
     os.kill(phase1.process("control-plane"), signal.SIGKILL)
+    assert etag_once_it_answers(phase1, "watoto-media", "essay.txt") == told
+    assert secrets(phase1) == {}, "it remembers more than objects: this test shows nothing"
+    phase1.ok("status")
+    made = {step["type"] for step in phase1.plan("phase1")["steps"] if step["op"] == "create"}
+    assert "aws:rds/instance:Instance" in made
+    assert not [type_ for type_ in made if type_.startswith("aws:s3/")], "buckets are not made again: they are there"
     phase1.ok("up", "--stage", "phase1", "--yes")
     assert group_names(phase1) == names
     assert set(data_bearing(phase1)) == set(before)
+    assert secrets(phase1) == passwords
+    assert phase1.aws("s3").get_object(Bucket="watoto-media", Key="essay.txt")["Body"].read() == b"kept"
     phase1.ok("preview", "--stage", "phase1", "--refresh", "--expect-no-changes")

@@ -16,7 +16,7 @@ How a provider answers:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import (
@@ -161,10 +161,11 @@ class Provider(SdkProvider):
     """A provider that survives kills and forgetful control planes.
 
     ``volatile`` says that what stands behind it may lose everything between two runs (an emulator in memory), so the
-    engine reads one known id first.
+    engine reads one known id first: of a type that is not among the ``durable`` ones, which outlive such a loss.
     """
 
     volatile: bool = False
+    durable: Collection[str] = ()
 
     async def adopt(self, request: AdoptRequest) -> AdoptResponse | None:
         """Find what a create that was killed had made, by its token or its natural key; None if there is nothing."""

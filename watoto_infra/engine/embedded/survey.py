@@ -6,7 +6,7 @@ inputs, so that automatic names stay, and nobody tries to delete it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -56,10 +56,11 @@ class Survey:
             by_provider.setdefault(state.provider or "", []).append(state)
         findings: list[Finding] = []
         for reference, states in by_provider.items():
-            if not getattr(self._pool.get(reference, states[0].urn), "volatile", False):
+            provider = self._pool.get(reference, states[0].urn)
+            if not getattr(provider, "volatile", False):
                 continue
             try:
-                gone = self._operations.read(next((s for s in states if not s.simulated), states[0])) is None
+                gone = self._operations.read(_witness(states, getattr(provider, "durable", ()))) is None
             except ProviderError:
                 if not may_be_down:
                     raise
@@ -136,3 +137,9 @@ class Survey:
         for operation in mine:
             self._ledger.abandon(operation.token)
         self._ledger.pending = tuple(one for one in self._ledger.pending if one not in mine)
+
+
+def _witness(states: list[ResourceState], durable: Collection[str]) -> ResourceState:
+    """Give a thing that is gone if everything is: neither simulated nor of a type that outlives a loss."""
+    real = [state for state in states if not state.simulated] or states
+    return next((state for state in real if state.type not in durable), real[0])

@@ -55,6 +55,7 @@ class AwsProvider(base.Provider):
     """
 
     volatile = True
+    durable = frozenset(token for token in RESOURCES if token.startswith("aws:s3/"))
 
     def __init__(self, endpoint: str, region: str = "us-east-1", addresses: Addresses | None = None) -> None:
         self._endpoint = endpoint

@@ -1,12 +1,11 @@
 """ElastiCache: replication groups, their subnet groups and parameter groups.
 
-moto 5.2.5 has no parameter groups, keeps subnet groups and deleted replication groups for ever, and reports nothing of
-what AWS reports on a group's member clusters (parameter and subnet group, security groups, version, maintenance).
+moto 5.2.5 has no parameter groups, keeps subnet groups for ever, and reports nothing of what AWS reports on a group's
+member clusters (parameter and subnet group, security groups, version, maintenance).
 """
 
 from __future__ import annotations
 
-from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import (
@@ -52,23 +51,8 @@ def create_group(operation: Operation) -> str:
         request |= {"NumNodeGroups": 1, "ReplicasPerNodeGroup": nodes - 1}
     elif request.get("NumNodeGroups", 1) > 1:
         request["ClusterMode"] = "enabled"
-    try:
-        operation.call("create_replication_group", **request)
-    except ServiceError as error:
-        ghost = _ghost(operation) if error.code == "ReplicationGroupAlreadyExists" else None
-        if ghost is None:
-            raise
-        operation.item = ghost
-        words = "the emulator keeps the name of a deleted group until it is restarted"
-        raise NotImplementedByEmulatorError(error.operation, error.code, words) from error
+    operation.call("create_replication_group", **request)
     return operation.known_id()
-
-
-def _ghost(operation: Operation) -> Item | None:
-    """Give the deleted group of that name, if there is one: AWS drops it, the emulator has it "deleting" for ever."""
-    found = operation.call("describe_replication_groups", ReplicationGroupId=operation.known_id())
-    group: Item = found["ReplicationGroups"][0]
-    return group if group["Status"] == "deleting" else None
 
 
 def change_nodes(operation: Operation, _: frozenset[str]) -> None:
@@ -217,7 +201,6 @@ GROUP = Resource(
     delete=Delete("delete_replication_group", do=delete_group, left_behind=final_snapshot),
     tags=TAGS,
     gone=("ReplicationGroupNotFoundFault",),
-    gone_when="Status=='deleting'",
     ready="Status=='available'",
     failed="Status=='create-failed'",
     timeout=3600,
