@@ -1,7 +1,7 @@
 """Stacks of local processes without an engine or a control plane: outputs by hand, ports from a real port table.
 
 ``topology_of`` gives what ``converge`` gets after an apply; ``place_files`` puts its rendered files where its processes
-look for them; ``bring_up`` starts units in their order as far as a test needs it.
+look for them; a ``LocalStack`` brings some kinds of servers up and keeps them so.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.render.conftest import IMAGE
+from watoto_infra.contracts import Address
+from watoto_infra.dataplane.converge import Convergence, Converger
 from watoto_infra.dataplane.identity import process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.dataplane.service import Service, Unit
@@ -38,6 +42,12 @@ SMALL_CACHE = Machine(cores=1, memory_mib=64)
 SMALL_QUEUE = Machine(cores=1, memory_mib=512)
 ONE_SHARD: Mapping[str, Any] = {"database": {"shards": 1, "shard_replicas": 1, "replicas": 0}}
 """Overrides of phase3 that leave one shard with one replica beside the main database."""
+
+
+class Module(Protocol):
+    """A module of ``dataplane.services``."""
+
+    def units(self, topology: Topology) -> tuple[Unit, ...]: ...
 
 
 @contextmanager
@@ -263,14 +273,55 @@ def place_files(topology: Topology, *families: str) -> None:
         os.chown(path, topology.identity.uid, topology.identity.gid)
 
 
-def bring_up(supervisor: Supervisor, units: Iterable[Unit]) -> None:
-    """Do or start each unit, in the order given, and wait until each is healthy and settled."""
-    for unit in units:
-        if not isinstance(unit, Service):
-            unit.run()
-            continue
-        if unit.prepare is not None:
-            unit.prepare()
-        supervisor.start(unit)
-        if unit.settle is not None:
-            unit.settle()
+class LocalStack:
+    """A home in which some modules' units run as the last declared stage has them."""
+
+    def __init__(self, home: StackHome, supervisor: Supervisor, modules: Sequence[Module], families: Sequence[str]):
+        self.home = home
+        self.supervisor = supervisor
+        self._modules = modules
+        self._families = families
+        self.topology: Topology
+        self.services: dict[str, Service]
+
+    def declare(
+        self, stage: str = "phase2", overrides: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> Convergence:
+        """Bring the processes to a stage; keywords are those of ``topology_of``."""
+        self.topology = topology_of(self.home, stage, overrides, **keywords)
+        place_files(self.topology, *self._families)
+        units = [unit for module in self._modules for unit in module.units(self.topology)]
+        self.services = {unit.name: unit for unit in units if isinstance(unit, Service)}
+        return Converger(self.home, self.supervisor, lambda _: None).converge(units)
+
+    def address(self, name: str) -> Address:
+        address = self.services[name].address
+        assert address is not None
+        return address
+
+    def pid(self, name: str) -> int:
+        return int(self.supervisor.states()[name]["pid"])
+
+    def kill(self, name: str) -> None:
+        """End a process as a crash would, and wait until supervisord has another in its place."""
+        before = self.pid(name)
+        os.kill(before, signal.SIGKILL)
+        self.wait(lambda: self.pid(name) not in {0, before}, f"{name} is not started again")
+
+    def wait_healthy(self, *names: str) -> None:
+        for name in names:
+            self.wait(self.services[name].healthy, f"{name} does not become healthy")
+
+    @staticmethod
+    def wait(condition: Callable[[], bool], otherwise: str, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, otherwise
+            time.sleep(0.05)
+
+
+@contextmanager
+def local_stack(modules: Sequence[Module], families: Sequence[str]) -> Iterator[LocalStack]:
+    """A stack in a temporary home; nothing of it is left after the block."""
+    with temporary_home() as home, running(home) as supervisor:
+        yield LocalStack(home, supervisor, modules, families)

@@ -91,13 +91,30 @@ def _role_changes(wanted: tuple[Role, ...], found: dict[str, list[str]]) -> Iter
 
 
 def forget_slots(primary: Psql, keep: tuple[str, ...]) -> None:
-    """Drop the slots of replicas that are no longer declared: they would hold back WAL for nobody."""
+    """Drop the slots of replicas that are no longer declared: they would hold back WAL for nobody.
+
+    Such a replica may run until all else is up, and come back as soon as it is cut off: so it is cut off again.
+    """
     kept = ", ".join(literal(name) for name in keep) or "''"
     pattern = literal(f"^{REPLICA_NAME.pattern.replace('-', '_')}$")
     gone = (
         "FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary "
         f"AND slot_name ~ {pattern} AND slot_name NOT IN ({kept})"
     )
-    if primary.rows(f"SELECT slot_name {gone}"):
-        primary.rows(f"SELECT pg_terminate_backend(active_pid, 5000) {gone} AND active;")
-        primary.rows(f"SELECT pg_drop_replication_slot(slot_name) {gone} AND NOT active;")
+    for (name,) in primary.rows(f"SELECT slot_name {gone}"):
+        primary.rows(_DROP_SLOT.format(name=literal(name)))
+
+
+_DROP_SLOT = """
+DO $$ BEGIN
+  FOR attempt IN 1..100 LOOP
+    BEGIN
+      PERFORM pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots WHERE slot_name = {name} AND active;
+      PERFORM pg_drop_replication_slot({name});
+      RETURN;
+    EXCEPTION WHEN object_in_use THEN
+      PERFORM pg_sleep(0.05);
+    END;
+  END LOOP;
+END $$;
+"""

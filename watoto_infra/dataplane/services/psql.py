@@ -37,7 +37,7 @@ class Psql:
         where = ["-h", str(self.sockets), "-p", str(self.port), "-U", SUPERUSER, "-d", database, "-f", "-"]
         environment = {"PGCONNECT_TIMEOUT": "5", "PGAPPNAME": "watoto"}
         said = run_as(self.identity, [*command, *where], seconds=seconds, environment=environment, given=sql)
-        return list(csv.reader(said.splitlines()))
+        return [row or [""] for row in csv.reader(said.splitlines())]
 
     def value(self, sql: str, *, database: str = "postgres", seconds: float = SECONDS) -> str:
         """Give the first value of the first row. Raises ``ServiceFailed`` also when there is none."""

@@ -33,8 +33,8 @@ ROUNDS = 4096
 class PgbouncerContext:
     """What pgbouncer.ini and userlist.txt may say; ``users`` holds names with their SCRAM secrets.
 
-    ``passwords`` are the owner's by database, where it is not the main one's: PgBouncer has one per user only, and
-    signs in to a shard with what stands beside its address.
+    ``passwords`` are the owner's by database, where it is not the main one's: PgBouncer has one per user only. So the
+    app comes to a shard as a user of that shard's own (``owner``), and PgBouncer goes on as the owner.
     """
 
     listen_host: str
@@ -123,10 +123,23 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
 
 
 def _users(inputs: Inputs) -> tuple[tuple[str, str], ...]:
-    """The app's user and the monitor's; nobody where files are rendered for a stage without secrets."""
-    names = {inputs.settings.database.username: "database", postgresql.MONITOR: postgresql.MONITOR_SECRET}
-    found = [(name, verifier(inputs, name, secret)) for name, secret in names.items()]
+    """The app's user for each database and the monitor's; nobody where a stage is rendered without secrets."""
+    role = inputs.settings.database.username
+    found = [
+        (owner(role, shard), verifier(inputs, role, owner_name(shard)))
+        for shard in range(len(inputs.endpoints.databases))
+    ]
+    found.append((postgresql.MONITOR, verifier(inputs, postgresql.MONITOR, postgresql.MONITOR_SECRET)))
     return tuple((name, known) for name, known in found if known is not None)
+
+
+def owner(role: str, shard: int) -> str:
+    """Give the user by which PgBouncer knows the owner of a shard's database (0: the main one).
+
+    One of the same name would not do: PgBouncer keeps what a client proved its password with, by the user's name, and
+    would show one database's proof to another.
+    """
+    return f"{role}_shard{shard}" if shard else role
 
 
 def verifier(inputs: Inputs, user: str, secret: str) -> str | None:
