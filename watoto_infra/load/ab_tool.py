@@ -46,7 +46,7 @@ def run(work: Work, say: Say) -> Measured:
         failures = requests  # a connection that is closed without an answer is none of ab's failures
     longest = _number(done, r"100%\s+(\d+)", times[99])
     measured = {"p50_ms": times[50], "p95_ms": times[95], "p99_ms": times[99], "max_ms": longest}
-    one, total = (Figures(name=name, requests=requests, failures=failures, **measured) for name in (PATH, ALL))
+    one, total = (Figures(name=name, requests=requests, failures=failures, **measured) for name in (f"GET {PATH}", ALL))
     spent = max(seconds, 0.001)
     used = _children_cpu() - before
     return Measured(

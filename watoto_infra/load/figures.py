@@ -31,7 +31,7 @@ class Figures:
 class Measured:
     """What a tool gives back. ``per_second``: answers a second; ``generator_cpu``: 1 is a whole processor.
 
-    ``total`` is over all ``endpoints``.
+    ``total`` is over all ``endpoints``; ``errors`` say what failed and how often.
     """
 
     endpoints: tuple[Figures, ...]
@@ -39,6 +39,7 @@ class Measured:
     seconds: float
     per_second: float
     generator_cpu: float
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ class LoadRun(Measured):
             "schema_version": SCHEMA_VERSION,
             **cast("LoadDocument", asdict(self)),
             "endpoints": [cast("EndpointDocument", asdict(one)) for one in self.endpoints],
+            "errors": list(self.errors),
             "missed": list(self.missed),
         }
 
@@ -84,7 +86,8 @@ class LoadRun(Measured):
             known = {name: document[name] for name in cls.__dataclass_fields__}
             total = Figures(**known.pop("total"))
             endpoints = tuple(Figures(**one) for one in known.pop("endpoints"))
-            return cls(**{**known, "missed": tuple(known["missed"])}, total=total, endpoints=endpoints)
+            errors, missed = tuple(known.pop("errors")), tuple(known.pop("missed"))
+            return cls(**known, total=total, endpoints=endpoints, errors=errors, missed=missed)
         except (KeyError, TypeError) as fault:
             raise StateError(f"this is no kept load run: {type(fault).__name__} {fault}") from fault
 
@@ -101,6 +104,7 @@ class LoadRun(Measured):
             f"{self.id}  {self.profile} by {self.tool}: {self.load} for {self.seconds:.0f} s at {self.url}",
             head,
             *rows,
+            *(f"failed: {error}" for error in self.errors),
             f"{self.per_second:.0f} requests/s{intended}; the generator used {self.generator_cpu:.2f} processors",
         ]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from watoto_infra.load.figures import ALL, Figures, Measured, figures
-from watoto_infra.load.fixed_rate import FixedRatePlan, LoadResult, Progress, run_fixed_rate
+from watoto_infra.load.fixed_rate import FAILED_FROM, FixedRatePlan, LoadResult, Progress, run_fixed_rate
 from watoto_infra.load.mixes import guide_mix
 from watoto_infra.load.work import Profile, Say, Work
 
@@ -30,6 +31,7 @@ def run(work: Work, say: Say) -> Measured:
         seconds=spent,
         per_second=sum(result.in_time for result in results) / spent,
         generator_cpu=sum(result.processor_share * result.seconds for result in results) / spent,
+        errors=tuple(_errors(results)),
     )
 
 
@@ -53,6 +55,19 @@ def _figures(name: str, results: Sequence[LoadResult], endpoints: Sequence[str],
     answered = figures(name, latencies, sum(endpoint.failed for endpoint in found) + unanswered)
     lost = sum(endpoint.lost for endpoint in found) + unanswered
     return Figures(**{**vars(answered), "requests": answered.requests + lost})
+
+
+def _errors(results: Sequence[LoadResult]) -> Iterator[str]:
+    """Say what failed, by endpoint and status."""
+    counted: Counter[str] = Counter()
+    for result in results:
+        for name, endpoint in result.endpoints.items():
+            counted[f"{name}: connection broken"] += endpoint.lost
+            for status, number in endpoint.statuses.items():
+                if status >= FAILED_FROM:
+                    counted[f"{name}: {status}"] += number
+        counted["not answered"] += result.unanswered
+    return (f"{what} x {number}" for what, number in counted.most_common() if number)
 
 
 def _teller(rate: float, say: Say) -> Callable[[Progress], None]:

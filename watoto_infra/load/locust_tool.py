@@ -52,7 +52,8 @@ def run(work: Work, folder: Path, say: Say) -> Measured:
         _watch(command, folder / "locust.log", Path(private) / "so-far_stats_history.csv", work.seconds, say)
         seconds, used = time.monotonic() - began, _children_cpu() - before
         entries = json.loads(Path(f"{private}/figures.json").read_text())
-    endpoints = tuple(_figures(entry["name"], [entry]) for entry in sorted(entries, key=lambda entry: entry["name"]))
+        errors = tuple(_errors(Path(f"{private}/so-far_failures.csv")))
+    endpoints = tuple(_figures(f"{entry['method']} {entry['name']}", [entry]) for entry in sorted(entries, key=_order))
     total, spent = _figures(ALL, entries), _spent(entries) or seconds
     return Measured(
         endpoints=endpoints,
@@ -60,6 +61,7 @@ def run(work: Work, folder: Path, say: Say) -> Measured:
         seconds=spent,
         per_second=total.requests / spent,
         generator_cpu=used / seconds,
+        errors=errors,
     )
 
 
@@ -103,7 +105,11 @@ def _progress(so_far: Path) -> str | None:
     if not so_far.exists():
         return None
     with so_far.open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row.get("Name") == "Aggregated" and row.get("95%")]
+        rows = [
+            row
+            for row in csv.DictReader(stream)
+            if row.get("Name") == "Aggregated" and row.get("95%") not in {None, "N/A"}
+        ]
     if not rows:
         return None
     row = rows[-1]
@@ -138,6 +144,16 @@ def _figures(name: str, entries: list[dict[str, Any]]) -> Figures:
         p99_ms=percentile(0.99),
         max_ms=round(max((entry["max_response_time"] or 0 for entry in entries), default=0.0), 3),
     )
+
+
+def _errors(table: Path) -> Iterator[str]:
+    with table.open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            yield f"{row['Method']} {row['Name']}: {row['Error']} x {row['Occurrences']}"
+
+
+def _order(entry: dict[str, Any]) -> tuple[str, str]:
+    return entry["method"], entry["name"]
 
 
 def _spent(entries: list[dict[str, Any]]) -> float:

@@ -262,7 +262,7 @@ class LoadDocument(TypedDict):
 
     `id` is when the run began (UTC); `total` is over all endpoints; `per_second` counts answers;
     `intended_per_second` is null where simulated users wait for their answers; `generator_cpu` is in processors;
-    `missed` names the objectives that were missed.
+    `errors` say what failed and how often, `missed` which objectives were missed.
     """
 
     schema_version: int
@@ -278,6 +278,7 @@ class LoadDocument(TypedDict):
     generator_cpu: float
     total: EndpointDocument
     endpoints: list[EndpointDocument]
+    errors: list[str]
     missed: list[str]
 
 
