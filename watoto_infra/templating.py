@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateNotFound
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
@@ -103,6 +104,12 @@ def pgpass(value: Iterable[object]) -> str:
     return ":".join(part.replace("\\", "\\\\").replace(":", "\\:") for part in parts)
 
 
+def as_yaml(value: object) -> str:
+    """Write as YAML, one key a line; what would be read as another type, or as more than a value, is quoted."""
+    as_json(value)  # refuses what no file can carry
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=2**16)
+
+
 def packed(value: object) -> str:
     """Compress and encode for cloud-init's ``gz+b64``; the same text always gives the same result."""
     return base64.b64encode(gzip.compress(str(value).encode(), mtime=0)).decode()
@@ -116,6 +123,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "ini": ini,
     "redis": redis,
     "pgpass": pgpass,
+    "yaml": as_yaml,
     "packed": packed,
 }
 

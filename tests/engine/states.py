@@ -37,8 +37,9 @@ def thing(name: str, **attributes: Any) -> ResourceState:
         "inputs": {"size": PropertyValue(3.0), "password": PropertyValue(f"secret of {name}", is_secret=True)},
         "outputs": {"size": PropertyValue(3.0)},
         "created": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        "type": "memory:index:Thing",
     }
-    return ResourceState(urn=urn(name), type="memory:index:Thing", custom=True, **(defaults | attributes))
+    return ResourceState(urn=urn(name), custom=True, **(defaults | attributes))
 
 
 def store_in(folder: Path, passphrase: str = PASSPHRASE) -> StackStore:

@@ -57,6 +57,8 @@ def render(
         console.data(catalogue.describe(families, inputs, ours))
         return
     files = use_cases.render(families, inputs, ours)
+    if not files:
+        console.note(f"{family}: nothing of it is declared")
     if diff is not None:
         console.data(use_cases.diff(files, diff, inputs.secrets).rstrip("\n") or f"nothing differs from {diff}")
     elif out is None and not check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from watoto_infra import console, stack_home
@@ -117,6 +117,8 @@ def open_session(
     """Open a stack on any target; for the rest as ``open_stack``."""
     if target is TargetName.LOCAL:
         return open_stack(stack, stage=stage, target=target, must_exist=must_exist, with_servers=with_servers)
+    if not with_servers:
+        raise UsageError(f"target {target.value} has no local servers", hint="leave --control-plane-only out")
     from watoto_infra.cli import on_aws  # noqa: PLC0415 - reads the project's files
 
     last, overrides = on_aws.configuration(stack)
@@ -203,6 +205,7 @@ def inputs_of_stack(stack: str | None, *, target: TargetName) -> Inputs:
     While it is not wholly up addresses are the stage's documented ones, and no secret is known.
     """
     from watoto_infra.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
+    from watoto_infra.rendering.families.kubernetes import declared  # noqa: PLC0415
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415
     from watoto_infra.rendering.secrets import secrets_of, when_needed  # noqa: PLC0415
 
@@ -214,7 +217,16 @@ def inputs_of_stack(stack: str | None, *, target: TargetName) -> Inputs:
     outputs = StackOutputs.from_outputs(exported)
     endpoint = session.target.endpoint if outputs.target == TargetName.LOCAL.value else None
     secrets = when_needed(lambda: secrets_of(outputs, endpoint))
-    return for_stage(loaded.stage, loaded.settings, stack=session.stack, outputs=outputs, secrets=secrets)
+    inputs = for_stage(loaded.stage, loaded.settings, stack=session.stack, outputs=outputs, secrets=secrets)
+    return replace(inputs, objects=declared(resources_of(session.store)))
+
+
+def resources_of(store: StackStore) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give type and inputs of everything in a stack's state, secrets masked, what others need first."""
+    from watoto_infra.engine.embedded.state.values import plain_properties  # noqa: PLC0415 - imports pulumi
+
+    present = (one for one in store.peek().resources if one.custom and not one.delete)
+    return ((one.type, plain_properties(one.inputs)) for one in present)
 
 
 def settings_schema() -> dict[str, Any]:

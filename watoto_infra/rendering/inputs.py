@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from watoto_infra.contracts import SECRET_MARK
+from watoto_infra.contracts import SECRET_MARK, Json
 from watoto_infra.machines import Machine, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints, is_loopback, of_outputs, of_stage
@@ -85,7 +85,8 @@ class Inputs:
 
     ``machine`` is what an app server and its gateway may use, ``database_machine`` what one PostgreSQL
     server may, ``cache_machine`` what each Redis may (None: as its declared node has), ``queue_machine`` what RabbitMQ
-    may (None: the whole machine it runs on).
+    may (None: the whole machine it runs on). ``objects`` are the manifests of the Kubernetes objects that a stack
+    declares.
     """
 
     stack: str
@@ -101,6 +102,7 @@ class Inputs:
     places: Places = Places()
     secrets: Secrets = field(default_factory=Secrets)
     references: References = References()
+    objects: tuple[Mapping[str, Json], ...] = ()
 
     def server_tls(self, host: str) -> ServerTls | None:
         """Give what a server at ``host`` shows its clients; None on loopback, where nobody can listen in."""

@@ -25,6 +25,7 @@ FAMILIES: dict[str, str] = {
     "gunicorn": "gunicorn",
     "backup": "backup",
     "cloud-init": "cloud_init",
+    "kubernetes": "kubernetes",
 }
 """Name on the command line to module of ``families``."""
 
