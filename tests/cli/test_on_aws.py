@@ -85,6 +85,12 @@ def test_what_is_about_this_machine_says_that_it_is(command):
     assert "pulumi" in hint
 
 
+def test_an_option_about_local_servers_is_refused():
+    done = watoto("up", "--yes", "--control-plane-only")
+    assert done.returncode == 2
+    assert "has no local servers" in problem_and_hint(done)[0]
+
+
 @pytest.fixture
 def aws(checkout: Path, tmp_path: Path, require_binary: Callable[[str], Path]) -> Iterator[dict[str, str]]:
     """What points the official CLI at an emulator and a backend of its own."""

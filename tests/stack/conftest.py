@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,13 @@ def phase2() -> Iterator[Driver]:
         stack.ok("up", "--stage", "phase2", "--yes")
         yield stack
         end(stack)
+
+
+@pytest.fixture(scope="session")
+def exported(phase2: Driver) -> dict[str, Any]:
+    """What the stack at phase2 exports."""
+    outputs: dict[str, Any] = phase2.json("outputs", "--json")
+    return outputs
 
 
 @pytest.fixture(scope="session")

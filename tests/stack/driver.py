@@ -28,6 +28,7 @@ class Driver:
     stack: str = "local"
     environment: dict[str, str] = field(default_factory=dict)
     servers: bool = False
+    kept_variables: dict[str, str] = field(default_factory=dict, compare=False)
 
     def command(self, *arguments: str) -> list[str]:
         servers = ["--control-plane-only"] if arguments[0] == "up" and not self.servers else []
@@ -59,8 +60,11 @@ class Driver:
         return plan
 
     def variables_of_the_stack(self) -> dict[str, str]:
-        lines = self.ok("env").splitlines()
-        return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        """Give what `watoto env` prints: asked once, since it stays the same for as long as the stack lives."""
+        if not self.kept_variables:
+            lines = self.ok("env").splitlines()
+            self.kept_variables.update(line.removeprefix("export ").partition("=")[::2] for line in lines)
+        return self.kept_variables
 
     def aws(self, service: str) -> Any:
         """Give a plain boto3 client, pointed at the stack by nothing but `watoto env`."""

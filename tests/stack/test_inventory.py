@@ -13,9 +13,9 @@ from watoto_infra.outputs import StackOutputs
 pytestmark = pytest.mark.local
 
 
-def test_the_network_has_subnets_of_every_tier_in_three_zones(phase2: Driver):
+def test_the_network_has_subnets_of_every_tier_in_three_zones(phase2: Driver, exported):
     ec2 = phase2.aws("ec2")
-    vpc = phase2.json("outputs", "--json")["network"]["vpc_id"]
+    vpc = exported["network"]["vpc_id"]
     subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
     zones: dict[str, set[str]] = {}
     for subnet in subnets:
@@ -98,9 +98,9 @@ def test_the_broker_is_a_rabbitmq_cluster_that_the_internet_cannot_reach(phase2:
 
 
 @pytest.mark.parametrize("role", ["media", "static", "backups", "logs"])
-def test_every_bucket_is_private_versioned_encrypted_and_takes_tls_only(phase2: Driver, role: str):
+def test_every_bucket_is_private_versioned_encrypted_and_takes_tls_only(phase2: Driver, exported, role: str):
     s3 = phase2.aws("s3")
-    bucket = phase2.json("outputs", "--json")["buckets"][role]["name"]
+    bucket = exported["buckets"][role]["name"]
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
@@ -132,8 +132,8 @@ def test_the_cdn_reads_its_bucket_as_itself_and_speaks_tls_only(phase2: Driver):
     assert [entry["Condition"]["StringEquals"]["aws:SourceArn"] for entry in readers] == [found["ARN"]]
 
 
-def test_everything_that_a_local_process_stands_for_has_a_loopback_port_of_its_own(phase2: Driver):
-    outputs = StackOutputs.from_outputs(phase2.json("outputs", "--json"))
+def test_everything_that_a_local_process_stands_for_has_a_loopback_port_of_its_own(exported):
+    outputs = StackOutputs.from_outputs(exported)
     addresses = [
         outputs.load_balancer.dns_name,
         *(str(database.endpoint) for database in outputs.databases),
@@ -146,6 +146,5 @@ def test_everything_that_a_local_process_stands_for_has_a_loopback_port_of_its_o
     assert not any(cache.tls for cache in outputs.caches.values())
 
 
-def test_the_url_of_the_lms_is_its_front_door_on_loopback(phase2: Driver):
-    outputs = phase2.json("outputs", "--json")
-    assert outputs["url"] == f"http://{outputs['load_balancer']['dns_name']}"
+def test_the_url_of_the_lms_is_its_front_door_on_loopback(exported):
+    assert exported["url"] == f"http://{exported['load_balancer']['dns_name']}"

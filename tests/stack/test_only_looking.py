@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.stack.driver import Driver
+from watoto_infra.stack_home import locate
 
 pytestmark = pytest.mark.local
 
 
 def assert_nothing_runs(stack: Driver) -> None:
-    """No process anywhere was started with a file of the stack's home."""
+    """No process anywhere was started with a file of the stack's home, and its sockets are gone."""
     home = str(stack.home).encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -25,6 +26,13 @@ def assert_nothing_runs(stack: Driver) -> None:
         except OSError:
             continue
     assert found == []
+    assert not locate_sockets(stack).exists()
+
+
+def locate_sockets(stack: Driver) -> Path:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WATOTO_HOME", str(stack.home))
+        return locate(stack.stack).sockets
 
 
 def test_a_preview_ends_the_control_plane_it_started_also_when_that_could_not_start(own: Driver):

@@ -68,7 +68,7 @@ class LocalTarget:
                 yield
             finally:
                 if not keep() and _alone(door):
-                    self.supervisor.shutdown()
+                    self._end_processes()
 
     def prepare(self) -> None:
         """Start the control plane, if it does not answer already; of two that come at once, one does it."""
@@ -80,10 +80,14 @@ class LocalTarget:
 
     def dispose(self) -> None:
         """End every process of the stack and remove its folders: nothing declared is left that could need them."""
+        self._end_processes()
+        if self.home.root.exists():
+            shutil.rmtree(self.home.root)
+
+    def _end_processes(self) -> None:
         self.supervisor.shutdown()
-        for folder in (self.home.root, self.home.sockets):
-            if folder.exists():
-                shutil.rmtree(folder)
+        if self.home.sockets.exists():
+            shutil.rmtree(self.home.sockets)
 
     def run_folder(self) -> Path:
         """Give the folder of the running processes' own files, made if need be."""

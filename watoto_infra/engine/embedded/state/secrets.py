@@ -71,7 +71,7 @@ class PassphraseCrypter:
         except (InvalidTag, ValueError) as error:
             raise StateError(
                 "a secret in the state cannot be decrypted: its text is damaged",
-                hint="`watoto state repair --from-backup` goes back to the state before the last run",
+                hint="bring back an export that is whole: `watoto state import FILE`",
             ) from error
 
     def _opened(self) -> AESGCM:
