@@ -272,6 +272,18 @@ def test_bodies_that_nothing_names_are_removed(emulator, before):
     assert "orphan" not in held
 
 
+def test_an_index_that_cannot_be_read_is_one_clear_line_and_nothing_is_removed(home):
+    broken = Emulator(StackHome("broken", home.root.with_name("broken"), home.sockets))
+    (broken.objects / "bodies").mkdir()
+    (broken.objects / "bodies" / "kept").write_bytes(b"perhaps somebody can mend it")
+    (broken.objects / "index.sqlite3").write_bytes(b"no index at all" * 100)
+    with pytest.raises(
+        AssertionError, match=r"^the index of the objects in \S+ cannot be read: file is not a database\n"
+    ):
+        broken.start()
+    assert (broken.objects / "bodies" / "kept").exists()
+
+
 def test_nobody_else_may_read_the_objects(emulator):
     assert emulator.objects.stat().st_mode & 0o077 == 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
+import sys
 from pathlib import Path
 
 import moto.server
@@ -18,8 +20,11 @@ def main() -> None:
     parser.add_argument("--objects", type=Path, required=True)
     own, options_of_moto = parser.parse_known_args()
     mend()
-    durable = DurableS3(ObjectStore(own.objects))
-    durable.restore()
+    try:
+        durable = DurableS3(ObjectStore(own.objects))
+        durable.restore()
+    except sqlite3.Error as problem:
+        sys.exit(f"the index of the objects in {own.objects} cannot be read: {problem}")
     durable.install()
     serve = moto.server.DomainDispatcherApplication
     moto.server.DomainDispatcherApplication = lambda create: durable.around(serve(create))

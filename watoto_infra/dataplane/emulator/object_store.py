@@ -67,13 +67,18 @@ class Bucket:
 
 
 class ObjectStore:
-    """The folder of one emulator; safe for several threads. Writing raises ``OSError`` when the disk refuses."""
+    """The folder of one emulator; safe for several threads.
+
+    Writing raises ``OSError`` when the disk refuses, opening ``sqlite3.Error`` when there is no index that can be read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._bodies = folder / "bodies"
         self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._index = sqlite3.connect(folder / "index.sqlite3", check_same_thread=False, isolation_level=None)
+        # One process alone: a second one is refused, and no shared memory is needed, which a full disk would not give.
+        self._index.execute("pragma locking_mode = exclusive")
         self._index.execute("pragma journal_mode = wal")
         self._index.execute("pragma synchronous = full")
         self._index.executescript(SCHEMA)
