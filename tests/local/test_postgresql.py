@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -208,6 +209,22 @@ def test_after_a_replica_has_become_the_primary_the_others_follow_it_and_no_row_
     wait_for(stack, "after the change", *ALL)
     assert "before the change" in notes(stack, PRIMARY)
     assert server(stack, PRIMARY).value("SELECT timeline_id > 1 FROM pg_control_checkpoint()") == "t"
+
+
+@pytest.mark.long
+def test_a_replica_that_was_promoted_is_not_overwritten_with_its_primarys_data(stack):
+    replica = server(stack, REPLICAS[1])
+    replica.value("SELECT pg_promote(true, 30)")
+    replica.rows("CREATE TABLE written_after_the_promotion ()", database="watoto_lms")
+    stack.supervisor.stop(REPLICAS[1])
+    with pytest.raises(ServiceFailed, match="was promoted: it is on timeline") as caught:
+        stack.declare()
+    data = stack.topology.data / "postgresql" / "replica2"
+    assert f"remove {data}" in (caught.value.hint or "")
+    assert postgresql_folders.exists(data)
+    shutil.rmtree(data)
+    stack.declare()
+    stack.wait_healthy(*ALL)
 
 
 def test_an_empty_database_never_takes_the_place_of_a_lost_one():

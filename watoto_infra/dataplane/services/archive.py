@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from watoto_infra.dataplane.services.commands import run_as
+from watoto_infra.dataplane.services.postgresql_folders import SYSTEM
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.services.psql import Psql
 from watoto_infra.dataplane.topology import Topology
@@ -40,7 +41,7 @@ def ensure_not_lost(topology: Topology, primary: Endpoint, data: Path) -> None:
 
 def settle(topology: Topology, primary: Endpoint, server: Psql) -> None:
     """Make the repository take this cluster's WAL; once it does, one query is all. Raises ``ServiceFailed``."""
-    system = server.value("SELECT system_identifier FROM pg_control_system()")
+    system = server.value(SYSTEM)
     known = marker(topology, primary)
     before = known.read_text() if known.exists() else None
     if before == system:

@@ -12,11 +12,14 @@ from watoto_infra.dataplane.identity import Identity
 from watoto_infra.dataplane.services.commands import run_as
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.services.psql import Psql, literal
+from watoto_infra.errors import ServiceFailed
 from watoto_infra.rendering.families.postgresql import SUPERUSER
 
 INITDB_SECONDS = 120.0
 COPY_SECONDS = 3600.0
 STANDBY = "standby.signal"
+SYSTEM = "SELECT system_identifier FROM pg_control_system()"
+"""Asks which cluster a server has: a copy has the same, a new one another."""
 REPLICA_NAME = re.compile(r"(shard\d+-)?replica\d+")
 """Names of replicas, their folders and, with an underscore for the hyphen, their slots."""
 
@@ -80,26 +83,30 @@ def make_slot(primary: Psql, slot: str) -> None:
 def can_follow(identity: Identity, data: Path, primary: Psql, slot: str) -> bool:
     """Tell whether a stopped replica's folder can go on from where it is.
 
-    It cannot when it is no replica's or another cluster's, when the primary has begun another timeline since or never
-    had what the replica has, or when the primary has removed what comes next.
+    It cannot when it is another cluster's or was a primary, when the primary has begun another timeline since, or when
+    it has removed what comes next. Raises ``ServiceFailed`` when the folder has gone further than the primary: what was
+    written there since it was promoted is nowhere else.
     """
-    if not (data / STANDBY).exists():
-        return False
     mine = _control_data(identity, data)
+    if mine["Database system identifier"] != primary.value(SYSTEM):
+        return False
     timeline = max(int(mine["Latest checkpoint's TimeLineID"]), int(mine["Min recovery ending loc's timeline"]))
-    reached, redo = mine["Minimum recovery ending location"], mine["Latest checkpoint's REDO WAL file"]
-    return (
-        primary.value(
-            "SELECT (SELECT system_identifier FROM pg_control_system()) = "  # noqa: S608 - quoted
-            f"{int(mine['Database system identifier'])} "
-            f"AND left(pg_walfile_name(pg_current_wal_lsn()), 8) = {literal(f'{timeline:08X}')} "
-            f"AND {literal(reached)}::pg_lsn <= pg_current_wal_flush_lsn() "
-            "AND (EXISTS (SELECT FROM pg_replication_slots WHERE wal_status <> 'lost' AND restart_lsn IS NOT NULL "
-            f"AND slot_name = {literal(slot)}) OR {literal(redo[8:])} >= "
-            "(SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))"
+    theirs = int(primary.value("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"), 16)
+    is_standby = (data / STANDBY).exists()
+    if timeline > theirs or (timeline == theirs and not is_standby):
+        raise ServiceFailed(
+            f"{data} was promoted: it is on timeline {timeline}, its primary on {theirs}, and what was written to it "
+            "would be lost if it became a replica again",
+            hint=f"put it in its primary's place, or, if nothing in it is needed, remove {data}",
         )
-        == "t"
-    )
+    return is_standby and timeline == theirs and _still_has(primary, slot, mine["Latest checkpoint's REDO WAL file"])
+
+
+def _still_has(primary: Psql, slot: str, segment: str) -> bool:
+    """Tell whether the primary has all WAL from a segment on: a slot has kept it, or it was not yet removed."""
+    keeps = "SELECT FROM pg_replication_slots WHERE wal_status <> 'lost' AND restart_lsn IS NOT NULL AND slot_name"
+    oldest = "SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+    return primary.value(f"SELECT EXISTS ({keeps} = {literal(slot)}) OR {literal(segment[8:])} >= ({oldest})") == "t"
 
 
 def _control_data(identity: Identity, data: Path) -> dict[str, str]:
