@@ -7,6 +7,7 @@ same code with one entry in the table.
 
 from __future__ import annotations
 
+import json
 from hashlib import blake2b
 from typing import Annotated, Self
 
@@ -83,6 +84,21 @@ class ShardMap(BaseModel):
     def database_of(self, user_id: int) -> str:
         """Name of the database that holds this user's data. Every id has one."""
         return self._owners[logical_shard(user_id)]
+
+    def owner(self, shard: int) -> str:
+        """Name of the database that holds this logical shard."""
+        return self._owners[shard]
+
+    def as_json(self) -> str:
+        """The map as it is read, passwords included."""
+        databases = {
+            name: {
+                "primary_url": urls.primary_url.get_secret_value(),
+                "replica_urls": [url.get_secret_value() for url in urls.replica_urls],
+            }
+            for name, urls in self.databases.items()
+        }
+        return json.dumps({"catalogue": self.catalogue, "databases": databases, "shards": self.shards}, indent=2) + "\n"
 
     def user_databases(self) -> tuple[str, ...]:
         """Names of all databases that hold users' data, each once, in the order of the table."""

@@ -137,6 +137,16 @@ def generate(databases: Databases, store: MediaStore, report_id: UUID) -> int:
     return rows
 
 
+def give_up(databases: Databases, report_id: UUID) -> None:
+    """Say of a report that is still waiting that it will not come. Made after all, it is done."""
+    failed = (
+        update(reports)
+        .where(reports.c.id == report_id, reports.c.status == "queued")
+        .values(status="failed", finished_at=func.now())
+    )
+    databases.catalogue.write(lambda connection: connection.execute(failed))
+
+
 def _write(databases: Databases, report: dict[str, Any], file: IO[bytes]) -> int:
     count = 0
 

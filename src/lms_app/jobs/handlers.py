@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from lms_app.caching import user
@@ -130,6 +131,13 @@ HANDLERS: Mapping[JobType, Handler] = {
     JobType.PROGRESS_UPDATE: progress_update,
     JobType.REPORT: report,
 }
+
+
+def given_up(tools: Tools, job_type: JobType, payload: Mapping[str, Any]) -> None:
+    """Tell whoever waits for a job that it will not be done. Raises what writing to a database raises."""
+    if job_type is JobType.REPORT:
+        with contextlib.suppress(ValidationError):  # without a readable id nobody can be told
+            reports.give_up(tools.services.databases, Report.model_validate(payload).report_id)
 
 
 def handle(tools: Tools, job_type: JobType, job_id: UUID, payload: Mapping[str, Any]) -> None:

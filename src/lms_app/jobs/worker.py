@@ -21,7 +21,7 @@ from celery.worker.consumer import Consumer
 from pydantic import ValidationError
 
 from lms_app.jobs import topology
-from lms_app.jobs.handlers import HANDLERS, Tools, handle
+from lms_app.jobs.handlers import HANDLERS, Tools, given_up, handle
 from lms_app.jobs.kinds import JobType, Queue
 from lms_app.jobs.publisher import Job, NotPublishedError, Publisher
 from lms_app.observability import metrics, slots
@@ -108,10 +108,10 @@ class Runner:
         try:
             handle(self._tools, job_type, UUID(request.id), payload)
         except ValueError as error:  # pydantic's ValidationError is one: no retry will mend it
-            self._give_up(job_type, request.id, error)
+            self._give_up(job_type, request.id, payload, error)
         except Exception as error:
             if request.retries >= len(self._delays):
-                self._give_up(job_type, request.id, error)
+                self._give_up(job_type, request.id, payload, error)
             delay = self._delays[request.retries]
             log.warning("%s %s failed, again in %g s: %s", job_type.value, request.id, delay, _brief(error))
             again = Job(
@@ -125,8 +125,12 @@ class Runner:
         else:
             metrics.jobs_processed.labels(job_type.value, "done").inc()
 
-    def _give_up(self, job_type: JobType, job_id: str, error: Exception) -> NoReturn:
+    def _give_up(self, job_type: JobType, job_id: str, payload: dict[str, Any], error: Exception) -> NoReturn:
         log.error("%s %s becomes a dead letter: %s", job_type.value, job_id, _brief(error))
+        try:
+            given_up(self._tools, job_type, payload)
+        except Exception as lost:  # it becomes a dead letter all the same, and housekeeping tells
+            log.warning("nobody could be told of it: %s", _brief(lost))
         metrics.jobs_processed.labels(job_type.value, "dead").inc()
         raise Reject(error, requeue=False) from error
 

@@ -407,6 +407,21 @@ def test_an_ordered_report_is_made_by_its_worker(lms: Lms, file_store: MotoServe
     assert lms.broker.depth("analytics_queue.dead") == 0, "a report that was deleted is no failure"
 
 
+def test_a_report_that_is_given_up_is_shown_as_failed_and_is_done_when_made_after_all(lms: Lms, file_store: MotoServer):
+    there = {"LMS_MEDIA_BUCKET": file_store.bucket, "LMS_S3_ENDPOINT_URL": file_store.url} | CREDENTIALS
+    nowhere = there | {"LMS_S3_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    report_id = str(uuid.uuid4())
+    lms.server.query("INSERT INTO reports (id, owner_id, course_id, format) VALUES (%s, 1, 3, 'csv')", report_id)
+    state = "SELECT status, finished_at IS NOT NULL FROM reports"
+    lms.write(JobType.REPORT, {"report_id": report_id})
+    with lms.relay(), lms.worker(Queue.ANALYTICS, **nowhere) as worker:
+        wait_until(lambda: lms.broker.depth("analytics_queue.dead") == 1, 60, log=worker)
+        wait_until(lambda: lms.server.query(state) == [("failed", True)], log=worker)
+    lms.write(JobType.REPORT, {"report_id": report_id})
+    with lms.relay(), lms.worker(Queue.ANALYTICS, **there) as worker:
+        wait_until(lambda: lms.server.query(state) == [("done", True)], log=worker)
+
+
 def test_the_email_worker_refuses_to_start_without_a_way_to_send(lms: Lms):
     environment = {name: value for name, value in lms.environment.items() if name != "LMS_MAIL_URL"}
     with running(["flask", "worker", "email_queue"], environment, lms.folder / "log") as process:
