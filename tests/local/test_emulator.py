@@ -316,6 +316,20 @@ def test_a_deleted_replication_group_is_gone_and_its_name_is_free(emulator):
             caches.describe_replication_groups(ReplicationGroupId="watoto-cache")
 
 
+def test_a_bucket_whose_objects_were_deleted_can_be_emptied_of_every_version_and_removed(emulator):
+    s3 = emulator.client()
+    s3.create_bucket(Bucket="watoto-emptied")
+    s3.put_bucket_versioning(Bucket="watoto-emptied", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="watoto-emptied", Key="gone", Body=b"x")
+    s3.delete_object(Bucket="watoto-emptied", Key="gone")
+
+    found = s3.list_object_versions(Bucket="watoto-emptied")
+    rest = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found["Versions"] + found["DeleteMarkers"]]
+    s3.delete_objects(Bucket="watoto-emptied", Delete={"Objects": rest})
+
+    s3.delete_bucket(Bucket="watoto-emptied")
+
+
 @pytest.fixture
 def small_disk(emulator: Emulator) -> Iterator[Emulator]:
     """An emulator whose objects are on a disk of 3 MiB."""

@@ -10,7 +10,7 @@ from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.utils import parse_user_data
 from moto.elasticache.models import ElastiCacheBackend
 from moto.iam.access_control import IAMPolicy, PermissionResult
-from moto.s3.models import FakeBucket, FakeKey, FakeMultipart, S3Backend
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart, S3Backend
 
 
 def mend() -> None:
@@ -21,6 +21,7 @@ def mend() -> None:
     _deliver_no_access_logs()
     _keep_no_list_of_objects()
     _list_modules_once()
+    _let_delete_markers_go()
 
 
 def _decode_user_data() -> None:
@@ -92,3 +93,8 @@ def _list_modules_once() -> None:
     """Remember moto's modules: it lists their folder anew for every request, which takes longer than many answers."""
     names = tuple(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: names
+
+
+def _let_delete_markers_go() -> None:
+    """Let the last versions of a deleted object be removed: moto disposes of each, and a marker has nothing for that."""
+    FakeDeleteMarker.dispose = lambda *_: None

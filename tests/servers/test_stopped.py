@@ -1,0 +1,92 @@
+"""A stack that is stopped, loses its supervisor or its control plane, and comes back with all it had."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.local import processes
+from tests.servers.conftest import Running
+
+pytestmark = pytest.mark.local
+
+BODY = b"a lesson " * 1000
+
+
+def put(running: Running, key: str) -> str:
+    client = running.driver.aws("s3")
+    bucket = running.driver.json("outputs", "--json")["buckets"]["media"]["name"]
+    return str(client.put_object(Bucket=bucket, Key=key, Body=BODY)["ETag"])
+
+
+def got(running: Running, key: str) -> tuple[str, bytes]:
+    client = running.driver.aws("s3")
+    bucket = running.driver.json("outputs", "--json")["buckets"]["media"]["name"]
+    found = client.get_object(Bucket=bucket, Key=key)
+    return str(found["ETag"]), found["Body"].read()
+
+
+def courses(running: Running) -> bytes:
+    with urllib.request.urlopen(f"{running.url}/api/courses", timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def test_after_stop_nothing_runs_and_after_start_data_objects_and_outputs_are_there_again(running: Running):
+    tag, before, outputs = put(running, "kept"), courses(running), running.driver.json("outputs", "--json")
+
+    running.driver.ok("stop")
+    assert processes.of_stack(running.home) == set()
+    assert not running.answers("/healthz")
+
+    running.driver.ok("start")
+    running.wait_until_whole()
+    assert courses(running) == before
+    assert got(running, "kept") == (tag, BODY)
+    assert running.driver.json("outputs", "--json") == outputs
+    running.driver.ok("preview", "--stage", "phase2", "--expect-no-changes")
+
+
+def test_when_supervisord_is_killed_start_brings_everything_back(running: Running):
+    tag, before = put(running, "kept too"), courses(running)
+    os.kill(int((running.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+
+    running.driver.ok("start")
+
+    running.wait_until_whole()
+    assert courses(running) == before
+    assert got(running, "kept too") == (tag, BODY)
+
+
+def test_an_object_whose_put_was_answered_is_there_after_the_control_plane_is_killed(running: Running):
+    victim = running.pid("control-plane")
+    tag = put(running, "answered")
+    os.kill(victim, signal.SIGKILL)
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            assert got(running, "answered") == (tag, BODY)
+            break
+        except Exception:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    running.driver.ok("up", "--stage", "phase2", "--yes")
+    running.wait_until_whole()
+    assert got(running, "answered") == (tag, BODY)
+
+
+def test_a_killed_primary_comes_back_with_every_row_and_its_replicas_follow_again(running: Running):
+    before = courses(running)
+    os.kill(running.pid("postgresql-primary"), signal.SIGKILL)
+
+    running.wait_until_whole()
+
+    assert courses(running) == before
+    assert Path(running.home / "data" / "postgresql" / "replica1" / "standby.signal").exists()
+    smoke = running.driver.json("smoke", "--json")
+    assert {outcome["result"] for outcome in smoke["outcomes"]} == {"ok"}, smoke
