@@ -26,7 +26,7 @@ def units(topology: Topology) -> tuple[Unit, ...]:
     endpoint = topology.endpoints.pgbouncer
     files = topology.config / "pgbouncer"
     login = (endpoint.host, endpoint.port, CONSOLE, MONITOR, topology.secret(MONITOR_SECRET))
-    passwords = topology.private_file("pgbouncer-pgpass", f"{pgpass(login)}\n")
+    passwords = topology.private_file("pgbouncer-pgpass", ":".join(map(pgpass, login)) + "\n")
     return (
         Service(
             name="pgbouncer",
