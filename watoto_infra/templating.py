@@ -12,7 +12,7 @@ import gzip
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +98,9 @@ def redis(value: object) -> str:
     return f'"{escaped}"'
 
 
-def pgpass(value: Iterable[object]) -> str:
-    """Write a line of libpq's password file: parts between colons, backslash before colon and backslash."""
-    parts = (_no_control(part, "a password file") for part in value)
-    return ":".join(part.replace("\\", "\\\\").replace(":", "\\:") for part in parts)
+def pgpass(value: object) -> str:
+    """Escape one part of a line of libpq's password file, which has parts between colons."""
+    return _no_control(value, "a password file").replace("\\", "\\\\").replace(":", "\\:")
 
 
 def as_yaml(value: object) -> str:

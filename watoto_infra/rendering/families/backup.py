@@ -161,12 +161,11 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
 def _logins(inputs: Inputs) -> tuple[postgresql.Login, ...]:
     """How the dump job signs in as the owner of each database; nowhere where no secret is known."""
     database = inputs.settings.database
-    found = []
-    for shard, group in enumerate(inputs.endpoints.databases):
-        password = inputs.secrets.get(owner_name(shard))
-        if password is not None:
-            found.append((group.primary.host, group.primary.port, database.name, database.username, password))
-    return tuple(found)
+    found = (
+        postgresql.login(inputs, group.primary, database.name, database.username, owner_name(shard))
+        for shard, group in enumerate(inputs.endpoints.databases)
+    )
+    return tuple(filter(None, found))
 
 
 def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from watoto_infra.errors import RenderError
 from watoto_infra.machines import GIB, Machine
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import postgresql as checks
@@ -14,6 +15,7 @@ from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint, is_loo
 from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings.postgresql import RDS_ONLY_PREFIX, primary_parameters, replica_parameters
+from watoto_infra.templating import pgpass
 
 SUMMARY = "postgresql.conf of each primary and replica, pg_hba.conf, pg_ident.conf, password file of replication"
 
@@ -232,11 +234,24 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
 
 
 def _replication_logins(inputs: Inputs, group: DatabaseEndpoints) -> tuple[Login, ...]:
-    password = inputs.secrets.get("replicator")
-    if password is None:
-        return ()
     servers = (group.primary, *group.replicas)
-    return tuple((server.host, server.port, "replication", REPLICATOR, password) for server in servers)
+    found = (login(inputs, server, "replication", REPLICATOR, "replicator") for server in servers)
+    return tuple(filter(None, found))
+
+
+def login(inputs: Inputs, server: Endpoint, database: str, user: str, secret: str) -> Login | None:
+    """Give a line of a password file; None where the secret is not known.
+
+    Raises ``RenderError`` for a password that such a file cannot carry.
+    """
+    password = inputs.secrets.get(secret)
+    if password is None:
+        return None
+    try:
+        inputs.secrets.note(pgpass(password))
+    except ValueError:
+        raise RenderError(f"the secret {secret} holds a line break or control character") from None
+    return server.host, server.port, database, user, password
 
 
 def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
