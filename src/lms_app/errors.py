@@ -7,6 +7,7 @@ A use case raises one of these; `register` turns them, and what Flask and the da
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -23,11 +24,16 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class LmsError(Exception):
-    """Base of everything that is answered with a problem document."""
+    """Base of all that is answered with a problem document: `class TeapotError(LmsError, status=418, title=…)`."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "The server failed"
+
+    def __init_subclass__(cls, *, status: int, title: str) -> None:
+        """Name the problem after its class: NotFoundError is `not-found`."""
+        cls.status, cls.title = status, title
+        cls.slug = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__.removesuffix("Error")).lower()
 
     def __init__(self, detail: str | None = None, **extension: object) -> None:
         super().__init__(detail or self.title)
@@ -39,73 +45,51 @@ class LmsError(Exception):
         return {}
 
 
-class BadRequestError(LmsError):
+class BadRequestError(LmsError, status=400, title="The request cannot be read"):
     """The request cannot be read."""
 
-    status, slug, title = 400, "bad-request", "The request cannot be read"
 
-
-class NotSignedInError(LmsError):
+class NotSignedInError(LmsError, status=401, title="Sign in first"):
     """No valid session came with the request."""
-
-    status, slug, title = 401, "not-signed-in", "Sign in first"
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="watoto"'}
 
 
-class ForbiddenError(LmsError):
+class ForbiddenError(LmsError, status=403, title="This is not yours to do"):
     """Signed in, but not allowed to."""
 
-    status, slug, title = 403, "forbidden", "This is not yours to do"
 
-
-class NotFoundError(LmsError):
+class NotFoundError(LmsError, status=404, title="There is no such thing here"):
     """There is no such thing, or none that this user may know of."""
 
-    status, slug, title = 404, "not-found", "There is no such thing here"
 
-
-class ConflictError(LmsError):
+class ConflictError(LmsError, status=409, title="The present state does not allow this"):
     """The state of the thing does not allow it."""
 
-    status, slug, title = 409, "conflict", "The present state does not allow this"
 
-
-class LengthRequiredError(LmsError):
+class LengthRequiredError(LmsError, status=411, title="The length of the body is needed"):
     """A streamed body came without its length."""
 
-    status, slug, title = 411, "length-required", "The length of the body is needed"
 
-
-class PreconditionFailedError(LmsError):
+class PreconditionFailedError(LmsError, status=412, title="It has been changed in the meantime"):
     """It has been changed since the client read it (If-Match)."""
 
-    status, slug, title = 412, "precondition-failed", "It has been changed in the meantime"
 
-
-class TooLargeError(LmsError):
+class TooLargeError(LmsError, status=413, title="The body is too large"):
     """The body is larger than the limit."""
 
-    status, slug, title = 413, "too-large", "The body is too large"
 
-
-class UnsupportedMediaTypeError(LmsError):
+class UnsupportedMediaTypeError(LmsError, status=415, title="The body must be JSON"):
     """The body is not of a type that is read here."""
 
-    status, slug, title = 415, "unsupported-media-type", "The body must be JSON"
 
-
-class InvalidError(LmsError):
+class InvalidError(LmsError, status=422, title="The request has invalid values"):
     """The request can be read, but values in it are wrong; `errors` lists them."""
 
-    status, slug, title = 422, "invalid", "The request has invalid values"
 
-
-class UnavailableError(LmsError):
+class UnavailableError(LmsError, status=503, title="The service is not available at the moment"):
     """Something this needs is out of reach for the moment."""
-
-    status, slug, title = 503, "unavailable", "The service is not available at the moment"
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 1, **extension: object) -> None:
         super().__init__(detail, **extension)
