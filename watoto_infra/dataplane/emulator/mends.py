@@ -96,5 +96,5 @@ def _list_modules_once() -> None:
 
 
 def _let_delete_markers_go() -> None:
-    """Let the last versions of a deleted object be removed: moto disposes of each, and a marker has nothing for that."""
+    """Let the last versions of a deleted object be removed: moto disposes of each, which a marker cannot do."""
     FakeDeleteMarker.dispose = lambda *_: None
