@@ -83,6 +83,10 @@ class ObjectStore:
         self._index.execute("pragma synchronous = full")
         self._index.executescript(SCHEMA)
 
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._index.close()
+
     def keep(self, content: bytes) -> Body:
         """Write a body so that it lasts; nothing names it yet."""
         file = self._bodies / uuid.uuid4().hex
