@@ -19,6 +19,7 @@ from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.families.cloud_init import CloudInitContext
 from watoto_infra.rendering.families.postgresql import sizes
 from watoto_infra.rendering.inputs import Places
+from watoto_infra.rendering.model import Verdict
 from watoto_infra.rendering.programs import find
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.gateway import VersionSettings
@@ -69,6 +70,37 @@ def test_a_key_is_rendered_from_the_version_on_that_knows_it(gate, stage_inputs,
 def test_a_version_nobody_wrote_templates_for_is_refused(server, version):
     with pytest.raises(RenderError, match=f"{server} {version}"):
         Versions(VersionSettings(**{server: version})).of(server)
+
+
+@pytest.mark.local
+def test_what_an_installed_server_says_of_files_for_another_version_is_no_verdict(
+    stage_inputs, templates, require_binary
+):
+    require_binary("nginx")
+    inputs = replace(stage_inputs(), places=TLS, versions=Versions(VersionSettings(nginx="1.30")))
+    files = use_cases.render(["nginx"], inputs, templates)
+    assert any("http2 on;" in file.text for file in files)
+    verdicts = {
+        one.checked_by: one for one in use_cases.check(["nginx"], files, inputs) if one.checked_by == "nginx -t"
+    }
+    assert verdicts["nginx -t"].verdict is Verdict.NOT_VALIDATED
+    assert re.search(r"nginx 1\.\d+(\.\d+)? is installed, the files are for 1\.30", verdicts["nginx -t"].detail)
+
+
+@pytest.mark.parametrize(
+    ("server", "asked", "installed", "same"),
+    [
+        ("nginx", "1.22", (1, 22, 1), True),
+        ("nginx", "1.22.0", (1, 22, 1), True),
+        ("nginx", "1.23", (1, 22, 1), False),
+        ("postgresql", "15", (15, 18), True),
+        ("postgresql", "16", (15, 18), False),
+        ("redis", "7.2", None, True),
+    ],
+)
+def test_versions_are_told_apart_as_far_as_templates_know_them(server, asked, installed, same):
+    versions = Versions(VersionSettings(**{server: asked}), look=lambda _: installed)
+    assert (versions.stranger(server) is None) is same
 
 
 def test_the_installed_version_is_the_default(require_binary):

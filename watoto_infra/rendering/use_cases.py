@@ -12,6 +12,7 @@ from pathlib import Path
 
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import registry
+from watoto_infra.rendering.checks.elsewhere import without_strangers
 from watoto_infra.rendering.inputs import Inputs, Secrets
 from watoto_infra.rendering.model import Finding, RenderedFile
 from watoto_infra.templating import Templates
@@ -50,7 +51,7 @@ def check(
         with tempfile.TemporaryDirectory(prefix=f"watoto-{name}-") as folder:
             for file in mine:
                 place(Path(folder), file)
-            return registry.family(name).check(Path(folder), mine, inputs)
+            return without_strangers(registry.family(name).check(Path(folder), mine, inputs), inputs.versions)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         return tuple(finding for found in pool.map(one, families) for finding in found)

@@ -115,6 +115,18 @@ class Versions:
             )
         return version
 
+    def stranger(self, server: str) -> str | None:
+        """Say that another version is installed than was asked for, as far as versions make a difference; else None."""
+        text = getattr(self.asked, server)
+        present = self.look(server) if text else None
+        if present is None:
+            return None
+        wanted = parse(text)
+        precision = min(len(wanted), len(SUPPORTED[server][0]))
+        if wanted[:precision] == present[:precision]:
+            return None
+        return f"{server} {_dotted(present)} is installed, the files are for {text}"
+
     def at_least(self, server: str, *version: int) -> bool:
         """Whether the server's version is ``version`` or newer."""
         mine = self.of(server)
