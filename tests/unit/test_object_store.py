@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.s3.models import FakeKey
 
@@ -44,6 +44,7 @@ def shown(versions: list[Version]) -> list[bytes | None]:
     return [version.body.read() if version.body else None for version in versions]
 
 
+@settings(max_examples=30)
 @given(CHANGES)
 def test_what_was_written_last_to_each_key_is_what_the_next_process_reads(changes):
     with tempfile.TemporaryDirectory() as folder:

@@ -29,6 +29,9 @@ create table if not exists versions (
 ) without rowid;
 """
 
+LOCKED_SECONDS = 1.0
+"""How long to wait for the index: whoever had it before is dead, or is not to be."""
+
 Place = tuple[str, str]
 """A bucket and a key."""
 
@@ -76,7 +79,8 @@ class ObjectStore:
         self._bodies = folder / "bodies"
         self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
-        self._index = sqlite3.connect(folder / "index.sqlite3", check_same_thread=False, isolation_level=None)
+        file = folder / "index.sqlite3"
+        self._index = sqlite3.connect(file, timeout=LOCKED_SECONDS, check_same_thread=False, isolation_level=None)
         # One process alone: a second one is refused, and no shared memory is needed, which a full disk would not give.
         self._index.execute("pragma locking_mode = exclusive")
         self._index.execute("pragma journal_mode = wal")
