@@ -155,6 +155,14 @@ def test_the_front_door_is_the_cdn_on_aws_and_the_load_balancer_where_no_cdn_run
     assert run("phase2", "aws").outputs["url"] == "https://watoto-domainName"
 
 
+def test_caches_speak_tls_on_aws_and_plain_redis_where_a_local_server_stands_for_them():
+    for target, tls in (("aws", True), ("local", False)):
+        declared = run("phase2", target)
+        assert {cache["tls"] for cache in declared.outputs["caches"].values()} == {tls}
+        groups = declared.of("aws:elasticache/replicationGroup:ReplicationGroup")
+        assert all(group.get("transitEncryptionEnabled") is True for group in groups)
+
+
 def data_of(declared: Declared) -> dict[str, dict[str, Any]]:
     return {one.urn: one.inputs for one in declared.resources if is_data_bearing(one.type, one.inputs)}
 
