@@ -44,6 +44,9 @@ class Session(Protocol):
     def stage(self) -> str: ...
 
     @property
+    def loaded(self) -> LoadedStage: ...
+
+    @property
     def deployment(self) -> Deployment: ...
 
     def history(self) -> list[RunDocument]: ...
@@ -98,7 +101,10 @@ class StackSession:
         """Say what can be done with a stack that has just come up."""
         option = self.option
         yield ""
+        if self.deployment.data_plane is not None:
+            yield f"The LMS answers at {self.deployment.engine.outputs(show_secrets=False)['url']}"
         yield f"Stack {self.stack} is at {self.stage}. From here:"
+        yield f"  watoto smoke{option}                    whether the LMS does what its users need"
         yield f"  watoto status{option}                   everything declared and every local process"
         yield f"  watoto outputs{option}                  addresses, names and ids"
         yield f'  eval "$(watoto env{option})"            point boto3 and the aws CLI at it'
@@ -151,10 +157,11 @@ def open_stack(
     name = stack or target.value
     home = stack_home.locate(name)
     store = _store(home)
+    last = store.stage  # also tells a stack whose state is damaged or missing from one that never was
     if must_exist and not store.exists:
         raise NoSuchStack(f"there is no stack {name} in {home.root}", hint=f"`watoto up --stack {name}` makes it")
     overrides = kept_overrides.read(home.state) if overrides is None else overrides
-    loaded = _load_stage(stage, store.stage, target, say=not must_exist, overrides=overrides)
+    loaded = _load_stage(stage, last, target, say=not must_exist, overrides=overrides)
     local = LocalTarget(home)
     program = Program(
         module=PROGRAM_MODULE,
@@ -199,34 +206,30 @@ def stage_settings(stack: str | None, *, stage: str | None, target: TargetName) 
     return _load_stage(stage, last, target, say=True, overrides=kept_overrides.read(home.state))
 
 
-def inputs_of_stack(stack: str | None, *, target: TargetName) -> Inputs:
+def inputs_of_stack(stack: str | None, *, target: TargetName, with_objects: bool) -> Inputs:
     """Give what a stack's files are rendered from: its addresses, and its secrets when a file needs one.
 
-    While it is not wholly up addresses are the stage's documented ones, and no secret is known.
+    While it is not wholly up addresses are the stage's documented ones, and no secret is known. ``with_objects`` also
+    reads the Kubernetes objects out of its state.
     """
     from watoto_infra.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
     from watoto_infra.rendering.families.kubernetes import declared  # noqa: PLC0415
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415
     from watoto_infra.rendering.secrets import secrets_of, when_needed  # noqa: PLC0415
 
-    session = open_stack(stack, target=target)
-    exported = session.deployment.engine.outputs(show_secrets=False) if session.store.exists else {}
+    session = open_session(stack, target=target)
+    exists = not isinstance(session, StackSession) or session.store.exists
+    exported = session.deployment.engine.outputs(show_secrets=False) if exists else {}
     loaded = session.loaded
     if not exported:
         return for_stage(loaded.stage, loaded.settings, stack=session.stack)
     outputs = StackOutputs.from_outputs(exported)
-    endpoint = session.target.endpoint if outputs.target == TargetName.LOCAL.value else None
+    endpoint = session.target.endpoint if isinstance(session, StackSession) else None
     secrets = when_needed(lambda: secrets_of(outputs, endpoint))
     inputs = for_stage(loaded.stage, loaded.settings, stack=session.stack, outputs=outputs, secrets=secrets)
-    return replace(inputs, objects=declared(resources_of(session.store)))
-
-
-def resources_of(store: StackStore) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give type and inputs of everything in a stack's state, secrets masked, what others need first."""
-    from watoto_infra.engine.embedded.state.values import plain_properties  # noqa: PLC0415 - imports pulumi
-
-    present = (one for one in store.peek().resources if one.custom and not one.delete)
-    return ((one.type, plain_properties(one.inputs)) for one in present)
+    if not with_objects:
+        return inputs
+    return replace(inputs, objects=declared(session.deployment.engine.export_state()["deployment"]["resources"]))
 
 
 def settings_schema() -> dict[str, Any]:
