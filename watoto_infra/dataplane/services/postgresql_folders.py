@@ -37,7 +37,7 @@ def make_primary(identity: Identity, data: Path) -> None:
             identity,
             [
                 program("initdb"), "-D", str(new), "-U", SUPERUSER, "--auth-local=peer", "--auth-host=scram-sha-256",
-                "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions",
+                "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions", "--no-sync",
             ],
             seconds=INITDB_SECONDS,
         )  # fmt: skip
@@ -53,17 +53,19 @@ def copy_primary(identity: Identity, data: Path, connection: str, slot: str) -> 
 
     def copy(new: Path) -> None:
         command = [program("pg_basebackup"), "-D", str(new), "-d", connection, "-X", "stream", "-S", slot]
-        run_as(identity, [*command, "-c", "fast", "--no-password"], seconds=COPY_SECONDS)
+        run_as(identity, [*command, "-c", "fast", "--no-password", "--no-sync"], seconds=COPY_SECONDS)
         run_as(identity, ["touch", str(new / STANDBY)], seconds=INITDB_SECONDS)
 
     _put(identity, data, copy)
 
 
 def _put(identity: Identity, data: Path, make: Callable[[Path], None]) -> None:
+    """Make a folder and move it into its place once it is on the disk: all at once, which is faster than each file."""
     new, old = data.with_name(f".{data.name}.new"), data.with_name(f".{data.name}.old")
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
     make(identity.own_folder(new))
+    run_as(identity, ["sync", "--file-system", str(new)], seconds=COPY_SECONDS)
     if data.exists():
         data.rename(old)
     new.rename(data)

@@ -161,9 +161,14 @@ def _tls(tls: ServerTls | None) -> Parameters:
 
 
 def _wal(inputs: Inputs) -> Parameters:
-    """WAL sizes; lz4 came with PostgreSQL 15. A slot may hold back a fifth of the storage."""
+    """WAL sizes; lz4 came with PostgreSQL 15. A slot may hold back a fifth of the storage.
+
+    A server that was killed, or just copied, first brings its folder to the disk: from PostgreSQL 14 on all at once.
+    """
     small = inputs.settings.usage.database_gib < 10  # noqa: PLR2004 - below it pgtune's web sizes do
+    at_once = (("recovery_init_sync_method", "syncfs"),) if inputs.versions.at_least("postgresql", 14) else ()
     return (
+        *at_once,
         ("wal_level", "replica"),
         ("wal_compression", "lz4" if inputs.versions.at_least("postgresql", 15) else "on"),
         ("min_wal_size", "1GB" if small else "2GB"),
