@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from watoto_infra.smoke.journey import Account, Inside
 
 SEED_SECONDS = 120
+PATIENCE = 5
+"""Times that an LMS is asked whether it is there, a second each."""
 
 
 def running_topology(stack: str | None) -> Topology:
@@ -28,7 +30,8 @@ def running_topology(stack: str | None) -> Topology:
     if not session.target.supervisor.is_alive():
         raise ServiceFailed(f"stack {session.stack} does not run", hint=f"`watoto start{option}` starts it")
     topology = session.data_plane.topology(outputs, session.data_plane.ensure_possible())
-    if not http_ok(topology.endpoints.front_door, "/healthz")():
+    healthy = http_ok(topology.endpoints.front_door, "/healthz")
+    if not any(healthy() for _ in range(PATIENCE)):  # a server under load may be slow, and another one quick
         raise ServiceFailed(
             f"the LMS of stack {session.stack} does not answer at {outputs.url}",
             hint=f"`watoto status{option}` shows what is wrong, `watoto start{option}` brings it up",

@@ -32,8 +32,8 @@ class AlertDrill:
     def line(self) -> str:
         """Give the measured times for people."""
         return (
-            f"{self.alert}: pending after {self.pending_seconds:.0f} s, at Alertmanager after {self.fired_seconds:.0f} s,"
-            f" resolved {self.resolved_seconds:.0f} s after the end of its cause ({self.cause})"
+            f"{self.alert}: pending after {self.pending_seconds:.0f} s, at Alertmanager after "
+            f"{self.fired_seconds:.0f} s, resolved {self.resolved_seconds:.0f} s after the end ({self.cause})"
         )
 
     def as_json(self) -> AlertDrillDocument:
