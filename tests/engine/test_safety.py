@@ -177,6 +177,21 @@ def test_a_lost_control_plane_is_noticed_and_filled_again_under_the_same_names(q
     assert {name: one["inputs"]["label"] for name, one in quick_stack.cloud.by_name().items()} == labels
 
 
+def test_a_control_plane_that_forgets_in_the_middle_of_a_run_fails_it_and_the_next_one_makes_the_rest(
+    quick_stack: ThingStack,
+):
+    quick_stack.volatile = True
+    graph = [thing("a"), thing("b", refs={"of": "a.serial"}), thing("c", refs={"of": "b.serial"})]
+    quick_stack.faults.on_point = (("create", "c", "before"), lambda: quick_stack.lose({"a", "b"}))
+    with pytest.raises(ProviderError, match="has forgotten 2 of its resources"):
+        quick_stack.up(graph)
+    assert [run["result"] for run in quick_stack.store.history()] == ["failed"]
+    quick_stack.faults.on_point = None
+    assert shown(quick_stack.preview(graph)) == {"a": "create", "b": "create", "c": "update"}
+    quick_stack.up(graph)
+    assert quick_stack.cloud.by_name().keys() == {"a", "b", "c"}
+
+
 def test_data_that_a_control_plane_forgot_is_made_again_without_asking(quick_stack: ThingStack):
     quick_stack.volatile = True
     quick_stack.up([data_thing("db")])

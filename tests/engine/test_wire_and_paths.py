@@ -34,6 +34,7 @@ def nested(leaf):
 values = nested(leaves | plain.map(lambda value: PropertyValue(value, is_secret=True)))
 known = nested(plain.map(PropertyValue))
 properties = st.dictionaries(keys, known, max_size=4)
+partly_secret = nested(plain.flatmap(lambda value: st.booleans().map(lambda secret: PropertyValue(value, secret))))
 
 
 @given(st.dictionaries(keys, values, max_size=4))
@@ -127,6 +128,28 @@ def test_a_part_of_an_output_is_secret_where_the_same_part_of_the_input_was():
     marked = diff.keep_secret(template, answered).value
     assert isinstance(marked, Mapping)
     assert {key: value.is_secret for key, value in marked.items()} == {"user": False, "password": True, "id": False}
+
+
+def in_clear(value: PropertyValue) -> PropertyValue:
+    """The value as a service answers it."""
+    held = value.value
+    if isinstance(held, Mapping):
+        return PropertyValue({key: in_clear(item) for key, item in held.items()})
+    if isinstance(held, tuple):
+        return PropertyValue([in_clear(item) for item in held])
+    return PropertyValue(held)
+
+
+@given(st.dictionaries(keys, partly_secret, max_size=4), st.booleans())
+def test_what_is_read_again_is_no_difference_whatever_is_secret_in_it(given_properties, whole):
+    answered = {key: in_clear(value).with_secret(whole) for key, value in given_properties.items()}
+    read = diff.seal(answered, given_properties)
+    again = diff.seal(answered, read)
+    for before, after in ((given_properties, read), (read, again)):
+        held_secret = {key: value for key, value in before.items() if value.contains_secret() or not whole}
+        assert diff.compare(held_secret, {key: after[key] for key in held_secret}) == ()
+    for key, value in given_properties.items():
+        assert again[key].contains_secret() >= value.contains_secret()
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", 0), ("30s", 30), ("1h30m", 5400), ("1.5m", 90), ("250ms", 0.25)])

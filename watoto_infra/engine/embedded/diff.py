@@ -85,18 +85,31 @@ def with_unknowns(properties: Properties, names: Iterable[str]) -> dict[str, Pro
 def keep_secret(template: PropertyValue | None, value: PropertyValue) -> PropertyValue:
     """Mark in ``value`` as secret what is secret at the same place in ``template``.
 
-    A service answers in clear what it was given as a secret; Pulumi marks such outputs in the same way.
+    A service answers in clear what it was given as a secret; Pulumi marks such outputs in the same way. Where a
+    provider marks the whole of what is secret in parts, the parts count: reading again and again comes to the same.
     """
     if template is None or not template.contains_secret():
         return value
-    if template.is_secret:
-        return value.with_secret(True)
     held, old = value.value, template.value
+    whole = template.is_secret or (value.is_secret and not _has_place_for(template, value))
     if isinstance(held, Mapping) and isinstance(old, Mapping):
-        return value.with_value({key: keep_secret(old.get(key), item) for key, item in held.items()})
+        return value.with_value({key: keep_secret(old.get(key), item) for key, item in held.items()}).with_secret(whole)
     if isinstance(held, tuple) and isinstance(old, tuple) and len(held) == len(old):
-        return value.with_value([keep_secret(was, item) for was, item in zip(old, held, strict=True)])
+        kept = [keep_secret(was, item) for was, item in zip(old, held, strict=True)]
+        return value.with_value(kept).with_secret(whole)
     return value.with_secret(True)  # its shape changed, so which part was the secret cannot be told
+
+
+def _has_place_for(template: PropertyValue, value: PropertyValue) -> bool:
+    """Tell whether all that ``value`` holds has its place in ``template``, so that its marks say of all of it."""
+    held, old = value.value, template.value
+    if isinstance(held, Mapping):
+        return isinstance(old, Mapping) and all(
+            key in old and _has_place_for(old[key], item) for key, item in held.items()
+        )
+    if isinstance(held, tuple):
+        return isinstance(old, tuple) and len(old) == len(held) and all(map(_has_place_for, old, held))
+    return not isinstance(old, Mapping | tuple)
 
 
 def seal(properties: Properties, template: Properties, names: Iterable[str] = ()) -> dict[str, PropertyValue]:

@@ -49,7 +49,7 @@ from watoto_infra.engine.embedded.state.upkeep import export_state, import_state
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.survey import Finding, Survey
 from watoto_infra.engine.embedded.targets import Targets
-from watoto_infra.errors import Interrupted, NoSuchStack, StateError
+from watoto_infra.errors import Interrupted, NoSuchStack, ProviderError, StateError
 
 DEFAULT_PARALLEL = 16
 SPARE_WORKERS = 8
@@ -135,6 +135,7 @@ class EmbeddedEngine:
                 run = self._run(program, session, Targets(only), progress, dry_run=False)
                 if not session.course.stopped:
                     deletion.delete(run.surplus())
+                    _check_memory(session)
             return self._result(session, recorder, expect, begin, deletion.left_behind)
 
     # --- runs without one -----------------------------------------------------------------------------------------
@@ -279,6 +280,18 @@ class EmbeddedEngine:
         steps = tuple(_finding_step(finding) for finding in sorted(findings, key=lambda finding: finding.was.urn))
         plan = Plan(self._stack, self._store.stage or "", steps, refreshed=True)
         return Result(plan, tuple(StepOutcome(step, 0.0) for step in steps), time.perf_counter() - begin)
+
+
+def _check_memory(session: _Session) -> None:
+    """Fail the run if a control plane lost its memory in the middle; what is gone is noted for the next one."""
+    lost = sum(finding.now is None for finding in session.survey.reached())
+    if lost:
+        session.course.fail(
+            ProviderError(
+                f"the control plane was started again during the run and has forgotten {lost} of its resources",
+                hint="`watoto up` makes them again under the same names",
+            )
+        )
 
 
 def _finding_step(finding: Finding) -> Step:

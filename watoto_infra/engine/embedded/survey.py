@@ -6,7 +6,7 @@ inputs, so that automatic names stay, and nobody tries to delete it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -46,13 +46,21 @@ class Survey:
         """Read every thing in the state."""
         return self._read(self._things())
 
-    def volatile(self, *, may_be_down: bool = False) -> list[Finding]:
+    def reached(self) -> list[Finding]:
+        """Ask each control plane that may forget for the first thing that this run reached, as ``volatile`` does.
+
+        It is gone if memory was lost at any time since; what was made later may be there.
+        """
+        return self.volatile(among=[state for state in self._ledger.new.values() if has_thing(state)])
+
+    def volatile(self, *, may_be_down: bool = False, among: Sequence[ResourceState] | None = None) -> list[Finding]:
         """Ask each control plane that may forget for one thing; read all of its things if that one is gone.
 
-        ``may_be_down``: one that does not even answer has lost everything, as its memory dies with it.
+        ``may_be_down``: one that does not even answer has lost everything, as its memory dies with it. ``among``: the
+        things to look at; all of the state that the run has not reached, if not given.
         """
         by_provider: dict[str, list[ResourceState]] = {}
-        for state in self._things():
+        for state in self._things() if among is None else among:
             by_provider.setdefault(state.provider or "", []).append(state)
         findings: list[Finding] = []
         for reference, states in by_provider.items():
