@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine import states
-from watoto_infra.cli import wiring
+from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.engine.embedded.state.values import from_plain
 from watoto_infra.errors import RenderError
@@ -67,7 +67,12 @@ RESOURCES = (
 
 
 def rendered(stage_inputs, templates, *resources: tuple[str, Mapping[str, Any]]):
-    inputs = replace(stage_inputs(), objects=kubernetes.declared(resources))
+    exported = [{"type": token, "inputs": inputs} for token, inputs in resources]
+    return rendered_from(stage_inputs, templates, exported)
+
+
+def rendered_from(stage_inputs, templates, exported: list[dict[str, Any]]):
+    inputs = replace(stage_inputs(), objects=kubernetes.declared(exported))
     return inputs, use_cases.render(["kubernetes"], inputs, templates)
 
 
@@ -127,7 +132,9 @@ def test_the_objects_of_a_stack_come_out_of_its_state_without_its_secrets(tmp_pa
         old,
     )
 
-    _, files = rendered(stage_inputs, templates, *wiring.resources_of(store))
+    exported = EmbeddedEngine(store, {}, stack="local", data_bearing=lambda *_: False).export_state()
+    assert "hunter2" not in json.dumps(exported)
+    _, files = rendered_from(stage_inputs, templates, exported["deployment"]["resources"])
     assert [file.path for file in files] == [
         "kubernetes/01-secret-lms.yaml",
         "kubernetes/02-horizontalpodautoscaler-watoto-backend-hpa.yaml",

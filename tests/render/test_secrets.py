@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from typer.testing import CliRunner
 
 from tests.program.declared import run
+from watoto_infra.cli import wiring
+from watoto_infra.cli.app import app
 from watoto_infra.errors import RenderError, StateError
 from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering import use_cases
@@ -73,6 +78,34 @@ def test_each_password_is_the_one_kept_under_its_own_name(outputs, kept):
     assert values["queue"] == VALUE.format("watoto-broker")
     assert values["app-key"] == VALUE.format("watoto-app")
     assert values["backup-cipher"] == VALUE.format("watoto-backup-cipher")
+
+
+def test_a_stack_on_aws_is_rendered_with_its_own_addresses_and_secrets(outputs, kept, monkeypatch, tmp_path):
+    loaded = load_stage("phase3", target="aws", overrides={"app": {"image": f"registry.example/lms@sha256:{'0' * 64}"}})
+    exported = run("phase3").outputs
+
+    class Engine:
+        """Stands in for the official engine, which needs an account."""
+
+        def outputs(self, *, show_secrets: bool) -> dict[str, Any]:
+            assert not show_secrets
+            return exported
+
+        def export_state(self) -> dict[str, Any]:
+            return {"version": 3, "deployment": {"resources": []}}
+
+    session = SimpleNamespace(stack="production", loaded=loaded, deployment=SimpleNamespace(engine=Engine()))
+    monkeypatch.setattr(wiring, "open_session", lambda stack, target: session)
+    done = CliRunner().invoke(
+        app, ["render", "all", "--target", "aws", "--stack", "production", "--out", str(tmp_path / "out")]
+    )
+
+    assert done.exit_code == 0, done.stderr
+    pooled = (tmp_path / "out/pgbouncer/pgbouncer.ini").read_text()
+    assert "host=watoto-primary-address port=5432" in pooled
+    assert f"user=watoto_user password={VALUE.format('watoto-shard-2')}" in pooled
+    assert (tmp_path / "out/pgbouncer/pgbouncer.ini").stat().st_mode & 0o777 == 0o600
+    assert "path=/watoto/production/endpoints\n" in (tmp_path / "out/cloud-init/user-data.yaml").read_text()
 
 
 def test_a_secret_that_is_gone_is_named_with_what_to_do(outputs, kept):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ import typer
 
 from watoto_infra import console, stack_home
 from watoto_infra.cli import wiring
-from watoto_infra.cli.options import Stack, Stage, TargetName
+from watoto_infra.cli.options import Stack, Stage, Target, TargetName
 from watoto_infra.errors import CheckFailed, UsageError
 from watoto_infra.rendering.registry import ALL, FAMILIES, chosen
 
@@ -37,6 +37,7 @@ def render(
     family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="|".join([*FAMILIES, ALL]))] = None,
     stage: Stage = None,
     stack: Stack = None,
+    target: Target = TargetName.LOCAL,
     out: Out = None,
     check: Check = False,
     strict: Strict = False,
@@ -52,7 +53,7 @@ def render(
         raise UsageError("no family was named", hint=f"families: {', '.join([*FAMILIES, ALL])}")
     families = chosen(family or ALL)
     ours = Templates(templates)
-    inputs = _inputs(stage, stack)
+    inputs = _inputs(stage, stack, target, families)
     if listing:
         console.data(catalogue.describe(families, inputs, ours))
         return
@@ -71,18 +72,18 @@ def render(
         console.note(f"wrote {len(files)} files below {out}")
 
 
-def _inputs(stage: str | None, stack: str | None) -> Inputs:
+def _inputs(stage: str | None, stack: str | None, target: TargetName, families: Collection[str]) -> Inputs:
     """Take a stack's own values where there is one and no stage was named; else the stage's documented addresses."""
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
     from watoto_infra.settings import load_stage  # noqa: PLC0415
 
-    name = stack or TargetName.LOCAL.value
-    if stage is None and stack_home.locate(name).state.is_dir():
-        return wiring.inputs_of_stack(stack, target=TargetName.LOCAL)
+    name = stack or target.value
+    if stage is None and (target is not TargetName.LOCAL or stack_home.locate(name).state.is_dir()):
+        return wiring.inputs_of_stack(stack, target=target, with_objects="kubernetes" in families)
     if stage is None:
         stage = wiring.FIRST_STAGE
         console.note(f"stage: {stage} (there is no stack yet; --stage names another)")
-    return for_stage(stage, load_stage(stage).settings, stack=name)
+    return for_stage(stage, load_stage(stage, target=target.value).settings, stack=name)
 
 
 def _show(findings: Sequence[Finding], *, strict: bool) -> None:

@@ -19,6 +19,8 @@ from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 SUMMARY = "manifests of the Kubernetes objects that a stack declares, numbered in the order to apply them in"
 
 PACKAGE = "kubernetes:"
+SIGNATURE_KEY, SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""By which a value in Pulumi's deployment format says what it is, and what a secret one says."""
 OWN_ANNOTATIONS = "pulumi.com/"
 """How Pulumi's notes to itself begin; no cluster needs them."""
 
@@ -34,13 +36,22 @@ class KubernetesContext:
 CONTEXTS: tuple[type, ...] = (KubernetesContext,)
 
 
-def declared(resources: Iterable[tuple[str, Mapping[str, Json]]]) -> tuple[Mapping[str, Json], ...]:
-    """Pick the Kubernetes objects out of resources, each given as Pulumi's type token and plain inputs, in their order.
+def declared(resources: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
+    """Pick the Kubernetes objects out of the resources of a deployment as Pulumi exports it, in their order.
 
     Helm releases and other things of that package that are no objects of the API have no ``kind`` and are left out.
     """
-    found = (inputs for token, inputs in resources if token.startswith(PACKAGE))
-    return tuple(_manifest(inputs) for inputs in found if "apiVersion" in inputs and "kind" in inputs)
+    found = (one.get("inputs", {}) for one in resources if one["type"].startswith(PACKAGE) and not one.get("delete"))
+    return tuple(_manifest(_masked(inputs)) for inputs in found if "apiVersion" in inputs and "kind" in inputs)
+
+
+def _masked(value: Json) -> Json:
+    """Put a mark in the place of what Pulumi keeps encrypted."""
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
+            return SECRET_MARK
+        return {key: _masked(held) for key, held in value.items()}
+    return [_masked(held) for held in value] if isinstance(value, list) else value
 
 
 def _manifest(inputs: Mapping[str, Json]) -> Mapping[str, Json]:
