@@ -266,6 +266,8 @@ def test_bodies_that_nothing_names_are_removed(emulator, before):
     for text in (b"one", b"two"):
         s3.put_object(Bucket="watoto-tidy", Key="k", Body=text)
     assert len({file.name for file in bodies.iterdir()} - held) == 1
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.put_object(Bucket="watoto-nowhere", Key="k", Body=b"three")
     s3.delete_object(Bucket="watoto-tidy", Key="k")
     s3.delete_bucket(Bucket="watoto-tidy")
     assert {file.name for file in bodies.iterdir()} == held

@@ -97,7 +97,7 @@ class DurableS3:
                 yield
                 self._write(request)
             except Exception:
-                if request.places or request.bodies:
+                if request.places:
                     self._take_back(request)
                 raise
 
@@ -122,8 +122,13 @@ class DurableS3:
             content = value.encode() if isinstance(value, str) else bytes(value)
             etag = named.pop("etag", None) or hashlib.md5(content, usedforsecurity=False).hexdigest()
             body = self._store.keep(content)
+            try:
+                key = method(backend, bucket_name, key_name, body, *rest, etag=etag, **named)
+            except Exception:
+                self._store.drop(body)  # moto refuses it: there is no such bucket
+                raise
             self._here.request.bodies.append(body)
-            return method(backend, bucket_name, key_name, body, *rest, etag=etag, **named)
+            return key
 
         return storing
 
@@ -158,23 +163,27 @@ class DurableS3:
             self._store.drop(body)
         buckets = self._store.buckets()
         for (name, key), backend in request.places.items():
-            stored = buckets.get(name)
-            if stored is None:
+            if name not in buckets:
                 backend.buckets.pop(name, None)
                 s3_backends.bucket_accounts.pop(name, None)
-                continue
-            bucket = moto_bucket(name, stored)
-            if key is not None:
-                versions = moto_versions(bucket, key, self._store.versions((name, key)))
-                if versions:
-                    dict.__setitem__(bucket.keys, key, versions)
-                else:
-                    dict.pop(bucket.keys, key, None)
+            elif key is None:
+                moto_bucket(name, buckets[name])
+            elif name in backend.buckets:
+                self._read_again(backend.buckets[name], key)
+
+    def _read_again(self, bucket: Any, key: str) -> None:
+        versions = moto_versions(bucket, key, self._store.versions((bucket.name, key)))
+        if versions:
+            dict.__setitem__(bucket.keys, key, versions)
+        else:
+            dict.pop(bucket.keys, key, None)
 
 
 def _places(given: dict[str, Any]) -> list[Place]:
-    """Give what a method of the backend changes, from its arguments; always in the same order, so that none waits for
-    another that waits for it."""
+    """Give what a method of the backend changes, from its arguments.
+
+    Always in the same order, so that nobody waits for somebody who waits for them.
+    """
     bucket, key = given.get("bucket_name"), given.get("key")
     if key is not None:
         return [(key.bucket_name, key.name)]

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -123,8 +123,9 @@ class ObjectStore:
                 rows = [(*place, number, *_row(version)) for number, version in enumerate(versions)]
                 index.executemany("insert into versions values (?, ?, ?, ?, ?)", rows)
         kept = {version.body.file.name for versions in changes.values() for version in versions if version.body}
-        for name in named - kept:
-            (self._bodies / name).unlink(missing_ok=True)
+        with suppress(OSError):  # the change is done; what cannot be removed now, the next start removes
+            for name in named - kept:
+                (self._bodies / name).unlink(missing_ok=True)
 
     def versions(self, place: Place) -> list[Version]:
         """Give the versions of a key, oldest first."""
