@@ -29,7 +29,9 @@ def test_no_server_gets_more_than_it_declares_and_all_together_no_more_than_ther
 
     databases, caches = servers(stage)
     assert shares.database.memory_mib <= of_instance_type(settings.database.instance_class).memory_mib
-    assert shares.database.memory_mib * databases + shares.cache.memory_mib * caches < machine.memory_mib
+    assert shares.queue.memory_mib <= of_instance_type(settings.queue.instance_type).memory_mib
+    shared = shares.database.memory_mib * databases + shares.cache.memory_mib * caches + shares.queue.memory_mib
+    assert shared < machine.memory_mib
     assert shares.app.cores >= 1
     assert shares.app.cores * settings.app.desired <= max(cores, settings.app.desired)
 

@@ -134,6 +134,7 @@ class LocalDataPlane:
             machine=shares.app,
             database_machine=shares.database,
             cache_machine=shares.cache,
+            queue_machine=shares.queue,
             balancer_machine=this_machine(),
             places=Places(
                 config=str(home.run / "config"),

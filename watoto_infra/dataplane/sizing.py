@@ -14,9 +14,11 @@ from watoto_infra.errors import ServiceFailed
 from watoto_infra.machines import Machine, of_instance_type
 from watoto_infra.settings.stage import StageSettings
 
-DATABASES, CACHES = 0.35, 0.10
-"""Shares of the memory for all PostgreSQL servers and for all Redis servers."""
+DATABASES, CACHES, QUEUE = 0.35, 0.10, 0.05
+"""Shares of the memory for all PostgreSQL servers, for all Redis servers and for RabbitMQ."""
 SMALLEST_DATABASE_MIB, SMALLEST_CACHE_MIB = 256, 64
+SMALLEST_QUEUE_MIB = 640
+"""Of which 256 are from where RabbitMQ slows publishers down; without a message it takes 150."""
 APP_SERVER_MIB, WORKER_MIB = 260, 130
 FIXED_MIB = 1024
 """moto, RabbitMQ, Prometheus, Alertmanager, exporters, nginx and the supervisor."""
@@ -27,11 +29,12 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True)
 class Shares:
-    """What each app server, PostgreSQL server and Redis server may use; ``note`` says it to the user."""
+    """What each app server, PostgreSQL server, Redis server and RabbitMQ may use; ``note`` says it to the user."""
 
     app: Machine
     database: Machine
     cache: Machine
+    queue: Machine
     note: str
 
 
@@ -67,15 +70,18 @@ def share_out(settings: StageSettings, machine: Machine) -> Shares:
     node = of_instance_type(next(iter(settings.cache.groups.values())).node_type)
     database_mib = _between(SMALLEST_DATABASE_MIB, int(machine.memory_mib * DATABASES / servers), declared.memory_mib)
     cache_mib = _between(SMALLEST_CACHE_MIB, int(machine.memory_mib * CACHES / nodes), node.memory_mib)
+    broker = of_instance_type(settings.queue.instance_type)
+    queue_mib = _between(SMALLEST_QUEUE_MIB, int(machine.memory_mib * QUEUE), broker.memory_mib)
     cores = max(1, machine.cores // max(1, settings.app.desired))
     return Shares(
         app=Machine(cores, max(APP_SERVER_MIB, machine.memory_mib // 4 // max(1, settings.app.desired))),
         database=Machine(machine.cores, database_mib),
         cache=Machine(1, cache_mib),
+        queue=Machine(1, queue_mib),
         note=(
             f"sized for this machine ({machine.cores} cores, {machine.memory_mib:,} MiB): each PostgreSQL server "
             f"{database_mib:,} MiB of the declared {declared.memory_mib:,}, each Redis {cache_mib:,} of "
-            f"{node.memory_mib:,}"
+            f"{node.memory_mib:,}, RabbitMQ {queue_mib:,} of {broker.memory_mib:,}"
         ),
     )
 
