@@ -136,6 +136,7 @@ LISTINGS = (
     ("cloudfront", "list_origin_access_controls", "OriginAccessControlList.Items"),
     ("kms", "list_aliases", "Aliases"),
     ("secretsmanager", "list_secrets", "SecretList"),
+    ("ssm", "describe_parameters", "Parameters"),
     ("iam", "list_roles", "Roles"),
     ("iam", "list_instance_profiles", "InstanceProfiles"),
     ("logs", "describe_log_groups", "logGroups"),
