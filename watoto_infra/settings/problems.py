@@ -62,14 +62,20 @@ def _describe(problem: ErrorDetails, layers: Layers, model: type[BaseModel], sta
     origin = layers.set_at(_holder(path))
     place = f"{origin}: " if origin is not None else f"stage {stage}: "
     if kind == "extra_forbidden":
-        return f"{place}{'.'.join(path)} is {shown(value)}, but there is no such key", _similar(path, model)
+        return f"{place}{dotted(path)} is {shown(value)}, but there is no such key", _similar(path, model)
     template = _ALLOWED.get(kind)
     allowed = template.format(**context) if template is not None else problem["msg"]
-    return f"{place}{'.'.join(path) or 'the settings'} is {shown(value)}; allowed: {allowed}", _where_to_look(path)
+    return f"{place}{dotted(path) or 'the settings'} is {shown(value)}; allowed: {allowed}", _where_to_look(path)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key's path on one line, whatever stands in it: a key that is no plain word is quoted, and cut short."""
+    return ".".join(key if key.isprintable() and len(key) <= LONGEST_VALUE else shown(key) for key in path)
 
 
 def _where_to_look(path: KeyPath) -> str:
-    return f"docs/reference/settings.md describes {path[0]}" if path else "docs/reference/settings.md lists every key"
+    about = f"describes {dotted(path[:1])}" if path else "lists every key"
+    return f"docs/reference/settings.md {about}"
 
 
 def _holder(path: KeyPath) -> KeyPath:
@@ -83,6 +89,8 @@ def _holder(path: KeyPath) -> KeyPath:
 def shown(value: Any) -> str:
     """A value as a stage file would have it, cut short."""
     text = "empty" if value is None else json.dumps(value, ensure_ascii=False, default=repr)
+    if not text.isprintable():
+        text = json.dumps(value, default=repr)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
