@@ -14,21 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import PYTHON
+from tests.app.servers.moto import CREDENTIALS
 from tests.app.servers.postgres import PostgresServers, Server
 from tests.app.servers.rabbitmq import free_port
 from tests.app.servers.redis import RedisServer
 
 USERS, COURSES = 10_000, 200
 WORKERS = 3
+BUCKET = "watoto-media"
+_S3_SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+"""The emulator reads which service is meant from it and checks no signature."""
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 NGINX = """
 worker_processes 1;
+worker_rlimit_nofile 65535;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.log;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 24000; }}
 http {{
     access_log off;
+    sendfile on; tcp_nopush on;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
     uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
     proxy_cache_path {folder}/cache keys_zone=micro:1m max_size=64m use_temp_path=off;
@@ -40,6 +46,7 @@ http {{
         proxy_set_header Connection "";
         proxy_set_header Host $host;
         location = /static {{ return 200 "0123456789\\n"; }}
+        location /files/ {{ root {folder}; }}
         location / {{ proxy_pass http://backend_servers; }}
     }}
     server {{
@@ -67,6 +74,9 @@ class LmsServers:
     sessions: list[str]
     administrator: str
     database: Server
+    replicas: tuple[Server, ...]
+    folder: Path
+    """nginx serves what lies in its folder `files`."""
     web_pid: int
     environment: dict[str, str]
 
@@ -88,9 +98,10 @@ def running(**settings: object) -> Iterator[LmsServers]:
         redis = RedisServer(Path("/usr/bin/redis-server"))
         stack.callback(redis.close)
         redis.start()
+        store = _object_store(stack, folder)
         app, port, cached = free_port(), free_port(), free_port()
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": "src", "FLASK_APP": "lms_app.app"}
-        environment |= {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
+        environment |= CREDENTIALS | {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
         given = {
             "secret_key": secrets.token_hex(32),
             "database_primary_url": primary.url(),
@@ -101,6 +112,8 @@ def running(**settings: object) -> Iterator[LmsServers]:
             "web_bind": f"127.0.0.1:{app}",
             "web_workers": WORKERS,
             "access_log": "false",
+            "media_bucket": BUCKET,
+            "s3_endpoint_url": store,
         } | settings
         environment |= {f"LMS_{name.upper()}": str(value) for name, value in given.items()}
 
@@ -126,9 +139,24 @@ def running(**settings: object) -> Iterator[LmsServers]:
             sessions=sessions,
             administrator=flask("issue-sessions", "--first", "1", "--count", "1").strip(),
             database=primary,
+            replicas=(replica,),
+            folder=folder,
             web_pid=process.pid,
             environment=environment,
         )
+
+
+def _object_store(stack: ExitStack, folder: Path) -> str:
+    """Start the S3 of a local stack, with one bucket; returns where it is."""
+    objects, port = folder / "objects", free_port()
+    objects.mkdir()
+    command = [PYTHON, "-m", "watoto_infra.dataplane.emulator", "--objects", str(objects)]
+    _start(stack, [*command, "-H", "127.0.0.1", "-p", str(port)], {"PYTHONPATH": "."}, folder / "s3.log")
+    url = f"http://127.0.0.1:{port}"
+    _wait(f"{url}/moto-api/")
+    request = urllib.request.Request(f"{url}/{BUCKET}", method="PUT", headers={"Authorization": _S3_SIGNED})
+    urllib.request.urlopen(request, timeout=10).close()
+    return url
 
 
 def _start(stack: ExitStack, command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

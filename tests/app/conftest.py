@@ -199,3 +199,15 @@ def call_as(school_app: Flask) -> Callable[..., Caller]:
         return Caller(school_app, user_id, role)
 
     return make
+
+
+@pytest.fixture
+def course(call_as: Callable[..., Caller], school_cluster: Cluster) -> int:
+    """A new published course of TEACHER's with three modules."""
+    teacher = call_as(TEACHER)
+    made = teacher.post("/api/courses", {"title": "Chemistry", "is_published": True}).json
+    for title in ("One", "Two", "Three"):
+        teacher.post(f"/api/courses/{made['id']}/modules", {"title": title, "content": f"{title}…"})
+    course_id: int = made["id"]
+    school_cluster.wait_for_replay()
+    return course_id

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import threading
-import urllib.request
-from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from lms_app.domain import reports
 from lms_app.domain.enrollments import EnrollmentId
 from lms_app.domain.identity import Role
 from lms_app.jobs.handlers import Tools, handle
@@ -21,46 +15,13 @@ from tests.app.conftest import (
     ADMIN,
     COURSES,
     OTHER_STUDENT,
-    PASSWORD,
     STUDENT,
     TEACHER,
-    Caller,
-    Cluster,
     services_of,
 )
-from tests.app.servers.moto import MotoServer
+from tests.app.school import outbox, walk
 
 pytestmark = pytest.mark.local
-CallAs = Callable[..., Caller]
-
-
-@pytest.fixture
-def course(call_as: CallAs, school_cluster: Cluster) -> int:
-    """A new published course of TEACHER's with three modules."""
-    teacher = call_as(TEACHER)
-    made = teacher.post("/api/courses", {"title": "Chemistry", "is_published": True}).json
-    for title in ("One", "Two", "Three"):
-        teacher.post(f"/api/courses/{made['id']}/modules", {"title": title, "content": f"{title}…"})
-    course_id: int = made["id"]
-    school_cluster.wait_for_replay()
-    return course_id
-
-
-def outbox(cluster: Cluster, job_type: str) -> list[dict[str, Any]]:
-    return [payload for (payload,) in cluster.primary.query(
-        "SELECT payload FROM outbox WHERE job_type = %s ORDER BY id", job_type
-    )]  # fmt: skip
-
-
-def walk(caller: Caller, path: str, limit: int) -> list[dict[str, Any]]:
-    """All items of a list, page by page."""
-    items, cursor = [], None
-    while True:
-        page = caller.get(path, query_string={"limit": limit} | ({"cursor": cursor} if cursor else {})).json
-        items += page["items"]
-        assert len(page["items"]) == limit or page["next"] is None
-        if (cursor := page["next"]) is None:
-            return items
 
 
 def test_pages_of_the_catalogue_hold_each_course_once_whatever_their_size(call_as):
@@ -265,127 +226,6 @@ def test_notifications_are_read_once_and_filtered(call_as, school_cluster):
     for _ in range(2):
         assert pupil.post(f"/api/notifications/{items[0]['id']}/read").status_code == 204
     assert [item["message"] for item in pupil.get("/api/notifications?unread=true").json["items"]] == ["a"]
-
-
-def test_a_file_goes_straight_to_the_store_and_back(call_as, course, file_store: MotoServer):
-    teacher, student = call_as(TEACHER), call_as(STUDENT)
-    student.post("/api/enrollments", {"course_id": course})
-    body = b"%PDF-1.7" + b"x" * 1000
-    announced = {"filename": 'no"tes.pdf', "content_type": "application/pdf", "size_bytes": len(body)}
-    upload = teacher.post(f"/api/courses/{course}/media", announced).json
-    url = f"/api/media/{upload['media']['id']}"
-    assert teacher.post(f"{url}/completion").status_code == 409, "nothing is there yet"
-    assert student.get(url).status_code == 404, "students see what is there"
-    put = urllib.request.Request(upload["url"], body, upload["headers"], method="PUT")
-    assert urllib.request.urlopen(put).status == 200
-    done = teacher.post(f"{url}/completion").json
-    assert (done["status"], done["size_bytes"]) == ("ready", len(body))
-    link = student.get(f"{url}/content")
-    assert link.status_code == 302
-    with urllib.request.urlopen(link.headers["Location"]) as answer:
-        assert answer.read() == body
-        assert answer.headers["Content-Disposition"] == 'attachment; filename="no_tes.pdf"'
-    assert [item["id"] for item in student.get(f"/api/courses/{course}/media").json["items"]] == [done["id"]]
-    assert teacher("DELETE", url).status_code == 204
-    assert teacher.get(url).status_code == 404
-
-
-def test_a_small_file_is_streamed_through_up_to_the_limit(call_as, course, file_store, school_app):
-    teacher = call_as(TEACHER)
-    limit = services_of(school_app).settings.upload_direct_max_bytes
-    announced = {"filename": "v.mp4", "content_type": "video/mp4", "size_bytes": 9 << 20}
-    made = teacher.post(f"/api/courses/{course}/media", announced).json["media"]
-    url = f"/api/media/{made['id']}/content"
-    body = bytes(9 << 20)  # more than one part
-    put = teacher("PUT", url, data=body, content_type="video/mp4")
-    assert (put.status_code, put.json["size_bytes"]) == (200, len(body))
-    assert file_store.body(f"media/{course}/{made['id']}") == body
-    assert teacher("PUT", url, data=b"x", content_type="text/html").status_code == 415
-    assert teacher("PUT", url, data=bytes(limit + 1), content_type="video/mp4").status_code == 413
-
-
-def test_a_course_report_is_csv_or_json_and_no_cell_is_a_formula(call_as, course, school_cluster):
-    school_cluster.primary.query("UPDATE users SET name = '=HYPERLINK(\"evil\")' WHERE id = %s", STUDENT)
-    call_as(STUDENT).post("/api/enrollments", {"course_id": course})
-    call_as(OTHER_STUDENT).post("/api/enrollments", {"course_id": course})
-    school_cluster.wait_for_replay()
-    teacher = call_as(TEACHER)
-    lines = list(csv.DictReader(io.StringIO(teacher.get(f"/api/courses/{course}/report").text)))
-    assert [line["user_id"] for line in lines] == [str(STUDENT), str(OTHER_STUDENT)]
-    assert lines[0]["name"].startswith("'=")
-    rows = teacher.get(f"/api/courses/{course}/report?format=json").json
-    assert [row["user_id"] for row in rows] == [STUDENT, OTHER_STUDENT]
-    empty = teacher.post("/api/courses", {"title": "Empty"}).json["id"]
-    assert teacher.get(f"/api/courses/{empty}/report?format=json").json == []
-
-
-def test_a_long_report_is_made_by_a_job_with_every_line_once(call_as, school_app, school_cluster, file_store):
-    admin = call_as(ADMIN)
-    ordered = admin.post("/api/reports", {"format": "csv"})
-    assert ordered.status_code == 202
-    url = ordered.headers["Location"]
-    assert admin.get(f"{url}/content").status_code == 409
-    (job,) = [job for job in outbox(school_cluster, "report") if job["report_id"] == ordered.json["id"]]
-    lms = services_of(school_app)
-    assert lms.media is not None
-    for _ in range(2):  # a redelivered job makes it again
-        rows = reports.generate(lms.databases, lms.media, UUID(job["report_id"]))
-    school_cluster.wait_for_replay()
-    assert admin.get(url).json["status"] == "done"
-    with urllib.request.urlopen(admin.get(f"{url}/content").headers["Location"]) as answer:
-        lines = list(csv.DictReader(io.TextIOWrapper(answer, "utf-8", newline="")))
-    keys = [(line["course_id"], line["user_id"]) for line in lines]
-    assert len(keys) == len(set(keys)) == rows
-    sql = "SELECT count(*) FROM enrollments JOIN users ON users.id = enrollments.user_id"
-    assert school_cluster.primary.query(sql) == [(rows,)]
-
-
-def test_a_new_user_registers_is_greeted_signs_in_by_token_or_cookie_and_signs_out(school_app, call_as, school_cluster):
-    visitor = call_as(None)
-    account = {"email": "Amina@School.example", "password": PASSWORD, "name": "Amina"}
-    made = visitor.post("/api/auth/register", account)
-    assert (made.status_code, made.json["role"], made.json["email"]) == (201, "student", "amina@school.example")
-    assert visitor.post("/api/auth/register", account).status_code == 409
-    greeting = {"user_id": made.json["id"], "email": "amina@school.example"}
-    assert greeting in outbox(school_cluster, "welcome_email")
-    wrong = {"email": "amina@school.example", "password": "not this one"}
-    assert visitor.post("/api/auth/sign-in", wrong).status_code == 401
-    session = visitor.post("/api/auth/sign-in", {"email": "AMINA@school.example", "password": PASSWORD})
-    assert session.status_code == 200
-    cookie = next(c for c in session.headers.getlist("Set-Cookie") if c.startswith("lms_session="))
-    assert "HttpOnly" in cookie
-    assert "SameSite=Lax" in cookie
-    assert visitor.get("/api/users/me").json["name"] == "Amina", "the cookie is enough"
-    bearer = {"Authorization": f"Bearer {session.json['token']}"}
-    assert call_as(None).get("/api/users/me", headers=bearer).status_code == 200
-    assert visitor.post("/api/auth/sign-out").status_code == 204
-    assert call_as(None).get("/api/users/me", headers=bearer).status_code == 401
-
-
-def test_a_registration_that_died_half_way_is_finished_by_the_next_one(call_as, school_cluster):
-    sql = "INSERT INTO accounts (email) VALUES ('half@school.example') RETURNING user_id"
-    ((user_id,),) = school_cluster.primary.query(sql)
-    account = {"email": "half@school.example", "password": PASSWORD, "name": "Half"}
-    made = call_as(None).post("/api/auth/register", account)
-    assert (made.status_code, made.json["id"]) == (201, user_id)
-
-
-def test_another_role_a_new_password_or_a_deactivation_ends_the_sessions(school_app, call_as):
-    admin = call_as(ADMIN)
-    for n, change in enumerate(({"role": "teacher"}, {"is_active": False}, None)):
-        visitor = call_as(None)
-        account = {"email": f"p{n}@school.example", "password": PASSWORD, "name": "P"}
-        user_id = visitor.post("/api/auth/register", account).json["id"]
-        visitor.post("/api/auth/sign-in", {"email": account["email"], "password": PASSWORD})
-        assert visitor.get("/api/users/me").status_code == 200
-        if change:
-            assert admin("PATCH", f"/api/users/{user_id}", change).status_code == 200
-        else:
-            new = {"current_password": PASSWORD, "new_password": "a quite different one"}
-            assert visitor("PUT", "/api/users/me/password", new).status_code == 204
-        assert visitor.get("/api/users/me").status_code == 401
-        back = visitor.post("/api/auth/sign-in", {"email": account["email"], "password": PASSWORD})
-        assert back.status_code == (200 if change == {"role": "teacher"} else 401)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from lms_app.domain.identity import Role
 from lms_app.domain.seeding import School, seed
 from lms_app.settings import load_settings
 from tests.app.conftest import ADMIN, PASSWORD, Caller, environment, services_of
+from tests.app.school import walk
 from tests.app.servers.postgres import PostgresServers, Server
-from tests.app.test_api import walk
 
 pytestmark = pytest.mark.local
 USERS = 400

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from lms_app.caching import Caches
 from lms_app.db.engines import EngineOptions
 from lms_app.db.migrate import migrate
 from lms_app.db.sharding import DatabaseUrls, ShardMap
 from lms_app.jobs.kinds import Queue
 from lms_app.jobs.topology import dead_letter_queue
 from lms_app.settings import Settings, load_settings
+from tests.app.platform.caching import SETTLE_S
+from tests.app.platform.jobs import Lms
 from tests.app.servers.postgres import PostgresServers, Server
 from tests.app.servers.rabbitmq import RabbitMqServer
 from tests.app.servers.redis import RedisServer
@@ -75,6 +78,12 @@ def make_settings(redis_server: RedisServer) -> MakeSettings:
     return make
 
 
+@pytest.fixture
+def make_caches(make_settings: MakeSettings) -> Callable[..., Caches]:
+    """Each call stands for another process."""
+    return lambda **values: Caches(make_settings(**values), settle_s=SETTLE_S)
+
+
 @pytest.fixture(scope="session")
 def _postgres(require_binary: RequireBinary) -> Iterator[Server]:
     servers = PostgresServers(require_binary("initdb").parent)
@@ -126,3 +135,12 @@ def lms_environment(
         job_retry_delays_s="0.3,0.3",
         mail_url=f"file://{mail}",
     ) | {"PYTHONPATH": "src", "PATH": os.environ["PATH"], "FLASK_APP": "lms_app.app"}
+
+
+@pytest.fixture
+def lms(
+    lms_environment: dict[str, str], database_server: Server, broker: RabbitMqServer, tmp_path: Path
+) -> Iterator[Lms]:
+    lms = Lms(lms_environment, database_server, broker, tmp_path)
+    yield lms
+    lms.database.dispose()
