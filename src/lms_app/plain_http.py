@@ -84,7 +84,7 @@ def _environment_name(name: bytes) -> str:
 def environ_of(request: PlainRequest, *, client: object, server: object, multiprocess: bool) -> Environ:
     """Return the WSGI environment (PEP 3333). Addresses are as sockets give them: tuples, or text on Unix sockets."""
     path, _, query = request.target.partition("?")
-    host, port = _pair(server) or _pair(tuple(request.fields["HTTP_HOST"].rsplit(":", 1))) or ("", "80")
+    host, port = _pair(server) or ([*request.fields["HTTP_HOST"].split(":"), "80"])[:2]
     environ: Environ = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",

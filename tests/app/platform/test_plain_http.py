@@ -26,12 +26,12 @@ COMPARED = {
 }
 
 
-def read_by_gunicorn(data: bytes) -> tuple[dict[str, Any], bytes]:
+def read_by_gunicorn(data: bytes, server: object) -> tuple[dict[str, Any], bytes]:
     """The environment that gunicorn makes, and the body. Raises what gunicorn refuses the bytes with."""
     config = Config()
     config.set("forwarded_allow_ips", "")
     request = next(RequestParser(config, iter([data]), CLIENT))
-    _, environ = wsgi.create(request, None, CLIENT, SERVER, config)
+    _, environ = wsgi.create(request, None, CLIENT, server, config)
     return environ, request.body.read()
 
 
@@ -53,16 +53,18 @@ def requests(draw: st.DrawFn) -> bytes:
     return draw(method) + b" " + draw(target) + b" HTTP/1.1\r\n" + lines + b"\r\n" + body
 
 
-@given(requests())
-@example(PLAIN)
-@example(WITH_BODY)
-@example(b"GET /a%20b/%C3%A9?x=%2F HTTP/1.1\r\nHost: x\r\nCookie: a=b; c=d\r\n\r\n")
-def test_what_is_recognised_is_what_gunicorn_reads(data: bytes):
+@given(requests(), st.sampled_from([SERVER, "/run/lms.sock"]))
+@example(PLAIN, SERVER)
+@example(PLAIN, "/run/lms.sock")
+@example(PLAIN.replace(b"lms.example", b"lms.example:8443"), "/run/lms.sock")
+@example(WITH_BODY, SERVER)
+@example(b"GET /a%20b/%C3%A9?x=%2F HTTP/1.1\r\nHost: x\r\nCookie: a=b; c=d\r\n\r\n", SERVER)
+def test_what_is_recognised_is_what_gunicorn_reads(data: bytes, server: object):
     found = recognise(data)
     if found is None:
         return
-    expected, body = read_by_gunicorn(data)
-    made = environ_of(found, client=CLIENT, server=SERVER, multiprocess=True)
+    expected, body = read_by_gunicorn(data, server)
+    made = environ_of(found, client=CLIENT, server=server, multiprocess=True)
     fields = {key for key in (*expected, *made) if key.startswith("HTTP_")}
     assert {key: made.get(key) for key in (*COMPARED, *fields)} == {
         key: expected.get(key) for key in (*COMPARED, *fields)
