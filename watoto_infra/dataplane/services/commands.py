@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from watoto_infra.dataplane.identity import Identity
 from watoto_infra.errors import ServiceFailed
 
 LAST_LINES = 2
+REASON = re.compile(r"\b(FATAL|PANIC|ERROR|error):")
+FULL = "No space left on device"
 
 
 def run_as(
@@ -47,6 +50,15 @@ def run_as(
     except subprocess.TimeoutExpired:
         raise ServiceFailed(f"{tool} did not end within {seconds:.0f} s") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:]
-        raise ServiceFailed(f"{tool} failed: {' '.join(said) or f'exit status {done.returncode}'}")
+        said = done.stderr.strip() or done.stdout.strip()
+        raise ServiceFailed(
+            f"{tool} failed: {_reason(said) or f'exit status {done.returncode}'}",
+            hint="free some space on the disk that holds the stack" if FULL in said else None,
+        )
     return str(done.stdout)
+
+
+def _reason(said: str) -> str:
+    """Give the line that says why; tools go on to tell how they clean up."""
+    lines = said.splitlines()
+    return next((line for line in lines if REASON.search(line)), " ".join(lines[-LAST_LINES:]))
