@@ -16,9 +16,11 @@ from watoto_infra.dataplane.local_endpoints import HERE
 from watoto_infra.dataplane.service import Service, Task, Unit
 from watoto_infra.dataplane.services import postgresql
 from watoto_infra.dataplane.services.lms_connections import connections
+from watoto_infra.dataplane.services.psql import Psql, identifier
 from watoto_infra.dataplane.topology import Topology, address
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.rendering.endpoints import WORKERS, Endpoint
+from watoto_infra.rendering.families.postgresql import MONITOR
 from watoto_infra.settings import settings_root
 from watoto_infra.settings.source_image import NOT_SOURCE, source_image
 
@@ -63,8 +65,15 @@ class _Lms:
         self.databases = (*map(postgresql.unit_name, servers), *pool)
 
     def migrate(self) -> None:
-        """Bring every database's schema up to date. Raises ``ServiceFailed``."""
+        """Bring every database's schema up to date, and let its exporter read the heartbeat; the rest it may not.
+
+        Raises ``ServiceFailed``.
+        """
         self.flask("migrate", seconds=MIGRATION_SECONDS)
+        topology, name = self._topology, self._topology.settings.database.name
+        for group in topology.endpoints.databases:
+            primary = Psql(topology.identity, topology.sockets, group.primary.port)
+            primary.rows(f"GRANT SELECT ON watoto_heartbeat TO {identifier(MONITOR)}", database=name)
 
     def flask(self, *arguments: str, seconds: float) -> str:
         """Run one of the LMS's own commands, from the source tree as it is now, and give what it printed.
