@@ -38,10 +38,10 @@ class Driver:
     def variables(self) -> dict[str, str]:
         return os.environ | {"WATOTO_HOME": str(self.home)} | self.environment
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run to the end, whatever the exit code; a traceback is never right."""
         done = subprocess.run(
-            self.command(*arguments), check=False, capture_output=True, text=True, env=self.variables, timeout=300
+            self.command(*arguments), check=False, capture_output=True, text=True, env=self.variables, timeout=seconds
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def value_of(prometheus: Endpoint, expression: str) -> float | None:
     """Give the greatest value of an expression now, None when it has none. Raises ``ServiceFailed``."""
     query = quote(expression, safe="")
     result = _ask(f"http://{prometheus}/api/v1/query?query={query}", "Prometheus")["data"]["result"]
-    return max((float(sample["value"][1]) for sample in result), default=None)
+    values = (float(sample["value"][1]) for sample in result)
+    return max((value for value in values if not math.isnan(value)), default=None)
 
 
 def _alert(found: dict[str, Any]) -> Alert:
