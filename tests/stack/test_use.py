@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 from tests.local import monitoring, processes
 from tests.stack.conftest import end, new_home
 from tests.stack.driver import Driver
+from watoto_infra.dataplane.alerting.reading import state_at_prometheus
+from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.settings import load_stage
 
 pytestmark = [pytest.mark.local, pytest.mark.long]
 GUIDE = ["HighCPUUsage", "DatabaseConnectionPoolExhausted", "SlowResponseTime"]
 ELSEWHERE = ["mail sent", "read from a replica", "cache hit", "metric scraped", "rule loaded", "alerts delivered"]
+QUIET_SECONDS = 900
 UNTIL_A_DRILL = {
     "Backups and drills: Age of the last good backup",
     "Backups and drills: Age of the last good drill",
@@ -92,7 +96,12 @@ def test_nothing_listens_beyond_loopback(stack):
 
 
 @pytest.mark.parametrize("name", GUIDE)
-def test_the_guide_s_alert_fires_by_a_true_cause_and_is_resolved(stack, name):
+def test_the_guide_s_alert_fires_by_a_true_cause_and_is_resolved(stack, addresses, name):
+    host, _, port = addresses["prometheus"].removeprefix("http://").partition(":")
+    deadline = time.monotonic() + QUIET_SECONDS
+    while state_at_prometheus(Endpoint(host, int(port)), name) != "inactive":
+        assert time.monotonic() < deadline, f"{name} is on: the machine or the stack is not at rest"
+        time.sleep(5)
     done = stack.run("drill", "alert", name, "--json", seconds=1900)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
