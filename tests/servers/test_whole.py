@@ -46,8 +46,8 @@ def test_every_socket_of_ours_is_loopback_and_no_secret_can_be_seen_by_others(ru
     assert named <= {f"{host}:{port}" for host, port in sockets}
     assert {host for host, _ in sockets if not ip_address(host).is_loopback} == set()
     assert processes.seen_by_others(pids, secrets) == []
-    readable = {path: mode for path, mode in processes.files_with(running.home, secrets).items() if mode}
-    assert readable == {}
+    assert processes.files_with(running.home, secrets)
+    assert processes.readable_by_others(running.home, secrets) == []
 
 
 def secrets_of(running: Running) -> list[str]:
