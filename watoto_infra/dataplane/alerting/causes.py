@@ -6,7 +6,6 @@ Nothing of anybody's data is changed.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 from watoto_infra.dataplane.alerting.waiting import enrolled, enrolling, held
 from watoto_infra.dataplane.identity import PYTHON
+from watoto_infra.dataplane.services.commands import dying_with_caller
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.rendering.families.gunicorn import context as gunicorn_context
 
@@ -38,9 +38,7 @@ class Cause:
 @contextmanager
 def burning_processors(topology: Topology) -> Iterator[None]:
     """Keep every processor busy, at the lowest priority, so that the stack goes on serving."""
-    setpriv = shutil.which("setpriv")
-    dies = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-    command = [*dies, "nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS)]
+    command = dying_with_caller(["nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS)])
     user = topology.identity.popen_user()
     burners = [subprocess.Popen(command, **user) for _ in range(os.cpu_count() or 1)]  # type: ignore[call-overload]
     try:

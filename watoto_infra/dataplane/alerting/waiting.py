@@ -6,15 +6,16 @@ Every lock ends by itself within seconds, also when this process is killed.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import urllib3
 
+from watoto_infra.dataplane.services.commands import dying_with_caller
 from watoto_infra.dataplane.services.lms import flask
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.services.psql import Psql
@@ -88,7 +89,7 @@ def held(topology: Topology, students: Sequence[Enrolled], *, seconds: float) ->
             except OSError:  # it was ended
                 return
 
-        with _beside([_bound(hold, number) for number in range(len(students))], ended):
+        with _beside([partial(hold, number) for number in range(len(students))], ended):
             yield
 
 
@@ -113,7 +114,7 @@ def enrolling(topology: Topology, students: Sequence[Enrolled], *, pause: float 
                 ended.wait(RETRY_SECONDS)
             ended.wait(pause)
 
-    with _beside([_bound(ask, number) for number in range(len(students))], ended):
+    with _beside([partial(ask, number) for number in range(len(students))], ended):
         yield
 
 
@@ -125,13 +126,9 @@ def _database(topology: Topology) -> Endpoint:
 @contextmanager
 def _session(topology: Topology) -> Iterator[subprocess.Popen[str]]:
     """A psql that does what it is told by its standard input, and ends with it."""
-    setpriv = shutil.which("setpriv")
     where = ["-h", str(topology.sockets), "-p", str(_database(topology).port), "-U", SUPERUSER]
     process = subprocess.Popen(
-        [
-            *([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []),
-            *(program("psql"), "-X", "-q", "-t", *where, "-d", topology.settings.database.name),
-        ],
+        dying_with_caller([program("psql"), "-X", "-q", "-t", *where, "-d", topology.settings.database.name]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -144,10 +141,6 @@ def _session(topology: Topology) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.wait()
-
-
-def _bound(function: Callable[[int], None], number: int) -> Callable[[], None]:
-    return lambda: function(number)
 
 
 @contextmanager

@@ -17,6 +17,12 @@ REASON = re.compile(r"\b(FATAL|PANIC|ERROR|error):")
 FULL = "No space left on device"
 
 
+def dying_with_caller(command: Sequence[str]) -> list[str]:
+    """Have a command end with the thread that starts it, however that ends; Linux's util-linux has what it takes."""
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *command]
+
+
 def run_as(
     identity: Identity,
     command: Sequence[str],
@@ -32,10 +38,9 @@ def run_as(
     on writing for a run that was killed. Raises ``ServiceFailed`` with its last words.
     """
     tool = Path(command[0]).name
-    setpriv = shutil.which("setpriv")
     try:
         done = subprocess.run(
-            [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *command],
+            dying_with_caller(command),
             check=False,
             capture_output=True,
             text=True,
