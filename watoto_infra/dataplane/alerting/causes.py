@@ -40,7 +40,8 @@ def burning_processors(topology: Topology) -> Iterator[None]:
     """Keep every processor busy, at the lowest priority, so that the stack goes on serving."""
     command = dying_with_caller(["nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS)])
     user = topology.identity.popen_user()
-    burners = [subprocess.Popen(command, **user) for _ in range(os.cpu_count() or 1)]  # type: ignore[call-overload]
+    environment = {"PATH": os.defpath}
+    burners = [subprocess.Popen(command, env=environment, **user) for _ in range(os.cpu_count() or 1)]  # type: ignore[call-overload]
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ Every lock ends by itself within seconds, also when this process is killed.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -134,6 +135,7 @@ def _session(topology: Topology) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.DEVNULL,
         text=True,
         cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         **topology.identity.popen_user(),
     )  # type: ignore[call-overload]
     try:
