@@ -135,6 +135,7 @@ class Site:
     media_sources: str = ""
     static_root: str | None = None
     tls: Tls | None = None
+    access_log: str = "access.log"
 
 
 def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxContext:
@@ -149,7 +150,7 @@ def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxCon
         worker_connections=worker_connections,
         open_files=open_files,
         open_file_cache=OPEN_FILE_CACHE,
-        access_log="access.log",
+        access_log=site.access_log,
         error_log="error.log",
         listen=site.listen,
         status_listen=site.status_listen,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from ipaddress import ip_address
 
 import pytest
@@ -89,3 +91,18 @@ def test_the_logs_of_a_process_are_shown_and_an_unknown_one_is_refused_with_the_
 
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: there is no process 'app99' in stack local\nhint: one of: control-plane")
+
+
+def test_env_points_psql_at_the_database_without_a_password_on_the_screen(running: Running):
+    variables = running.driver.variables_of_the_stack()
+
+    said = subprocess.run(
+        ["psql", "-X", "-A", "-t", "-c", "SELECT count(*) >= 0 FROM courses"],
+        env={"PATH": os.environ["PATH"]} | {name: value for name, value in variables.items() if name.startswith("PG")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.stdout.strip() == "t", said.stderr
+    assert not any(secret in " ".join(variables.values()) for secret in secrets_of(running))

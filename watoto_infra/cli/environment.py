@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def env(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
-    """Print exports that point boto3 and the aws CLI at the stack: eval "$(watoto env)"."""
+    """Print exports that point boto3, the aws CLI and psql at the stack: eval "$(watoto env)"."""
     session = wiring.open_stack(stack, target=target, must_exist=True)
     for name, value in session.environment().items():
         console.data(f"export {name}={shlex.quote(value)}")

@@ -81,7 +81,9 @@ class StackSession:
 
     def environment(self) -> dict[str, str]:
         """Give the variables that point other tools at the stack."""
-        return self.target.environment(self.loaded.settings.region)
+        exported = self.deployment.engine.outputs(show_secrets=False)
+        psql = self.data_plane.client_environment(exported) if exported else {}
+        return {**self.target.environment(self.loaded.settings.region), **psql}
 
     def status(self) -> StatusReport:
         """Look at everything declared and every process."""
@@ -107,7 +109,7 @@ class StackSession:
         yield f"  watoto smoke{option}                    whether the LMS does what its users need"
         yield f"  watoto status{option}                   everything declared and every local process"
         yield f"  watoto outputs{option}                  addresses, names and ids"
-        yield f'  eval "$(watoto env{option})"            point boto3 and the aws CLI at it'
+        yield f'  eval "$(watoto env{option})"            point boto3, the aws CLI and psql at it'
         yield f"  watoto preview{option} --stage phase3   what the next stage would change"
         yield f"  watoto drift{option}                    what was changed by hand"
 

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from watoto_infra.dataplane import configs, requirements, roster
 from watoto_infra.dataplane.alerting.reading import Alert, firing
+from watoto_infra.dataplane.clients import client_environment, place_password_file
 from watoto_infra.dataplane.control_plane import SERVICE_NAME
 from watoto_infra.dataplane.converge import Convergence, Converger
 from watoto_infra.dataplane.credentials import local_credentials
@@ -75,6 +76,7 @@ class LocalDataPlane:
                 say(note)
             topology = self.topology(StackOutputs.from_outputs(exported), shares)
             configs.place(topology)
+            place_password_file(topology)
             converger = Converger(self._target.home, self._target.supervisor, say)
             return converger.converge(units(topology), keep=(SERVICE_NAME,))
 
@@ -84,6 +86,10 @@ class LocalDataPlane:
             roster.Entry(service.name, service.stands_for, service.address) for service in self._target.services()
         ]
         return roster.look(self._target.supervisor, [*control, *roster.read(self._target.home)])
+
+    def client_environment(self, exported: Mapping[str, Any]) -> dict[str, str]:
+        """Give the variables that point psql at the LMS's database; nothing while no server was ever started."""
+        return client_environment(self._target.home, StackOutputs.from_outputs(exported), self._loaded.settings)
 
     def alerts(self) -> tuple[Alert, ...]:
         """Give the alerts that fire. Raises ``ServiceFailed`` when Alertmanager does not answer."""
@@ -142,6 +148,7 @@ class LocalDataPlane:
                 data=str(identity.own_folder(home.root / "data")),
                 logs=str(home.logs),
                 os_user=identity.name,
+                access_log="/dev/stdout",  # to the supervisor, which bounds every log
                 static=None,
             ),
         )

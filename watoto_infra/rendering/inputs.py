@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class Places:
     """Folders the rendered files refer to; ``static`` is None where a CDN serves the front end.
 
+    ``access_log`` is nginx's, relative to its own folder.
+
     ``certificate`` and its key are the front door's; without them it speaks plain HTTP. Databases, caches and broker
     that answer beyond loopback always speak TLS, with the files in ``config``/tls.
     """
@@ -31,6 +33,7 @@ class Places:
     data: str = "/var/lib/watoto"
     logs: str = "/var/log/watoto"
     os_user: str = "watoto"
+    access_log: str = "access.log"
     static: str | None = "/srv/watoto/web"
     certificate: str | None = None
     certificate_key: str | None = None
@@ -47,12 +50,13 @@ class ServerTls:
 
 @dataclass(frozen=True)
 class References:
-    """By which name or ARN app servers ask Secrets Manager; nothing here is secret."""
+    """What app servers are pointed at: secrets by name or ARN, and the image (None: the stage's). Nothing is secret."""
 
     app_secret: str = names.APP_SECRET
     cache_secret: str = names.cache_secret("cache")
     state_secret: str = names.cache_secret("state")
     queue_secret: str = names.QUEUE_SECRET
+    image: str | None = None
 
 
 @dataclass
@@ -149,4 +153,5 @@ def _references(settings: StageSettings, outputs: StackOutputs | None) -> Refere
         cache_secret=caches["cache"].secret.arn,
         state_secret=caches.get("state", caches["cache"]).secret.arn,
         queue_secret=outputs.queue.secret.arn,
+        image=outputs.app.image,
     )

@@ -32,6 +32,8 @@ MIGRATION_SECONDS = 120
 WEB_STOP_SECONDS, WORKER_STOP_SECONDS = 35, 60
 """gunicorn lets requests end for 30 s; a worker finishes the job at hand."""
 LAST_LINES = 3
+COPIES_KEPT = 2
+"""Copies of the source tree: the one that is to run, and the one that runs until it does."""
 
 
 def units(topology: Topology) -> tuple[Unit, ...]:
@@ -210,6 +212,9 @@ class _Lms:
         for path in (new, *new.rglob("*")):
             shutil.chown(path, identity.uid, identity.gid)
         new.replace(self._source)
+        copies = sorted(self._source.parent.iterdir(), key=lambda copy: copy.stat().st_mtime)
+        for old in copies[:-COPIES_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _assignments(text: str) -> dict[str, str]:

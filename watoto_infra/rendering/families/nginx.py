@@ -71,6 +71,7 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
         media_sources="".join(f" {values.origin(origin)}" for origin in endpoints.media_origins),
         static_root=None if places.static is None else values.path(places.static, "static files' folder"),
         tls=_tls(inputs),
+        access_log=places.access_log,
     )
     return nginx_context(settings, site, gates(inputs.versions))
 
