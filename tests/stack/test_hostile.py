@@ -131,18 +131,20 @@ def test_a_control_plane_whose_port_is_taken_or_that_goes_in_the_middle_is_named
 
 
 def up_without_its_control_plane(stack: Driver) -> subprocess.CompletedProcess[str]:
-    """Bring a stack up whose control plane is killed once a few things are made, again and again."""
+    """Bring a stack up whose control plane is killed once its network is made."""
     journal = stack.home / stack.stack / "state" / "journal.jsonl"
     pipe = subprocess.PIPE
     with subprocess.Popen(
         stack.command("up", "--stage", "phase1", "--yes"), env=stack.variables, stdout=pipe, stderr=pipe, text=True
     ) as run:
         deadline = time.monotonic() + 120
-        while not journal.exists() or journal.read_bytes().count(b'"end"') < 3:
+        while not journal.exists() or b'"type":"aws:ec2/vpc:Vpc"' not in journal.read_bytes().partition(b'"end"')[2]:
             assert run.poll() is None, "the run ended before it began"
             assert time.monotonic() < deadline, "the run never began"
             time.sleep(0.01)
-        os.kill(stack.process("control-plane"), signal.SIGKILL)
+        supervisor = int((stack.home / stack.stack / "run" / "supervisord.pid").read_text())
+        (emulator,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        os.kill(int(emulator), signal.SIGKILL)
         out, words = run.communicate(timeout=300)
     return subprocess.CompletedProcess([], run.returncode, out, words)
 
