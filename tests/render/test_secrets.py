@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from watoto_infra.errors import RenderError, StateError
 from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.checks import throwaway
+from watoto_infra.rendering.families import cloud_init
 from watoto_infra.rendering.inputs import Secrets, for_stage
 from watoto_infra.rendering.registry import FAMILIES
 from watoto_infra.rendering.secrets import secrets_of, when_needed
@@ -142,3 +144,12 @@ def test_the_app_may_not_read_what_servers_know_each_other_by():
 
     assert {"watoto-app-arn", "watoto-primary-arn", "watoto-shard-2-arn"} <= set(readable["Resource"])
     assert not {"watoto-accounts-arn", "watoto-backup-cipher-arn"} & set(readable["Resource"])
+
+
+def test_a_stacks_servers_are_rendered_with_the_image_it_runs_not_the_one_that_would_be_built_now(outputs):
+    inputs = for_stage("phase3", load_stage("phase3").settings, outputs=outputs)
+    assert inputs.settings.app.image != "registry.example/lms@sha256:1"
+    running = replace(inputs, references=replace(inputs.references, image="registry.example/lms@sha256:1"))
+
+    assert inputs.references.image == outputs.app.image
+    assert cloud_init.context(running).image == "registry.example/lms@sha256:1"

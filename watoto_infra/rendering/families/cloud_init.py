@@ -60,13 +60,14 @@ CONTEXTS: tuple[type, ...] = (CloudInitContext,)
 def context(inputs: Inputs) -> CloudInitContext:
     """Build the context. Raises ``RenderError`` where no image is named."""
     settings, kept = inputs.settings, inputs.references
-    if settings.app.image is None:
+    image = kept.image or settings.app.image
+    if image is None:
         raise RenderError(
             "app.image is not set, so a server would not know what to run",
             hint="set app.image to repository@sha256:<digest> in stacks/overlays/aws.yaml",
         )
     return CloudInitContext(
-        image=values.token(settings.app.image, "app.image"),
+        image=values.token(image, "app.image"),
         region=values.token(inputs.endpoints.region, "region"),
         gateway=nginx.context(inputs, "gateway"),
         port=settings.app.port,
