@@ -29,7 +29,7 @@ def test_nothing_is_missed_when_all_is_reached():
     [
         ({"p95_ms": 201}, "95 % of the answers took up to 201 ms, more than 200 ms"),
         ({"error_rate": 0.002}, "0.200% of the requests failed, more than 0.100%"),
-        ({"requests_per_second": 949}, "949 requests/s were sent, fewer than 950"),
+        ({"requests_per_second": 949}, "949 requests/s were answered, fewer than 950"),
         ({"requests": 0}, "no request was answered"),
     ],
 )

@@ -46,7 +46,7 @@ class Thresholds:
         if self.requests_per_second is not None:
             least = self.requests_per_second * LEAST_ACHIEVED
             if reached.requests_per_second < least:
-                missed.append(f"{reached.requests_per_second:.0f} requests/s were sent, fewer than {least:.0f}")
+                missed.append(f"{reached.requests_per_second:.0f} requests/s were answered, fewer than {least:.0f}")
         return missed
 
 
