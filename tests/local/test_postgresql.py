@@ -171,19 +171,6 @@ def test_a_killed_primary_and_a_killed_replica_come_back_with_every_committed_ro
     assert "before the crash" in notes(stack, PRIMARY)
 
 
-def test_a_changed_parameter_reloads_and_only_one_that_needs_it_restarts(stack):
-    before = {name: stack.pid(name) for name in ALL}
-    done = stack.declare(overrides={"database": {"log_min_duration_ms": 777}})
-    assert sorted(done.reloaded) == sorted(ALL)
-    assert {name: stack.pid(name) for name in ALL} == before
-    assert server(stack, REPLICAS[1]).value("SHOW log_min_duration_statement") == "777ms"
-
-    larger = Machine(SMALL_DATABASE.cores, SMALL_DATABASE.memory_mib * 2)
-    done = stack.declare(overrides={"database": {"log_min_duration_ms": 777}}, database_machine=larger)
-    assert sorted(done.restarted) == sorted(ALL)
-    assert server(stack, PRIMARY).value("SHOW shared_buffers") == f"{larger.memory_mib // 4}MB"
-
-
 def test_a_replica_leaves_no_slot_and_no_folder_and_one_added_later_has_every_row(stack):
     one = {"database": {"replicas": 1}}
     assert stack.declare(overrides=one).stopped == [REPLICAS[1]]
@@ -256,7 +243,20 @@ def test_what_a_killed_run_left_of_a_data_folder_is_not_taken_for_one(require_bi
         assert re.search(r"Data page checksum version: +1\n", said)
 
 
-def test_after_shutdown_no_process_and_no_socket_is_left(stack):
-    stack.supervisor.shutdown()
-    assert processes.of_stack(stack.home.root) == set()
-    assert list(stack.home.sockets.glob(".s.PGSQL*")) == []
+def test_a_changed_parameter_reloads_and_only_one_that_needs_it_restarts(stack):
+    before = {name: stack.pid(name) for name in ALL}
+    done = stack.declare(overrides={"database": {"log_min_duration_ms": 777}})
+    assert sorted(done.reloaded) == sorted(ALL)
+    assert {name: stack.pid(name) for name in ALL} == before
+    assert server(stack, REPLICAS[1]).value("SHOW log_min_duration_statement") == "777ms"
+
+    larger = Machine(SMALL_DATABASE.cores, SMALL_DATABASE.memory_mib * 2)
+    done = stack.declare(overrides={"database": {"log_min_duration_ms": 777}}, database_machine=larger)
+    assert sorted(done.restarted) == sorted(ALL)
+    assert server(stack, PRIMARY).value("SHOW shared_buffers") == f"{larger.memory_mib // 4}MB"
+
+
+def test_after_shutdown_no_process_and_no_socket_is_left(shared):
+    shared.supervisor.shutdown()
+    assert processes.of_stack(shared.home.root) == set()
+    assert list(shared.home.sockets.glob(".s.PGSQL*")) == []

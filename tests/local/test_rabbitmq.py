@@ -110,9 +110,9 @@ def test_messages_survive_a_kill_of_the_broker_and_of_its_port_mapper(stack):
     assert take(stack, "email_queue") == "kept"
 
 
-def test_after_shutdown_no_process_is_left(stack):
-    stack.supervisor.shutdown()
-    assert processes.of_stack(stack.home.root) == set()
+def test_after_shutdown_no_process_is_left(shared):
+    shared.supervisor.shutdown()
+    assert processes.of_stack(shared.home.root) == set()
 
 
 @pytest.mark.long

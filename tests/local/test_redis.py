@@ -118,6 +118,6 @@ def test_a_cluster_is_stood_for_by_one_node_that_has_every_slot(stack):
     assert "all slots" in stack.services["redis-cache"].stands_for
 
 
-def test_after_shutdown_no_process_is_left(stack):
-    stack.supervisor.shutdown()
-    assert processes.of_stack(stack.home.root) == set()
+def test_after_shutdown_no_process_is_left(shared):
+    shared.supervisor.shutdown()
+    assert processes.of_stack(shared.home.root) == set()
