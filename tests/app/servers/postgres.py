@@ -54,7 +54,7 @@ class Server:
         return f"postgresql://{role}:{self.password}@/{database}?host={quote(str(self.socket), safe='')}"
 
     def connect(self, role: str = "postgres", database: str = DATABASE) -> psycopg.Connection:
-        return psycopg.connect(self.url(role, database), autocommit=True, connect_timeout=2)
+        return psycopg.connect(self.url(role, database), autocommit=True, connect_timeout=10)
 
     def query(self, sql: str, *parameters: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
         with self.connect(database=database) as connection:
