@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 from tests.local import processes
 from tests.local.topologies import LocalStack, local_stack
 from watoto_infra.dataplane.services import pgbouncer, postgresql
+from watoto_infra.dataplane.services.lms_connections import connections
 
 pytestmark = pytest.mark.local
 
@@ -64,3 +66,13 @@ def test_passwords_and_sockets_are_nobody_elses(stack):
 def test_without_the_setting_none_runs(stack):
     done = stack.declare("phase3", {"database": {**POOLED["database"], "pgbouncer": False}})
     assert done.stopped == ["pgbouncer"]
+
+
+def test_the_lms_is_told_addresses_by_which_it_comes_through_the_pool(stack):
+    stack.declare("phase3", POOLED)
+    shard_map = json.loads(connections(stack.topology)["SHARD_MAP"].read_text())
+    for found, server in zip(shard_map["databases"].values(), ("primary", "shard1-primary"), strict=True):
+        with psycopg.connect(found["primary_url"], autocommit=True, prepare_threshold=None) as connection:
+            port = connection.execute("SELECT current_setting('port')").fetchall()[0][0]
+        assert port == str(stack.address(f"postgresql-{server}").port)
+        assert f":{port}/" not in found["primary_url"]

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.rendering.families.pgbouncer import owner
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.settings.sharding import label, spans
 
@@ -67,5 +68,6 @@ def _pooled(topology: Topology, shard: int) -> str:
 
 def _url(topology: Topology, shard: int, servers: list[Endpoint], name: str | None = None) -> str:
     database = topology.settings.database
+    user = database.username if name is None else owner(database.username, shard)
     password = quote(topology.secret(owner_name(shard)), safe="")
-    return f"postgresql://{database.username}:{password}@{','.join(map(str, servers))}/{name or database.name}"
+    return f"postgresql://{user}:{password}@{','.join(map(str, servers))}/{name or database.name}"
