@@ -20,10 +20,7 @@ pytestmark = pytest.mark.local
 STAGE = "phase1"
 
 TOLD_APART_BY = {
-    "nothing at all": "random:index/randomPassword:RandomPassword",
     "a token at creation": "aws:ec2/vpc:Vpc",
-    "its name": "aws:s3/bucket:Bucket",
-    "what it joins": "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "its parent": "aws:s3/bucketLogging:BucketLogging",
     "its identifier": "aws:rds/instance:Instance",
 }
@@ -56,12 +53,12 @@ def assert_whole(stack: Driver, expected: Counter[str]) -> None:
 
 def test_killed_again_and_again_up_ends_with_just_the_program_and_destroy_with_nothing(own: Driver, whole):
     killed = [kill_at(own, resource_type, "up", "--stage", STAGE, "--yes") for resource_type in TOLD_APART_BY.values()]
-    assert sum(killed) >= 4, killed
+    assert sum(killed) >= 2, killed
     emulator = own.process("control-plane")  # dies with the last of them
     assert kill_at(own, "aws:autoscaling/group:Group", "up", "--stage", STAGE, "--yes", companion=emulator)
     assert_whole(own, whole)
-    for resource_type in ("aws:autoscaling/group:Group", "aws:rds/instance:Instance", "aws:ec2/subnet:Subnet"):
-        kill_at(own, resource_type, "destroy", "--yes", "--delete-data")
+    for resource_type in ("aws:autoscaling/group:Group", "aws:rds/instance:Instance"):
+        assert kill_at(own, resource_type, "destroy", "--yes", "--delete-data")
     emulator = own.process("control-plane")
     done = own.run("destroy", "--yes", "--delete-data")
     assert done.returncode == 0, done.stderr

@@ -21,18 +21,21 @@ SHORTEST = 20
 """Characters; shorter texts stand in other places by chance."""
 
 PRINTING = [
-    ("preview", "--stage", "phase2", "--diff"),
     ("preview", "--stage", "phase3", "--format", "json"),
+    ("outputs", "--json"),
+    ("state", "export"),
+    ("drift", "--json"),
+]
+OTHER_WAYS = [
+    ("preview", "--stage", "phase3", "--diff"),
     ("preview", "--stage", "phase3", "--format", "markdown"),
     ("outputs",),
-    ("outputs", "--json"),
     ("history", "--json"),
     ("status", "--json"),
     ("state", "show", "--json"),
-    ("state", "export"),
-    ("drift", "--json"),
     ("env",),
 ]
+"""Of printing what the others print too: the views themselves are searched in the engine's tests."""
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -102,7 +105,9 @@ def test_they_are_in_no_process_while_a_run_goes_on(phase2: Driver, secrets: set
     assert looks > 5
 
 
-@pytest.mark.parametrize("command", PRINTING, ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [*PRINTING, *(pytest.param(command, marks=pytest.mark.long) for command in OTHER_WAYS)], ids=" ".join
+)
 def test_they_are_in_nothing_that_is_printed(phase2: Driver, secrets: set[bytes], command):
     done = phase2.run(*command)
     assert done.returncode == 0, done.stderr  # also of `drift`: what was read again, secrets too, is what was there

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -41,6 +40,7 @@ from watoto_infra.engine.embedded.urns import is_default_provider
 from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.engine.pulumi_events import RunLog, shown
 from watoto_infra.engine.pulumi_project import stack_settings
+from watoto_infra.engine.run_folder import make_run_folder
 from watoto_infra.errors import MissingProgram, PlanViolated
 
 EXECUTABLE = "pulumi"
@@ -71,7 +71,7 @@ class PulumiCliEngine:
         self._stack = stack
         self._project = project
         self._data_bearing = data_bearing
-        self._private = tempfile.TemporaryDirectory(prefix="watoto-pulumi-")
+        self._private = make_run_folder()
         self._plans: dict[str, Path] = {}
         if not self.settings.get("secretsprovider"):
             passphrase.read()

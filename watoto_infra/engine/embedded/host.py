@@ -24,8 +24,8 @@ from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from watoto_infra.contracts import Program, Progress
 from watoto_infra.engine.embedded.monitor import FEATURES, Monitor, Registrar
-from watoto_infra.engine.embedded.socket_folder import socket_folder
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
+from watoto_infra.engine.run_folder import make_run_folder
 from watoto_infra.errors import ProgramError
 
 CHILD_MODULE = "watoto_infra.engine.embedded.child"
@@ -55,7 +55,7 @@ class ProgramHost:
 
     def run(self, registrar: Registrar) -> None:
         """Run the program to its end. Raises ``ProgramError`` when it failed or died."""
-        with socket_folder() as folder, _events_pipe() as (read_end, write_end):
+        with make_run_folder() as folder, _events_pipe() as (read_end, write_end):
             process = self._start(write_end)
             os.close(write_end)
             threads = ThreadPoolExecutor(self._workers, thread_name_prefix="registration")

@@ -1,4 +1,4 @@
-"""The folder where a run meets its program's process: short of path, closed to others, and gone afterwards.
+"""A folder for what one run needs meanwhile: short of path, closed to others, and gone afterwards.
 
 A run that is killed cannot remove its folder, so each one is named after its process, and the next run removes those
 whose process is gone.
@@ -11,8 +11,6 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 SOCKET_PATH_LIMIT = 100
@@ -22,15 +20,13 @@ PREFIX = "watoto-run"
 NAME = re.compile(rf"{PREFIX}-(\d+)-.+")
 
 
-@contextmanager
-def socket_folder() -> Iterator[Path]:
-    """Give a new folder (0700) for a unix socket; what killed runs left beside it is removed first."""
+def make_run_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder (0700) whose path leaves room for a unix socket; what killed runs left beside it is removed."""
     base = tempfile.gettempdir()
     if len(base.encode()) > SOCKET_PATH_LIMIT - NAME_LENGTH:
         base = "/tmp"  # noqa: S108 (mkdtemp makes it 0700)
     _remove_leftovers(Path(base))
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}-{os.getpid()}-", dir=base) as folder:
-        yield Path(folder)
+    return tempfile.TemporaryDirectory(prefix=f"{PREFIX}-{os.getpid()}-", dir=base)
 
 
 def _remove_leftovers(base: Path) -> None:
