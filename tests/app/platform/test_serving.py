@@ -114,6 +114,39 @@ def test_requests_are_counted_once_whichever_worker_answers_and_whichever_is_ask
     ]  # fmt: skip
 
 
+def test_requests_on_a_kept_connection_are_answered_alike_plain_or_unusual(web: Web):
+    """The first on a connection and all unusual ones are gunicorn's, the others are answered on the short way."""
+    connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+    answers = []
+    for headers in ({}, {}, {"X_Odd": "makes it unusual"}, {}):
+        connection.request("GET", "/api/courses?limit=3", headers=headers)
+        response = connection.getresponse()
+        kept = {name: value for name, value in response.getheaders() if name not in {"Date", "X-Request-ID"}}
+        answers.append((response.status, response.read(), kept))
+        sock = connection.sock
+    assert answers[1:] == answers[:-1]
+    tag = answers[0][2]["ETag"]
+    connection.request("GET", "/api/courses?limit=3", headers={"If-None-Match": tag})
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (304, b"")
+    connection.request("HEAD", "/api/courses?limit=3")
+    response = connection.getresponse()
+    assert (response.headers["Content-Length"], response.read()) == (str(len(answers[0][1])), b"")
+    for body in (b"{}", iter([b"{", b"}"])):
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/api/auth/sign-in", body, headers, encode_chunked=not isinstance(body, bytes))
+        response = connection.getresponse()
+        assert response.status == 422
+        assert [error["pointer"] for error in json.loads(response.read())["errors"]] == ["/email", "/password"]
+    two = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2
+    connection.sock.sendall(two)
+    told = b""
+    while told.count(b'{"status":"ok"}') < 2:
+        told += connection.sock.recv(4096)
+    assert connection.sock is sock, "all on one connection"
+    connection.close()
+
+
 def test_a_path_is_counted_under_its_route_and_an_unknown_one_under_none(web: Web):
     for number in range(1, 6):
         web.get(f"/api/courses/{number}")
