@@ -89,4 +89,4 @@ def test_a_killed_primary_comes_back_with_every_row_and_its_replicas_follow_agai
     assert courses(running) == before
     assert Path(running.home / "data" / "postgresql" / "replica1" / "standby.signal").exists()
     smoke = running.driver.json("smoke", "--json")
-    assert {outcome["result"] for outcome in smoke["outcomes"]} == {"ok"}, smoke
+    assert {check["result"] for check in smoke["checks"]} == {"ok"}, smoke
