@@ -118,8 +118,7 @@ class _Primary(_Server):
         postgresql_contents.fill(psql, wanted, self.topology.settings.database.name)
         postgresql_contents.forget_slots(psql, tuple(slot(replica) for replica in self.group.replicas))
         archive.settle(self.topology, self.endpoint, psql)
-        declared = (replica.name for group in self.topology.endpoints.databases for replica in group.replicas)
-        postgresql_folders.remove_replicas(self.data.parent, declared)
+        postgresql_folders.remove_replicas(self.data, (replica.name for replica in self.group.replicas))
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,13 @@ def _control_data(identity: Identity, data: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def remove_replicas(folder: Path, keep: Iterable[str]) -> None:
-    """Remove the folders of replicas that are no longer declared and do not run. A primary's is never touched."""
-    kept = set(keep)
-    for data in folder.iterdir():
+def remove_replicas(primary: Path, keep: Iterable[str]) -> None:
+    """Remove the folders of a primary's replicas that are no longer declared and do not run.
+
+    One that was promoted stays. ``primary`` is the primary's own folder; theirs are beside it.
+    """
+    kept, group = set(keep), primary.name.removesuffix("primary")
+    for data in primary.parent.glob(f"{group}replica*"):
         gone = REPLICA_NAME.fullmatch(data.name) and data.name not in kept
         if gone and (data / STANDBY).exists() and not _runs(data):
             shutil.rmtree(data)
