@@ -111,7 +111,6 @@ def running(**settings: object) -> Iterator[LmsServers]:
             "amqp_url": "amqp://127.0.0.1:1",
             "web_bind": f"127.0.0.1:{app}",
             "web_workers": WORKERS,
-            "access_log": "false",
             "media_bucket": BUCKET,
             "s3_endpoint_url": store,
         } | settings

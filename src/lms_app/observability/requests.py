@@ -13,7 +13,7 @@ from flask import Flask, Response
 from flask.globals import app_ctx, request_ctx
 from prometheus_client import Counter, Histogram
 
-from lms_app.observability import metrics
+from lms_app.observability import logs, metrics
 from lms_app.observability.presence import Presence
 
 HEADER = "X-Request-ID"
@@ -44,7 +44,6 @@ class RequestObserver:
         self._presence = presence
         self._signed_in_user = signed_in_user
         self._access_log = access_log
-        self._log = structlog.get_logger()
         app.before_request(self._begin)
         app.after_request(self._end)
 
@@ -70,14 +69,15 @@ class RequestObserver:
         if user_id is not None:
             self._presence.note(user_id)
         if endpoint not in UNLOGGED and (self._access_log or response.status_code >= SERVER_ERROR):
-            self._log.info(
-                "request",
-                logger="lms_app.access",
-                method=method,
-                endpoint=endpoint,
-                path=asked.path,
-                status=response.status_code,
-                ms=round(seconds * 1000, 2),
-                user_id=user_id,
+            logs.write_request(
+                {
+                    "request_id": known.request_id,
+                    "method": method,
+                    "endpoint": endpoint,
+                    "path": asked.path,
+                    "status": response.status_code,
+                    "ms": round(seconds * 1000, 2),
+                    "user_id": user_id,
+                }
             )
         return response
