@@ -1,6 +1,8 @@
 # The names of the chores; what they need is set up by them.
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
+# Most tests wait for servers, so more of them run at once than there are processors.
+AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder
 STAGE ?= phase2
 
 .PHONY: help setup setup-dev up down check test test-quick test-long bench conformance lock reference
@@ -27,10 +29,10 @@ check: setup-dev ## Lint, types, import rules
 	PYTHONPATH=.:src .venv/bin/lint-imports
 
 test: setup-dev ## Run the tests (under 20 minutes)
-	$(PYTEST)
+	$(PYTEST) $(AT_ONCE)
 
 test-quick: setup-dev ## Run the tests that start no server (under 2 minutes)
-	$(PYTEST) -m "not local and not long and not conformance" -x
+	$(PYTEST) $(AT_ONCE) -m "not local and not long and not conformance" -x
 
 test-long: setup-dev ## Run the full forms of soak, kill and load tests too
 	WATOTO_EXAMPLES=300 $(PYTEST) -m "not conformance"

@@ -19,6 +19,26 @@ settings.load_profile("watoto")
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 
+SLOWEST_FIRST = ("servers", "stack", "app", "local", "providers", "render")
+"""Folders whose modules are begun first, so that none of them is still running when all others have ended."""
+SHARED = "servers"
+"""The folder whose modules share one stack with all its servers: that is not started twice."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a module's tests run in one process and in order, whichever of the processes of a parallel run that is."""
+    here = Path(__file__).parent
+
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(here).parts[0]
+
+    ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(folder(item), len(ranks)))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(SHARED if folder(item) == SHARED else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def require_binary() -> Callable[[str], Path]:
     """Give a function that finds a server's binary, or skips the test by name (fails it where CI is set)."""
