@@ -76,17 +76,18 @@ class Lms(Flask):
         return MapAdapter(
             self.url_map,
             server_name=get_host(environ),
-            script_name=environ["SCRIPT_NAME"] or "/",
+            script_name=environ.get("SCRIPT_NAME") or "/",
             subdomain="",
             url_scheme=environ["wsgi.url_scheme"],
             path_info=path if path.isascii() else path.encode("latin-1").decode(errors="replace"),
             default_method=environ["REQUEST_METHOD"],
-            query_args=environ["QUERY_STRING"],
+            query_args=environ.get("QUERY_STRING", ""),
         )
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         for before in self.before_request_funcs[None]:
-            before()
+            if (answer := before()) is not None:
+                return answer  # type: ignore[return-value]
         return None
 
     def process_response(self, response: Response) -> Response:
