@@ -88,6 +88,8 @@ def _inputs(stage: str | None, stack: str | None, target: TargetName, families: 
 
 def _show(findings: Sequence[Finding], *, strict: bool) -> None:
     """Print the table. Raises ``CheckFailed`` for the first file refused or, when strict, not looked at."""
+    if not findings:
+        return
     rows = [("family", "files", "checked by", "result"), *(finding.row for finding in findings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
