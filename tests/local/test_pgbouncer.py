@@ -46,6 +46,11 @@ def test_the_app_reaches_each_database_with_its_own_password(stack):
         asked(stack, "watoto_lms_shard1", "database", port, "watoto_user_shard1")
 
 
+def test_the_role_carries_the_timeout_that_a_pooled_connection_cannot_ask_for(stack):
+    assert asked(stack, "watoto_lms", "database", "SHOW statement_timeout") == "15s"
+    assert asked(stack, "watoto_lms_shard1", "database-shard1", "SHOW statement_timeout", "watoto_user_shard1") == "15s"
+
+
 def test_a_changed_password_is_reread_without_a_restart(stack):
     before = stack.pid("pgbouncer")
     done = stack.declare("phase3", POOLED, known={"database": "changed-password"})
@@ -66,6 +71,15 @@ def test_passwords_and_sockets_are_nobody_elses(stack):
 def test_without_the_setting_none_runs(stack):
     done = stack.declare("phase3", {"database": {**POOLED["database"], "pgbouncer": False}})
     assert done.stopped == ["pgbouncer"]
+    where = stack.address("postgresql-primary")
+    with psycopg.connect(
+        host=where.host,
+        port=where.port,
+        user="watoto_user",
+        password=stack.topology.secret("database"),
+        dbname="watoto_lms",
+    ) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchall() == [("0",)]
 
 
 def test_the_lms_is_told_addresses_by_which_it_comes_through_the_pool(stack):

@@ -14,26 +14,36 @@ from watoto_infra.rendering.families.postgresql import MONITOR, MONITOR_SECRET, 
 from watoto_infra.rendering.secrets import owner_name
 
 PROMOTE_SECONDS = 60
+POOLED_TIMEOUT = "15s"
+"""Through PgBouncer the LMS cannot ask for its own timeout, since others get the connection after it."""
 EXTENSION = "pg_stat_statements"
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role that can sign in; ``verifier`` is its SCRAM secret, ``rights`` what else its role has."""
+    """A role that can sign in; ``verifier`` is its SCRAM secret, ``rights`` what else it may.
+
+    ``timeout`` is how long its statements may take; empty: as each connection asks for itself.
+    """
 
     name: str
     verifier: str
     rights: str = ""
+    timeout: str = ""
 
 
 def roles(topology: Topology, shard: int) -> tuple[Role, ...]:
     """Give the roles of a shard's primary (0: the main one). Raises ``ServiceFailed`` for a secret that is missing."""
-    named = (
-        (topology.settings.database.username, owner_name(shard), ""),
-        (REPLICATOR, "replicator", "REPLICATION"),
-        (MONITOR, MONITOR_SECRET, ""),
+    database = topology.settings.database
+    return (
+        Role(
+            database.username,
+            _verifier(topology, database.username, owner_name(shard)),
+            timeout=POOLED_TIMEOUT if database.pgbouncer else "",
+        ),
+        Role(REPLICATOR, _verifier(topology, REPLICATOR, "replicator"), rights="REPLICATION"),
+        Role(MONITOR, _verifier(topology, MONITOR, MONITOR_SECRET)),
     )
-    return tuple(Role(user, _verifier(topology, user, secret), rights) for user, secret, rights in named)
 
 
 def _verifier(topology: Topology, user: str, secret: str) -> str:
@@ -55,7 +65,7 @@ def promote(primary: Psql) -> None:
 
 
 def fill(primary: Psql, wanted: tuple[Role, ...], database: str) -> None:
-    """Bring roles, database and extension to what is declared; where they are so already, one query is all.
+    """Bring roles, database and extension to what is declared; what is so already is only looked at.
 
     Raises ``ServiceFailed`` with the server's words.
     """
@@ -70,22 +80,27 @@ def fill(primary: Psql, wanted: tuple[Role, ...], database: str) -> None:
         primary.rows(f"CREATE EXTENSION {EXTENSION}", database=database)
 
 
-_ROLES = (
-    "SELECT rolname, rolpassword, rolcanlogin, rolreplication, rolsuper OR rolcreaterole OR rolcreatedb, "
-    "pg_has_role(oid, 'pg_monitor', 'member') FROM pg_authid"
-)
+_ROLES = r"""
+SELECT a.rolname, a.rolpassword, a.rolcanlogin, a.rolreplication, a.rolsuper OR a.rolcreaterole OR a.rolcreatedb,
+       pg_has_role(a.oid, 'pg_monitor', 'member'),
+       (SELECT option FROM unnest(r.rolconfig) AS option WHERE option LIKE 'statement\_timeout=%')
+FROM pg_authid AS a JOIN pg_roles AS r USING (oid)
+"""
 
 
 def _role_changes(wanted: tuple[Role, ...], found: dict[str, list[str]]) -> Iterator[str]:
     for role in wanted:
         name, replicates = identifier(role.name), "t" if role.rights else "f"
         monitors = "t" if role.name == MONITOR else "f"
-        if found.get(role.name) == [role.verifier, "t", replicates, "f", monitors]:
+        limits = f"statement_timeout={role.timeout}" if role.timeout else ""
+        if found.get(role.name) == [role.verifier, "t", replicates, "f", monitors, limits]:
             continue
         if role.name not in found:
             yield f"CREATE ROLE {name};"
         rights = f"LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB {role.rights or 'NOREPLICATION'}"
         yield f"ALTER ROLE {name} {rights} PASSWORD {literal(role.verifier)};"
+        change = f"SET statement_timeout = {literal(role.timeout)}" if role.timeout else "RESET statement_timeout"
+        yield f"ALTER ROLE {name} {change};"
         if monitors == "t":
             yield f"GRANT pg_monitor TO {name};"
 
