@@ -59,15 +59,17 @@ class World:
 
     def server(self, name: str, **more: Any) -> Service:
         address = self.ports.reserve("test", name)
-        command = (PYTHON, str(self.script), name, str(address.port), str(self.diary))
-        more = {"start_seconds": 15.0, "command": command} | more
+        defaults: dict[str, Any] = {
+            "start_seconds": 15.0,
+            "command": (PYTHON, str(self.script), name, str(address.port), str(self.diary)),
+        }
         return Service(
             name=name,
             folder=self.home.run,
             stands_for="a test",
             healthy=lambda: listens(address.host, address.port),
             address=Address(address.host, address.port),
-            **more,
+            **(defaults | more),
         )
 
     def converge(self, *units: Unit, keep: tuple[str, ...] = ()) -> Convergence:

@@ -102,7 +102,8 @@ def of_stage(settings: StageSettings) -> Endpoints:
     port = 5432
     for shard in range(settings.database.shards + 1):
         prefix = "" if shard == 0 else f"shard{shard}-"
-        names = [f"{prefix}primary", *(f"{prefix}replica{n}" for n in range(1, settings.database.replicas + 1))]
+        count = settings.database.shard_replicas if shard else settings.database.replicas
+        names = [f"{prefix}primary", *(f"{prefix}replica{n}" for n in range(1, count + 1))]
         primary, *replicas = _counted(port, names)
         port += len(names)
         databases.append(DatabaseEndpoints(primary, tuple(replicas)))

@@ -87,7 +87,7 @@ class _Lms:
             done = subprocess.run(
                 [str(self._python), "-m", "flask", *arguments],
                 cwd=self._source,
-                env={"PATH": "/usr/bin:/bin", **self._environment(f"flask-{arguments[0]}")},
+                env={"PATH": "/usr/bin:/bin", **self._environment(f"flask-{arguments[0]}", pooled=False)},
                 capture_output=True,
                 text=True,
                 timeout=seconds,
@@ -168,8 +168,9 @@ class _Lms:
             reads=(*self._files.values(), self._rendered),
         )
 
-    def _environment(self, name: str) -> dict[str, str]:
+    def _environment(self, name: str, *, pooled: bool = True) -> dict[str, str]:
         topology = self._topology
+        files = self._files if pooled else connections(topology, pooled=False)
         metrics = topology.identity.own_folder(topology.home.run / "metrics") / name
         mail = topology.folder("mail")
         return {
@@ -177,7 +178,6 @@ class _Lms:
             "PYTHONPATH": str(self._source),
             "PROMETHEUS_MULTIPROC_DIR": str(metrics),
             "LMS_COOKIE_SECURE": "false",
-            "LMS_DB_THROUGH_PGBOUNCER": str(topology.settings.database.pgbouncer).lower(),
             "LMS_MAIL_URL": f"file://{mail}",
             "LMS_MEDIA_BUCKET": topology.endpoints.media_bucket,
             "LMS_S3_ENDPOINT_URL": topology.endpoints.s3_endpoint or "",
@@ -187,7 +187,7 @@ class _Lms:
             "AWS_SECRET_ACCESS_KEY": "emulator",
             "AWS_EC2_METADATA_DISABLED": "true",
             "LMS_REDIS_CACHE_CLUSTER": str(topology.outputs.caches["cache"].cluster_mode).lower(),
-            **{f"LMS_{name}_FILE": str(path) for name, path in self._files.items()},
+            **{f"LMS_{name}_FILE": str(path) for name, path in files.items()},
             **_assignments(self._rendered.read_text()),
         }
 
@@ -211,6 +211,7 @@ class _Lms:
         subprocess.run(compile_all, check=False, capture_output=True)
         for path in (new, *new.rglob("*")):
             shutil.chown(path, identity.uid, identity.gid)
+        new.touch()
         new.replace(self._source)
         copies = sorted(self._source.parent.iterdir(), key=lambda copy: copy.stat().st_mtime)
         for old in copies[:-COPIES_KEPT]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,61 +14,72 @@ from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.settings.sharding import label, spans
 
 
-def connections(topology: Topology) -> dict[str, Path]:
-    """Write the files, and give each by the name of its setting without ``LMS_``."""
+def connections(topology: Topology, *, pooled: bool = True) -> dict[str, Path]:
+    """Write the files, and give each by the name of its setting without ``LMS_``.
+
+    Where there is a PgBouncer the databases are reached through it, unless not ``pooled``: a migration may take longer
+    than a pooled statement.
+    """
     settings, endpoints = topology.settings, topology.endpoints
-    owner = settings.queue.username
+    username = settings.queue.username
+    through = pooled and settings.database.pgbouncer
     values = {
         "SECRET_KEY": topology.secret("app-key"),
         "REDIS_CACHE_URL": _redis(topology, "cache", endpoints.cache),
         "REDIS_STATE_URL": _redis(topology, "state" if "state" in settings.cache.groups else "cache", endpoints.state),
-        "AMQP_URL": f"amqp://{owner}:{quote(topology.secret('queue'), safe='')}@{endpoints.queue}//",
-        **_databases(topology),
+        "AMQP_URL": f"amqp://{username}:{quote(topology.secret('queue'), safe='')}@{endpoints.queue}//",
+        "DB_THROUGH_PGBOUNCER": str(through).lower(),
+        **_Databases(topology, through).settings(),
     }
-    return {name: topology.private_file(f"lms-{name.lower()}", value) for name, value in values.items()}
+    prefix = "lms" if pooled else "lms-direct"
+    return {name: topology.private_file(f"{prefix}-{name.lower()}", value) for name, value in values.items()}
 
 
 def _redis(topology: Topology, role: str, endpoint: Endpoint) -> str:
     return f"redis://app:{quote(topology.secret(f'redis-{role}'), safe='')}@{endpoint}/0"
 
 
-def _databases(topology: Topology) -> dict[str, str]:
-    groups = topology.endpoints.databases
-    if len(groups) == 1:
-        found = {"DATABASE_PRIMARY_URL": _primary(topology, 0)}
-        if groups[0].replicas:
-            found["DATABASE_REPLICA_URLS"] = ",".join(_replicas(topology, 0))
-        return found
-    databases = {
-        label(shard): {"primary_url": _primary(topology, shard), "replica_urls": _replicas(topology, shard)}
-        for shard in range(len(groups))
-    }
-    return {"SHARD_MAP": json.dumps({"catalogue": label(0), "databases": databases, "shards": spans(len(groups) - 1)})}
+@dataclass(frozen=True)
+class _Databases:
+    """The URLs of all databases, through PgBouncer or not."""
 
+    topology: Topology
+    pooled: bool
 
-def _primary(topology: Topology, shard: int) -> str:
-    """Name every server of the group: whichever is the primary answers, so that a promotion changes nothing here."""
-    if topology.settings.database.pgbouncer:
-        return _url(topology, shard, [topology.endpoints.pgbouncer], _pooled(topology, shard))
-    group = topology.endpoints.databases[shard]
-    return _url(topology, shard, [group.primary, *group.replicas]) + "?target_session_attrs=read-write"
+    def settings(self) -> dict[str, str]:
+        groups = self.topology.endpoints.databases
+        if len(groups) == 1:
+            found = {"DATABASE_PRIMARY_URL": self._primary(0)}
+            if groups[0].replicas:
+                found["DATABASE_REPLICA_URLS"] = ",".join(self._replicas(0))
+            return found
+        databases = {
+            label(shard): {"primary_url": self._primary(shard), "replica_urls": self._replicas(shard)}
+            for shard in range(len(groups))
+        }
+        shards = spans(len(groups) - 1)
+        return {"SHARD_MAP": json.dumps({"catalogue": label(0), "databases": databases, "shards": shards})}
 
+    def _primary(self, shard: int) -> str:
+        """Name every server of the group: whichever is the primary answers, so that a promotion changes nothing."""
+        if self.pooled:
+            return self._url(shard, [self.topology.endpoints.pgbouncer], self._pool(shard))
+        group = self.topology.endpoints.databases[shard]
+        return self._url(shard, [group.primary, *group.replicas]) + "?target_session_attrs=read-write"
 
-def _replicas(topology: Topology, shard: int) -> list[str]:
-    replicas = topology.endpoints.databases[shard].replicas
-    if topology.settings.database.pgbouncer:
-        pool, name = topology.endpoints.pgbouncer, _pooled(topology, shard)
-        return [_url(topology, shard, [pool], f"{name}_ro{number}") for number in range(1, len(replicas) + 1)]
-    return [_url(topology, shard, [replica]) for replica in replicas]
+    def _replicas(self, shard: int) -> list[str]:
+        replicas = self.topology.endpoints.databases[shard].replicas
+        if self.pooled:
+            pool, name = self.topology.endpoints.pgbouncer, self._pool(shard)
+            return [self._url(shard, [pool], f"{name}_ro{number}") for number in range(1, len(replicas) + 1)]
+        return [self._url(shard, [replica]) for replica in replicas]
 
+    def _pool(self, shard: int) -> str:
+        """Give PgBouncer's name of a shard's primary (rendering.families.pgbouncer)."""
+        return self.topology.settings.database.name + (f"_shard{shard}" if shard else "")
 
-def _pooled(topology: Topology, shard: int) -> str:
-    """Give PgBouncer's name of a shard's primary (rendering.families.pgbouncer)."""
-    return topology.settings.database.name + (f"_shard{shard}" if shard else "")
-
-
-def _url(topology: Topology, shard: int, servers: list[Endpoint], name: str | None = None) -> str:
-    database = topology.settings.database
-    user = database.username if name is None else owner(database.username, shard)
-    password = quote(topology.secret(owner_name(shard)), safe="")
-    return f"postgresql://{user}:{password}@{','.join(map(str, servers))}/{name or database.name}"
+    def _url(self, shard: int, servers: list[Endpoint], name: str | None = None) -> str:
+        database = self.topology.settings.database
+        user = database.username if name is None else owner(database.username, shard)
+        password = quote(self.topology.secret(owner_name(shard)), safe="")
+        return f"postgresql://{user}:{password}@{','.join(map(str, servers))}/{name or database.name}"

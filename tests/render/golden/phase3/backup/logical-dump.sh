@@ -32,7 +32,7 @@ dump() { # name, host, port
 
 dump primary 127.0.0.1 5432
 dump shard1-primary 127.0.0.1 5435
-dump shard2-primary 127.0.0.1 5438
+dump shard2-primary 127.0.0.1 5437
 # Files that only their owner may read hold secrets; they are rendered again from where those are kept.
 (cd /etc/watoto && find . -type f -perm -0044 -print0 | tar --null --files-from=- -czf "$work/app.tar.gz")
 store "$work/app.tar.gz" "application/app_$stamp.tar.gz"
