@@ -123,7 +123,7 @@ def test_a_school_day_has_its_bell_its_noon_and_its_night(server, sessions):
 def test_a_missed_objective_is_exit_status_4_and_says_which(server):
     server.delay_s = 0.3
     limits = Thresholds(p95_ms=200, error_rate=0.001).arguments()
-    done = run("guide.py", "--host", server.url, "-u", "10", "-r", "10", "-t", "4s", *limits)
+    done = run("guide.py", "--host", server.url, "-u", "10", "-r", "10", "-t", "8s", *limits)
     assert done.returncode == 4, done.stderr
     assert re.search(r"missed: 95 % of the answers took up to \d+ ms, more than 200 ms", done.stderr)
 
@@ -132,7 +132,7 @@ def test_a_missed_objective_is_exit_status_4_and_says_which(server):
 def test_failures_and_a_rate_that_was_not_reached_are_missed_objectives(server):
     server.status = 503
     limits = Thresholds(error_rate=0.001, requests_per_second=1000).arguments()
-    done = run("guide.py", "--host", server.url, "-u", "5", "-r", "5", "-t", "4s", *limits)
+    done = run("guide.py", "--host", server.url, "-u", "5", "-r", "5", "-t", "8s", *limits)
     assert done.returncode == 4
     assert "100.000% of the requests failed" in done.stderr
     assert "fewer than 950" in done.stderr
