@@ -8,7 +8,7 @@ import typer
 
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, Stack
-from watoto_infra.cli.running import running_topology
+from watoto_infra.cli.running import fill_if_empty, running_topology
 
 group = typer.Typer(no_args_is_help=True, help="Make something go wrong on purpose, and see it noticed.")
 
@@ -30,7 +30,9 @@ def alert(
     """Make an alert of the guide fire by a true cause on the local stack, and see it resolved; about a quarter hour."""
     from watoto_infra.dataplane.alerting import drill  # noqa: PLC0415 - `watoto --help` needs no data plane
 
-    found = drill.drill(running_topology(stack), name, console.note)
+    topology = running_topology(stack)
+    fill_if_empty(topology)
+    found = drill.drill(topology, name, console.note)
     if as_json:
         console.data_json(found.as_json())
     else:

@@ -59,7 +59,7 @@ def inside_of(topology: Topology) -> Inside:
 def _make_admin(topology: Topology, account: Account) -> None:
     from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
 
-    _fill_if_empty(topology)
+    fill_if_empty(topology)
     file = topology.private_file("smoke-password", account.password)
     try:
         flask(topology, "create-user", account.email, "--role", "admin", "--password-file", str(file))
@@ -71,11 +71,11 @@ def sessions_of(topology: Topology, number: int) -> tuple[str, ...]:
     """Give sessions of at most so many of the LMS's students; an LMS without accounts is filled with a school first."""
     from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
 
-    _fill_if_empty(topology)
+    fill_if_empty(topology)
     return tuple(flask(topology, "issue-sessions", "--existing", "--count", str(number)).split())
 
 
-def _fill_if_empty(topology: Topology) -> None:
+def fill_if_empty(topology: Topology) -> None:
     """Fill an LMS that nobody uses yet with a school, since what is tried on an empty one tells little."""
     from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
     from watoto_infra.dataplane.services.psql import Psql  # noqa: PLC0415
