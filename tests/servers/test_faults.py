@@ -38,19 +38,19 @@ def kill(pids: Iterable[int]) -> None:
 
 
 CASES = (
-    ("an app server", whole("app2"), 0),
-    ("a read replica", whole("postgresql-replica1"), 0),
-    ("the worker of a queue", whole("worker-notification"), 0),
-    # The requests it had in flight, and those that wait to be accepted.
-    ("a worker of nginx", worker_of_nginx, 64),
-    ("the cache", whole("redis-cache"), 0),
-    ("the state", whole("redis-state"), 0),
-    ("the broker", whole("rabbitmq"), 0),
-    ("prometheus", whole("prometheus"), 0),
+    pytest.param(whole("app2"), 0, id="an app server"),
+    # The requests it had in flight, and those that waited to be accepted.
+    pytest.param(worker_of_nginx, 64, id="a worker of nginx"),
+    pytest.param(whole("redis-cache"), 0, id="the cache"),
+    pytest.param(whole("postgresql-replica1"), 0, id="a read replica", marks=pytest.mark.long),
+    pytest.param(whole("worker-notification"), 0, id="the worker of a queue", marks=pytest.mark.long),
+    pytest.param(whole("redis-state"), 0, id="the state", marks=pytest.mark.long),
+    pytest.param(whole("rabbitmq"), 0, id="the broker", marks=pytest.mark.long),
+    pytest.param(whole("prometheus"), 0, id="prometheus", marks=pytest.mark.long),
 )
 
 
-@pytest.mark.parametrize(("victims", "most"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(("victims", "most"), CASES)
 def test_when_it_is_killed_under_load_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
     running: Running, victims: Callable[[Running], list[int]], most: int
 ):

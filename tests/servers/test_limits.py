@@ -59,6 +59,7 @@ def test_a_missing_server_is_named_with_the_command_that_installs_it(small: Driv
     assert running_beside_the_control_plane(small) == set()
 
 
+@pytest.mark.long
 def test_two_stacks_run_side_by_side_and_after_destroy_nothing_of_the_one_is_left(small: Driver):
     with new_home() as home:
         other = Driver(home, stack="other", servers=True)

@@ -51,6 +51,7 @@ def test_after_stop_nothing_runs_and_after_start_data_objects_and_outputs_are_th
     running.driver.ok("preview", "--stage", "phase2", "--expect-no-changes")
 
 
+@pytest.mark.long
 def test_when_supervisord_is_killed_start_brings_everything_back(running: Running):
     tag, before = put(running, "kept too"), courses(running)
     os.kill(int((running.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
@@ -80,6 +81,7 @@ def test_an_object_whose_put_was_answered_is_there_after_the_control_plane_is_ki
     assert got(running, "answered") == (tag, BODY)
 
 
+@pytest.mark.long
 def test_a_killed_primary_comes_back_with_every_row_and_its_replicas_follow_again(running: Running):
     before = courses(running)
     os.kill(running.pid("postgresql-primary"), signal.SIGKILL)
