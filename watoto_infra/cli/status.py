@@ -15,10 +15,11 @@ NOT_ACTED_ON = frozenset(
     {
         "aws:autoscaling/policy:Policy",
         "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:s3/bucketLogging:BucketLogging",
         "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
     }
 )
-"""Types that make AWS change the number of app servers; here it is the stage's, or what `watoto scale` says."""
+"""Types by which AWS acts by itself, on the number of app servers or with access logs; here nobody does."""
 
 
 def look(session: StackSession) -> StatusReport:
