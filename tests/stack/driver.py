@@ -75,6 +75,12 @@ class Driver:
         processes = self.json("status", "--json")["processes"]
         return int(next(process["pid"] for process in processes if process["name"] == name))
 
+    def emulator(self) -> int:
+        """Give the pid of the control plane, also where there is no stack yet: its supervisor's only child."""
+        supervisor = (self.home / self.stack / "run" / "supervisord.pid").read_text().strip()
+        (child,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        return int(child)
+
     def inventory(self) -> Counter[str]:
         """Count what the emulator holds of every kind that can be listed without naming a parent."""
         values = self.variables_of_the_stack()

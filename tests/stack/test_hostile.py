@@ -142,9 +142,7 @@ def up_without_its_control_plane(stack: Driver) -> subprocess.CompletedProcess[s
             assert run.poll() is None, "the run ended before it began"
             assert time.monotonic() < deadline, "the run never began"
             time.sleep(0.01)
-        supervisor = int((stack.home / stack.stack / "run" / "supervisord.pid").read_text())
-        (emulator,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-        os.kill(int(emulator), signal.SIGKILL)
+        os.kill(stack.emulator(), signal.SIGKILL)
         out, words = run.communicate(timeout=300)
     return subprocess.CompletedProcess([], run.returncode, out, words)
 
