@@ -5,12 +5,25 @@ A deployment knows neither how a plan is printed nor how the user is asked; both
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from watoto_infra.contracts import QUIET_OPS, Allowances, Engine, Json, Op, Plan, Program, Progress, Result
+from watoto_infra.contracts import (
+    QUIET_OPS,
+    UNKNOWN_MARK,
+    Allowances,
+    Engine,
+    Json,
+    Op,
+    Plan,
+    Program,
+    Progress,
+    Result,
+    Step,
+)
 from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
 
 Confirm = Callable[[Plan], bool]
@@ -126,8 +139,9 @@ class Deployment:
         """
         with self._at_target():
             plan = self.engine.preview(self.program, progress, refresh=True)
+            held = {resource["urn"] for resource in self.engine.export_state()["deployment"]["resources"]}
             changes = [step for step in plan.steps if step.op not in QUIET_OPS]
-            others = tuple(step.urn for step in changes if step.op is not Op.CREATE)
+            others = tuple(step.urn for step in changes if not (step.urn in held and _follows_from_a_loss(step)))
             if changes and not others:
                 finished(self.engine.up(self.program, progress, expect=plan))
             self._converge(progress)
@@ -161,6 +175,13 @@ class Deployment:
     def _at_target(self) -> AbstractContextManager[None]:
         """Have the target answer; what only a look at a stack has started does not outlive that look."""
         return self.target.in_use(keep=self.engine.holds_resources)
+
+
+def _follows_from_a_loss(step: Step) -> bool:
+    """Tell what a control plane that forgot everything needs: things made again, and what holds their new ids."""
+    if step.op is Op.UPDATE:
+        return all(UNKNOWN_MARK in json.dumps(change.after) for change in step.changes)
+    return step.op is Op.CREATE
 
 
 class UnexpectedChanges(ChangesFound):

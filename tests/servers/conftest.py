@@ -79,9 +79,11 @@ def running() -> Iterator[Running]:
     """A stack at phase2 with its servers, filled with a school."""
     with new_home() as home:
         driver = Driver(home, servers=True)
-        began = time.monotonic()
-        driver.ok("up", "--stage", "phase2", "--yes")
-        stack = Running(driver, driver.json("outputs", "--json")["url"], time.monotonic() - began)
-        assert stack.answers("/readyz")
-        yield stack
-        end(driver)
+        try:
+            began = time.monotonic()
+            driver.ok("up", "--stage", "phase2", "--yes")
+            stack = Running(driver, driver.json("outputs", "--json")["url"], time.monotonic() - began)
+            assert stack.answers("/readyz")
+            yield stack
+        finally:
+            end(driver)

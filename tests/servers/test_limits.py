@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -24,9 +23,11 @@ def small() -> Iterator[Driver]:
     """A stack at phase1 whose control plane is up and whose servers were never started."""
     with new_home() as home:
         driver = Driver(home, stack="small")
-        driver.ok("up", "--stage", "phase1", "--yes")
-        yield Driver(home, stack="small", servers=True)
-        end(driver)
+        try:
+            driver.ok("up", "--stage", "phase1", "--yes")
+            yield Driver(home, stack="small", servers=True)
+        finally:
+            end(driver)
 
 
 def running_beside_the_control_plane(driver: Driver) -> set[str]:
@@ -85,21 +86,23 @@ def test_two_stacks_run_side_by_side_and_after_destroy_nothing_of_the_one_is_lef
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_is_one_clear_error_and_nothing_half_up_stays(tmp_path: Path):
+def test_a_full_disk_is_one_clear_error_and_nothing_half_up_stays():
     with new_home() as home:
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m,mode=755", "tmpfs", str(home)], check=False)
+        disk = home / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m,mode=755", "tmpfs", str(disk)], check=False)
         if mounted.returncode:
             pytest.skip("this machine lets nobody mount a file system")
+        driver = Driver(disk, stack="tight")
         try:
-            driver = Driver(home, stack="tight")
             driver.ok("up", "--stage", "phase1", "--yes")
 
-            refused = Driver(home, stack="tight", servers=True).run("start")
+            refused = Driver(disk, stack="tight", servers=True).run("start")
 
             assert refused.returncode == 1
             assert refused.stderr.count("error: ") == 1
             assert running_beside_the_control_plane(driver) == set()
-            json.dumps(driver.json("outputs", "--json"))
-            end(driver)
+            assert driver.json("outputs", "--json")["stage"] == "phase1"
         finally:
-            subprocess.run(["umount", str(home)], check=True)
+            end(driver)
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -34,9 +34,11 @@ def phase2() -> Iterator[Driver]:
     """A stack at phase2; tests that take it leave it as it is."""
     with new_home() as home:
         stack = Driver(home)
-        stack.ok("up", "--stage", "phase2", "--yes")
-        yield stack
-        end(stack)
+        try:
+            stack.ok("up", "--stage", "phase2", "--yes")
+            yield stack
+        finally:
+            end(stack)
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +53,11 @@ def fresh_phase1() -> Iterator[tuple[Driver, Counter[str]]]:
     """A stack at phase1, and what the emulator held when it had just come up."""
     with new_home() as home:
         stack = Driver(home)
-        stack.ok("up", "--stage", "phase1", "--yes")
-        yield stack, stack.inventory()
-        end(stack)
+        try:
+            stack.ok("up", "--stage", "phase1", "--yes")
+            yield stack, stack.inventory()
+        finally:
+            end(stack)
 
 
 @pytest.fixture
@@ -73,5 +77,7 @@ def own() -> Iterator[Driver]:
     """A stack that does not exist yet, for one test alone."""
     with new_home() as home:
         stack = Driver(home)
-        yield stack
-        end(stack)
+        try:
+            yield stack
+        finally:
+            end(stack)

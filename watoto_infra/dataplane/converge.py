@@ -61,7 +61,7 @@ class Converger:
             for name in reversed(self._done.started):
                 self._supervisor.stop(name)
             raise
-        roster.write(self._home, (unit for unit in units if isinstance(unit, Service)))
+        roster.write(self._home, in_order(units))
         wanted = {unit.name for unit in units} | set(keep)
         for name in sorted(set(self._supervisor.states()) - wanted):
             self._supervisor.remove(name)

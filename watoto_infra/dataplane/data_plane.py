@@ -104,6 +104,9 @@ class LocalDataPlane:
     def stop(self) -> None:
         """Stop every process of the stack, the control plane included; data stay where they are."""
         with self._alone():
+            if self._target.supervisor.is_alive():
+                for names in roster.last_first(roster.read(self._target.home)):
+                    self._target.supervisor.stop_together(names)
             self._target.supervisor.shutdown()
 
     @contextmanager

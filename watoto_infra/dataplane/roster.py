@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from watoto_infra.contracts import Address
 from watoto_infra.dataplane.health import listens
-from watoto_infra.dataplane.service import Service
+from watoto_infra.dataplane.service import Service, Unit
 from watoto_infra.dataplane.supervisor import UP, Supervisor
 from watoto_infra.review.status import LocalProcess, moment
 from watoto_infra.stack_home import StackHome
@@ -23,17 +23,24 @@ class Entry:
     name: str
     stands_for: str
     address: Address | None
+    wave: int = 0
+    """What needs nothing is in wave 0; everything else is in a later wave than all it needs."""
 
 
-def write(home: StackHome, services: Iterable[Service]) -> None:
-    """Keep what is meant to run."""
+def write(home: StackHome, units: Sequence[Unit]) -> None:
+    """Keep what is meant to run; ``units`` come in an order in which they can be started."""
+    waves: dict[str, int] = {}
+    for unit in units:
+        waves[unit.name] = max((waves[need] + 1 for need in unit.needs), default=0)
     entries = [
         {
             "name": service.name,
+            "wave": waves[service.name],
             "stands_for": service.stands_for,
             "address": None if service.address is None else [service.address.host, service.address.port],
         }
-        for service in services
+        for service in units
+        if isinstance(service, Service)
     ]
     new = _file(home).with_suffix(".new")
     new.write_text(json.dumps(entries, indent=1))
@@ -47,9 +54,22 @@ def read(home: StackHome) -> tuple[Entry, ...]:
     except (FileNotFoundError, ValueError):
         return ()
     return tuple(
-        Entry(entry["name"], entry["stands_for"], Address(*entry["address"]) if entry["address"] else None)
+        Entry(
+            name=entry["name"],
+            stands_for=entry["stands_for"],
+            address=Address(*entry["address"]) if entry["address"] else None,
+            wave=entry["wave"],
+        )
         for entry in entries
     )
+
+
+def last_first(entries: Iterable[Entry]) -> list[list[str]]:
+    """Give the names by waves, in the order in which they can be stopped: nothing that another still needs."""
+    waves: dict[int, list[str]] = {}
+    for entry in entries:
+        waves.setdefault(entry.wave, []).append(entry.name)
+    return [waves[wave] for wave in sorted(waves, reverse=True)]
 
 
 def look(supervisor: Supervisor, entries: Iterable[Entry]) -> tuple[LocalProcess, ...]:

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -110,6 +110,15 @@ class Supervisor:
         with self._rpc(f"stop {name}", tolerate=(Faults.NOT_RUNNING, Faults.BAD_NAME)) as rpc:
             rpc.stopProcess(name, True)
 
+    def stop_together(self, names: Iterable[str]) -> None:
+        """Tell several processes to stop, and wait until all have ended."""
+        names = list(names)
+        for name in names:
+            with self._rpc(f"stop {name}", tolerate=(Faults.NOT_RUNNING, Faults.BAD_NAME)) as rpc:
+                rpc.stopProcess(name, False)
+        ending = UP | {"STOPPING"}
+        _wait(lambda: not any(self.states().get(name, {}).get("statename") in ending for name in names), STOP_SECONDS)
+
     def states(self) -> dict[str, dict[str, Any]]:
         """Give supervisord's ``getAllProcessInfo`` by name; empty when no supervisord runs."""
         if not self.is_alive():
@@ -127,6 +136,8 @@ class Supervisor:
         if pid is None:
             end_orphans(self._home.root)
             return
+        if self.is_alive():
+            self.stop_together(self.states())  # by itself supervisord ends them one after the other
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         if not _wait(lambda: self._pid() is None, STOP_SECONDS):

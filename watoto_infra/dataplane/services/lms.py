@@ -28,7 +28,9 @@ ENVIRONMENT = Path(f"{Path(sys.prefix).resolve()}-lms")
 """The LMS's own environment lies beside the toolkit's; scripts/setup makes both."""
 
 MIGRATION = "lms-migrate"
-MIGRATION_SECONDS = 120
+MIGRATION_SECONDS = 180
+START_SECONDS = 180
+"""Two to three seconds of processor time each; a busy machine takes its time for a dozen of them at once."""
 WEB_STOP_SECONDS, WORKER_STOP_SECONDS = 35, 60
 """gunicorn lets requests end for 30 s; a worker finishes the job at hand."""
 LAST_LINES = 3
@@ -160,7 +162,7 @@ class _Lms:
             healthy=http_ok(at, health),
             address=address(at),
             environment={**self._environment(name), **environment},
-            start_seconds=60,
+            start_seconds=START_SECONDS,
             stop_seconds=stop_seconds,
             # The master tells its own children; told by us too, they would drop what they have at hand.
             stops_as_group=False,
