@@ -90,7 +90,7 @@ def test_a_full_disk_is_one_clear_error_and_nothing_half_up_stays():
     with new_home() as home:
         disk = home / "disk"
         disk.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m,mode=755", "tmpfs", str(disk)], check=False)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m,mode=755", "tmpfs", str(disk)], check=False)
         if mounted.returncode:
             pytest.skip("this machine lets nobody mount a file system")
         driver = Driver(disk, stack="tight")

@@ -7,6 +7,7 @@ import signal
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,13 +32,26 @@ def got(running: Running, key: str) -> tuple[str, bytes]:
     return str(found["ETag"]), found["Body"].read()
 
 
+def lasting_outputs(running: Running) -> dict[str, Any]:
+    """Addresses and names; ids that AWS makes up are made up anew by a control plane that forgot them."""
+    outputs = running.driver.json("outputs", "--json")
+    return {
+        "url": outputs["url"],
+        "buckets": outputs["buckets"],
+        "group": outputs["app"]["group_name"],
+        "databases": [(one["identifier"], one["address"], one["port"]) for one in outputs["databases"]],
+        "caches": {role: (one["id"], one["primary"]) for role, one in outputs["caches"].items()},
+        "queue": outputs["queue"]["endpoints"],
+    }
+
+
 def courses(running: Running) -> bytes:
     with urllib.request.urlopen(f"{running.url}/api/courses", timeout=10) as answer:
         return bytes(answer.read())
 
 
 def test_after_stop_nothing_runs_and_after_start_data_objects_and_outputs_are_there_again(running: Running):
-    tag, before, outputs = put(running, "kept"), courses(running), running.driver.json("outputs", "--json")
+    tag, before, outputs = put(running, "kept"), courses(running), lasting_outputs(running)
 
     running.driver.ok("stop")
     assert processes.of_stack(running.home) == set()
@@ -47,7 +61,7 @@ def test_after_stop_nothing_runs_and_after_start_data_objects_and_outputs_are_th
     running.wait_until_whole()
     assert courses(running) == before
     assert got(running, "kept") == (tag, BODY)
-    assert running.driver.json("outputs", "--json") == outputs
+    assert lasting_outputs(running) == outputs
     running.driver.ok("preview", "--stage", "phase2", "--expect-no-changes")
 
 
