@@ -175,4 +175,4 @@ def test_pgbouncer_is_let_in_only_where_postgresql_holds_the_very_same_verifier(
     pooled.as_superuser(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{OWNER}'")
     assert pooled.ask(pooled.primary, OWNER, "watoto_lms", "SELECT 3", PGPASSWORD=password).output == "3"
     assert pooled.through_pooler("SELECT 3", password).code != 0
-    assert 'login failed: FATAL: password authentication failed for user "watoto_user"' in pooled.words_of_pooler()
+    assert "password authentication failed" in pooled.words_of_pooler()

@@ -74,9 +74,10 @@ def test_a_change_that_the_disk_refuses_leaves_every_key_as_it_was(tmp_path):
 
 
 def test_a_second_process_cannot_open_the_same_folder(tmp_path):
-    ObjectStore(tmp_path)
+    first = ObjectStore(tmp_path)
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         ObjectStore(tmp_path)
+    first.close()
 
 
 def test_a_delete_marker_outlives_the_version_that_it_hid():

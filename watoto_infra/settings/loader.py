@@ -139,14 +139,21 @@ def _validate(layers: Layers, stage: str) -> StageSettings:
 
 
 def _check_target(settings: StageSettings, target: str, layers: Layers) -> None:
-    if target != "aws" or settings.app.image not in (None, SOURCE_IMAGE):
+    """Refuse what the target cannot give: on AWS images come by digest, and nobody runs a PgBouncer."""
+    if target != "aws":
         return
-    origin = layers.set_at(("app", "image"))
-    found = f"{origin}: app.image is {shown(settings.app.image)}" if origin else "app.image is not set"
-    raise SettingsError(
-        f"{found}; allowed on the aws target: repository@sha256:<64 hex digits>",
-        hint="push the LMS's image and name it, with its digest, in stacks/overlays/aws.yaml",
-    )
+    if settings.database.pgbouncer:
+        raise SettingsError(
+            f"{layers.set_at(('database', 'pgbouncer'))}: database.pgbouncer is true; allowed on the aws target: false",
+            hint="the program declares no pooler; app servers pool their connections themselves (database.pool)",
+        )
+    if settings.app.image in (None, SOURCE_IMAGE):
+        origin = layers.set_at(("app", "image"))
+        found = f"{origin}: app.image is {shown(settings.app.image)}" if origin else "app.image is not set"
+        raise SettingsError(
+            f"{found}; allowed on the aws target: repository@sha256:<64 hex digits>",
+            hint="push the LMS's image and name it, with its digest, in stacks/overlays/aws.yaml",
+        )
 
 
 def _origins(settings: StageSettings, layers: Layers) -> dict[str, Origin]:

@@ -18,7 +18,13 @@ from watoto_infra.dataplane.topology import Topology
 from watoto_infra.rendering.families.gunicorn import context as gunicorn_context
 
 BURN_SECONDS = 1800
-BURN = "import sys, time\nend = time.monotonic() + float(sys.argv[1])\nwhile time.monotonic() < end: pass\n"
+BURN = """
+import os, sys, time
+end, caller = time.monotonic() + float(sys.argv[1]), int(sys.argv[2])
+while time.monotonic() < end and os.getppid() == caller:
+    pass
+"""
+"""Burns until its time is over or whoever started it is gone, also if that was before it could ask to die with it."""
 FEW = 3
 PAUSE_SECONDS = 0.02
 CALLERS_A_THREAD = 2.5
@@ -38,7 +44,7 @@ class Cause:
 @contextmanager
 def burning_processors(topology: Topology) -> Iterator[None]:
     """Keep every processor busy, at the lowest priority, so that the stack goes on serving."""
-    command = dying_with_caller(["nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS)])
+    command = dying_with_caller(["nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS), str(os.getpid())])
     user = topology.identity.popen_user()
     environment = {"PATH": os.defpath}
     burners = [subprocess.Popen(command, env=environment, **user) for _ in range(os.cpu_count() or 1)]  # type: ignore[call-overload]
