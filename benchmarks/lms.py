@@ -134,9 +134,15 @@ def wrk(address: str, path: str, *, seconds: int) -> float:
 
 
 def processor_seconds(master: int) -> float:
-    """Processor time that the children of a process have used."""
-    ticks = 0
+    """Processor time that the children of a process have used, those included that have ended meanwhile."""
+    ended = _stat(master)
+    ticks = int(ended[13]) + int(ended[14])
     for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _stat(int(pid))
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third one on (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
