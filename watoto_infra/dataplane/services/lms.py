@@ -141,6 +141,7 @@ class _Lms:
             health="/healthz",
             environment={"LMS_METRICS_PORT": str(at.port)},
             stop_seconds=WORKER_STOP_SECONDS,
+            needs=("rabbitmq",),  # app servers do without it: the outbox holds their jobs
         )
 
     def _service(
@@ -153,6 +154,7 @@ class _Lms:
         health: str,
         environment: Mapping[str, str],
         stop_seconds: int,
+        needs: tuple[str, ...] = (),
     ) -> Service:
         return Service(
             name=name,
@@ -166,7 +168,7 @@ class _Lms:
             stop_seconds=stop_seconds,
             # The master tells its own children; told by us too, they would drop what they have at hand.
             stops_as_group=False,
-            needs=(MIGRATION, "rabbitmq", *(f"redis-{role}" for role in self._topology.settings.cache.groups)),
+            needs=(MIGRATION, *(f"redis-{role}" for role in self._topology.settings.cache.groups), *needs),
             reads=(*self._files.values(), self._rendered),
         )
 
