@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 from collections.abc import Sequence
 from pathlib import Path
 
-from watoto_infra.rendering.checks.run import absent, judged, run
+from watoto_infra.rendering.checks.run import Ran, absent, judged, run
 from watoto_infra.rendering.model import Finding, RenderedFile, Verdict
 from watoto_infra.rendering.programs import find
 
 FAMILY = "nginx"
+
+PRIVILEGED = re.compile(r"(\blisten (?:[^;\s]*:)?)(\d{1,3})(?=[ ;])")
+UNPRIVILEGED = 20_000
+"""What is added to a port below 1000; the same port stays the same in every server, and a taken one is no fault."""
 
 SKIPPED_RULES = "worker_rlimit_nofile_vs_connections"
 """Wants two files for each worker connection; nginx counts a proxied request as two connections already, and the
@@ -34,8 +40,20 @@ def _nginx(tree: Path, main: str, covered: Sequence[str]) -> Finding:
         return absent(FAMILY, "nginx -t", covered)
     prefix = tree / "prefix"
     prefix.mkdir(exist_ok=True)
-    ran = run([program, "-t", "-q", "-p", f"{prefix}/", "-c", str(tree / main), "-e", "stderr"])
-    return judged(FAMILY, "nginx -t", covered, ran, folder=tree)
+    fitted = _fitted(tree / main)
+    ran = run([program, "-t", "-q", "-p", f"{prefix}/", "-c", str(fitted), "-e", "stderr"])
+    told = Ran(ran.code, ran.output.replace(str(fitted), str(tree / main)))
+    return judged(FAMILY, "nginx -t", covered, told, folder=tree)
+
+
+def _fitted(main: Path) -> Path:
+    """Give a copy beside the file with ports that a plain user may bind: nginx binds them while it only tests."""
+    if os.geteuid() == 0:
+        return main
+    text = PRIVILEGED.sub(lambda port: f"{port[1]}{int(port[2]) + UNPRIVILEGED}", main.read_text(encoding="utf-8"))
+    copy = main.with_name("fitted.conf")
+    copy.write_text(text, encoding="utf-8")
+    return copy
 
 
 def _gixy(tree: Path, main: str, covered: Sequence[str]) -> Finding:
