@@ -57,6 +57,7 @@ def test_nobody_to_ask_means_nothing_is_done(own: Driver):
     assert_nothing_runs(own)
 
 
+@pytest.mark.long
 def test_while_another_command_still_looks_the_control_plane_stays(own: Driver):
     slow = subprocess.Popen(
         own.command("preview", "--stage", "phase2"), env=own.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE
