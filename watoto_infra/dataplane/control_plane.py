@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import http
 import os
 import shutil
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from watoto_infra.contracts import Addresses
+from watoto_infra.dataplane.health import http_ok
 from watoto_infra.dataplane.identity import PYTHON, Identity
 from watoto_infra.dataplane.service import Service
 from watoto_infra.stack_home import StackHome
 
 SERVICE_NAME = "control-plane"
-HEALTH_SECONDS = 1.0
 OBJECTS = "s3"
 """The folder of the objects, below the stack's data."""
 EMULATOR = Path(__file__).with_name("emulator")
@@ -38,14 +35,13 @@ def place_emulator(home: StackHome, identity: Identity) -> None:
 def control_plane(home: StackHome, addresses: Addresses) -> Service:
     """Describe the stack's moto server; ``place_emulator`` must have put it there."""
     address = addresses.reserve(SERVICE_NAME, "http")
-    url = f"http://{address.host}:{address.port}"
     where = ("--objects", str(home.root / "data" / OBJECTS))
     return Service(
         name=SERVICE_NAME,
         command=(PYTHON, "-m", EMULATOR.name, *where, "-H", address.host, "-p", str(address.port)),
         folder=home.run,
         stands_for="the AWS control plane",
-        healthy=lambda: _answers(f"{url}/moto-api/config"),
+        healthy=http_ok(address, "/moto-api/config"),
         address=address,
         environment={
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -54,11 +50,3 @@ def control_plane(home: StackHome, addresses: Addresses) -> Service:
             "MALLOC_MMAP_THRESHOLD_": "1048576",
         },
     )
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=HEALTH_SECONDS) as response:  # noqa: S310 - our own loopback address
-            return bool(response.status < http.HTTPStatus.MULTIPLE_CHOICES)
-    except (urllib.error.URLError, OSError):
-        return False

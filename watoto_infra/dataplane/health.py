@@ -8,12 +8,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from watoto_infra.contracts import Address
 from watoto_infra.rendering.endpoints import Endpoint
 
 SECONDS = 1.0
 
 
-def http_ok(endpoint: Endpoint, path: str) -> Callable[[], bool]:
+def http_ok(endpoint: Endpoint | Address, path: str) -> Callable[[], bool]:
     """Give a check that asks ``path`` and is content with any success."""
     url = f"http://{endpoint}{path}"
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pulumi import automation
@@ -37,6 +35,7 @@ from watoto_infra.engine.embedded.guard import KEPT, PROTECTED, refuse_forbidden
 from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.urns import is_default_provider
+from watoto_infra.engine.interrupts import stopping_on_interrupt
 from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.engine.pulumi_events import RunLog, shown
 from watoto_infra.engine.pulumi_project import stack_settings
@@ -284,20 +283,7 @@ def _run_document(run: automation.UpdateSummary) -> dict[str, Json]:
 
 @contextmanager
 def _noting_interrupt(progress: Progress) -> Iterator[threading.Event]:
-    """Let the CLI, which the terminal tells too, finish what it does at the first Ctrl-C; the second one is ours."""
+    """Let the CLI, which the terminal tells too, finish what it does at the first Ctrl-C."""
     interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with stopping_on_interrupt(interrupted.set, progress):
         yield interrupted
-        return
-    former = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, former)
-        interrupted.set()
-        progress.message("warning", "stopping: what runs is finished and recorded; Ctrl-C again to leave at once", None)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, former)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from watoto_infra.dataplane.health import http_ok
 from watoto_infra.dataplane.local_endpoints import HERE
+from watoto_infra.dataplane.local_target import EMULATOR_CREDENTIALS
 from watoto_infra.dataplane.service import Service, Task, Unit
 from watoto_infra.dataplane.services import postgresql
 from watoto_infra.dataplane.services.lms_connections import connections
@@ -187,8 +188,8 @@ class _Lms:
             "LMS_S3_ENDPOINT_URL": topology.endpoints.s3_endpoint or "",
             "LMS_ACCESS_LOG": "false",
             "AWS_DEFAULT_REGION": topology.endpoints.region,
-            "AWS_ACCESS_KEY_ID": "emulator",
-            "AWS_SECRET_ACCESS_KEY": "emulator",
+            "AWS_ACCESS_KEY_ID": EMULATOR_CREDENTIALS,
+            "AWS_SECRET_ACCESS_KEY": EMULATOR_CREDENTIALS,
             "AWS_EC2_METADATA_DISABLED": "true",
             "LMS_REDIS_CACHE_CLUSTER": str(topology.outputs.caches["cache"].cluster_mode).lower(),
             **{f"LMS_{name}_FILE": str(path) for name, path in files.items()},

@@ -8,13 +8,9 @@ same without lock, recorder and effects, and gives the steps that came up.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from watoto_infra.contracts import (
     QUIET_OPS,
@@ -49,6 +45,7 @@ from watoto_infra.engine.embedded.state.upkeep import export_state, import_state
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.survey import Finding, Survey
 from watoto_infra.engine.embedded.targets import Targets
+from watoto_infra.engine.interrupts import stopping_on_interrupt
 from watoto_infra.errors import Interrupted, NoSuchStack, ProviderError, StateError
 
 DEFAULT_PARALLEL = 16
@@ -96,7 +93,7 @@ class EmbeddedEngine:
         """Say what ``up`` would do; nothing is written."""
         session = self._session(self._store.load(), progress, dry_run=True)
         targets = Targets(only)
-        with _stopping_on_interrupt(session.course, progress):
+        with stopping_on_interrupt(session.course.interrupt, progress):
             self._look(session, everything=refresh)
             leftovers = list(session.ledger.condemned)
             run = self._run(program, session, targets, progress, dry_run=True)
@@ -130,7 +127,7 @@ class EmbeddedEngine:
         with hold_lock(self._store.folder, "up"), self._store.begin("up", program.stage) as recorder:
             session = self._session(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))
             deletion = self._deletion(session)
-            with _stopping_on_interrupt(session.course, progress):
+            with stopping_on_interrupt(session.course.interrupt, progress):
                 self._look(session, everything=expect.refreshed)
                 run = self._run(program, session, Targets(only), progress, dry_run=False)
                 if not session.course.stopped:
@@ -172,7 +169,7 @@ class EmbeddedEngine:
         with hold_lock(self._store.folder, "destroy"), self._store.begin("destroy") as recorder:
             session = self._session(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))
             deletion = self._deletion(session)
-            with _stopping_on_interrupt(session.course, progress):
+            with stopping_on_interrupt(session.course.interrupt, progress):
                 session.survey.volatile(may_be_down=True)
                 session.survey.resolve_pending()
                 deletion.delete([*session.ledger.old.values(), *session.ledger.condemned])
@@ -324,23 +321,3 @@ def _output_changes(ledger: Ledger, steps: Sequence[Step]) -> tuple[Change, ...]
     changes = diff.compare(outputs(ledger.before), outputs(ledger.new))
     idle = all(step.op in QUIET_OPS for step in steps)
     return tuple(change for change in changes if not (idle and change.after == UNKNOWN_MARK))
-
-
-@contextmanager
-def _stopping_on_interrupt(course: Course, progress: Progress) -> Iterator[None]:
-    """Let the first Ctrl-C finish what runs; the second one leaves at once, as if there were no handler."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.getsignal(signal.SIGINT)
-
-    def stop(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, former)
-        course.interrupt()
-        progress.message("warning", "stopping: what runs is finished and recorded; Ctrl-C again to leave at once", None)
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
