@@ -7,11 +7,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from watoto_infra.errors import ServiceFailed, UsageError
-from watoto_infra.load.fixed_rate import FixedRatePlan, LoadResult, Progress, Request, encode, run_fixed_rate
+from watoto_infra.load.fixed_rate import FixedRatePlan, LoadResult, Progress, Request, Scenario, encode, run_fixed_rate
 from watoto_infra.load.mixes import COURSE, ENROL, LIST, guide_mix
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -90,9 +91,15 @@ def page(_number: int) -> Request:
     return Request(endpoint="GET /", path="/")
 
 
-def load(server: Server, *, rate: float = 200, seconds: float = 0.5, connections: int = 8) -> LoadResult:
+def form(_number: int) -> Request:
+    return Request(endpoint="POST /", method="POST", path="/", body=b"{}")
+
+
+def load(
+    server: Server, *, rate: float = 200, seconds: float = 0.5, connections: int = 8, scenario: Scenario = page
+) -> LoadResult:
     return run_fixed_rate(
-        FixedRatePlan(url=server.url, rate=rate, seconds=seconds, scenario=page, connections=connections, drain_s=5)
+        FixedRatePlan(url=server.url, rate=rate, seconds=seconds, scenario=scenario, connections=connections, drain_s=5)
     )
 
 
@@ -133,8 +140,8 @@ def test_errors_are_bad_statuses_and_broken_connections_and_silence():
         return None if number % 10 == 0 else OK.replace(b"200", b"503") if number % 10 == 1 else OK
 
     with serving(answer) as server:
-        result = load(server)
-    found = result.endpoints["GET /"]
+        result = load(server, scenario=form)
+    found = result.endpoints["POST /"]
     assert (found.lost, found.statuses[503], found.statuses[200]) == (10, 10, 80)
     assert result.errors == 20
     assert result.error_rate == pytest.approx(0.2)
@@ -142,6 +149,35 @@ def test_errors_are_bad_statuses_and_broken_connections_and_silence():
         plan = FixedRatePlan(url=server.url, rate=100, seconds=0.2, scenario=page, drain_s=0.3)
         silent = run_fixed_rate(plan)
     assert silent.unanswered == silent.errors == 1
+
+
+def test_an_idempotent_request_on_a_kept_alive_connection_that_just_closed_is_sent_again_and_is_no_error():
+    with serving(lambda number, _head: None if number % 10 == 9 else OK) as server:
+        result = load(server, connections=2)
+        assert len(server.heads) == result.intended + result.sent_again
+    assert result.sent_again >= 10
+    assert (result.errors, result.answered) == (0, 100)
+
+
+def test_a_form_is_sent_again_only_where_its_scenario_says_that_it_may():
+    def closing(number: int, _head: bytes) -> bytes | None:
+        return None if number % 10 == 9 else OK
+
+    with serving(closing) as server:
+        plain = load(server, connections=2, scenario=form)
+    with serving(closing) as server:
+        repeatable = load(server, connections=2, scenario=lambda number: replace(form(number), repeatable=True))
+    assert (plain.errors, plain.sent_again) == (10, 0)
+    assert repeatable.errors == 0
+    assert repeatable.sent_again >= 10
+
+
+def test_a_new_connection_that_breaks_and_an_answer_that_breaks_off_are_errors():
+    with serving(lambda _number, _head: None) as server:
+        assert load(server, rate=50, connections=2).errors == 25
+    with serving(lambda number, _head: OK if number % 5 else b"HTTP/1.1 200 OK\r\nX-Half: ") as server:
+        half = load(server, rate=50, connections=2)
+    assert (half.errors, half.sent_again) == (5, 0)
 
 
 def test_all_open_connections_are_used_in_turn():

@@ -48,6 +48,7 @@ class Pending(NamedTuple):
     due: float
     endpoint: str
     wire: bytes
+    idempotent: bool
 
 
 class Connection(asyncio.Protocol):
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self.transport: asyncio.Transport | None = None
         self.pending: Pending | None = None
+        self._answers = 0
         self._start_over()
 
     def _start_over(self) -> None:
@@ -112,6 +114,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self) -> None:
         pending, self.pending, status = self.pending, None, self._status
+        self._answers += 1
         self._start_over()
         if pending is not None:
             self._pool.answered(pending, status)
@@ -120,9 +123,19 @@ class Connection(asyncio.Protocol):
         ended_by_close = exc is None and self._head and self._end is None and not self._chunked
         if self.pending is not None and ended_by_close:
             self._answered()
+        elif self.pending is not None and self._may_be_sent_again(self.pending):
+            self._pool.send_again(self.pending)
         elif self.pending is not None:
             self._pool.broken(self.pending)
         self._pool.lost(self)
+
+    def _may_be_sent_again(self, pending: Pending) -> bool:
+        """Tell whether the server may have closed a kept-alive connection just as the request was on its way.
+
+        A client sends an idempotent request again then (RFC 9112 section 9.3.1), as browsers and Go's client do. On a
+        new connection, or when a part of the answer has come, it is a failure.
+        """
+        return pending.idempotent and self._answers > 0 and not self._buffer
 
 
 class Pool:
@@ -137,6 +150,8 @@ class Pool:
         self._free: deque[Connection] = deque()
         self._all: set[Connection] = set()
         self._waiting: deque[Pending] = deque()
+        self.sent_again = 0
+        """Requests whose kept-alive connection was closed before the answer began."""
         self._reopening: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -164,6 +179,11 @@ class Pool:
                 connection.send(pending)
                 return
         self._waiting.append(pending)
+
+    def send_again(self, pending: Pending) -> None:
+        """Send before all that wait, on the next connection that is opened or has answered."""
+        self.sent_again += 1
+        self._waiting.appendleft(pending)
 
     def offer(self, connection: Connection) -> None:
         """Take back a connection that can be used again."""

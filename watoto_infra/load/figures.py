@@ -31,7 +31,8 @@ class Figures:
 class Measured:
     """What a tool gives back. ``per_second``: answers a second; ``generator_cpu``: 1 is a whole processor.
 
-    ``total`` is over all ``endpoints``; ``errors`` say what failed and how often.
+    ``total`` is over all ``endpoints``; ``errors`` say what failed and how often; ``sent_again`` counts idempotent
+    requests whose kept-alive connection the server closed before the answer began, where the tool tells.
     """
 
     endpoints: tuple[Figures, ...]
@@ -39,6 +40,7 @@ class Measured:
     seconds: float
     per_second: float
     generator_cpu: float
+    sent_again: int = 0
     errors: tuple[str, ...] = ()
 
 
@@ -105,6 +107,7 @@ class LoadRun(Measured):
             head,
             *rows,
             *(f"failed: {error}" for error in self.errors),
+            *([f"sent again on another connection: {self.sent_again}"] if self.sent_again else []),
             f"{self.per_second:.0f} requests/s{intended}; the generator used {self.generator_cpu:.2f} processors",
         ]
 

@@ -22,6 +22,8 @@ from watoto_infra.errors import ServiceFailed
 from watoto_infra.load.client import Address, Pending, Pool
 
 FAILED_FROM = 400
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Methods of RFC 9110 section 9.2.2."""
 _BURST = 32
 """Requests that are late are sent so many at a time, then answers are read."""
 
@@ -38,6 +40,13 @@ class Request:
     """JSON."""
     session: str | None = None
     """The token of a signed-in user."""
+    repeatable: bool = False
+    """Whether sending it twice does what sending it once does, although its method does not promise so."""
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be sent again when its kept-alive connection was closed before the answer began."""
+        return self.repeatable or self.method in IDEMPOTENT
 
 
 Scenario = Callable[[int], Request]
@@ -110,6 +119,8 @@ class LoadResult:
     """Processor time of the generator while it ran, in cores."""
     connections: int
     """Open at the end of the schedule."""
+    sent_again: int
+    """Idempotent requests whose kept-alive connection the server closed before the answer began; no errors."""
 
     @property
     def answered(self) -> int:
@@ -204,6 +215,7 @@ class _Run:
             unanswered=intended - self._settled,
             processor_share=share,
             connections=connections,
+            sent_again=self._pool.sent_again,
         )
 
     async def _keep_the_schedule(self, began: float, intended: int) -> None:
@@ -219,7 +231,7 @@ class _Run:
                 await asyncio.sleep(due - now)
                 continue
             request = scenario(self._sent)
-            self._pool.send(Pending(due, request.endpoint, encode(request, self._host)))
+            self._pool.send(Pending(due, request.endpoint, encode(request, self._host), request.idempotent))
             self._sent += 1
             if self._sent % _BURST == 0:
                 await asyncio.sleep(0)

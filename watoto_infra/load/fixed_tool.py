@@ -31,6 +31,7 @@ def run(work: Work, say: Say) -> Measured:
         seconds=spent,
         per_second=sum(result.in_time for result in results) / spent,
         generator_cpu=sum(result.processor_share * result.seconds for result in results) / spent,
+        sent_again=sum(result.sent_again for result in results),
         errors=tuple(_errors(results)),
     )
 

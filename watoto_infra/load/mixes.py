@@ -29,7 +29,10 @@ def guide_mix(sessions: Sequence[str], *, courses: int, seed: int = 1) -> Scenar
 
     def enrol() -> Request:
         body = b'{"course_id":%d}' % chance.randint(1, courses)
-        return Request(endpoint=ENROL, method="POST", path="/api/enrollments", body=body, session=who())
+        # A user is enrolled in a course once, however often it is asked for.
+        return Request(
+            endpoint=ENROL, method="POST", path="/api/enrollments", body=body, session=who(), repeatable=True
+        )
 
     return in_turn([look, look, look, look_closer, look_closer, *([enrol] if sessions else [])])
 

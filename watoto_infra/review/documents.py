@@ -262,7 +262,8 @@ class LoadDocument(TypedDict):
 
     `id` is when the run began (UTC); `total` is over all endpoints; `per_second` counts answers;
     `intended_per_second` is null where simulated users wait for their answers; `generator_cpu` is in processors;
-    `errors` say what failed and how often, `missed` which objectives were missed.
+    `errors` say what failed and how often, `missed` which objectives were missed; `sent_again` counts requests whose
+    kept-alive connection the server closed before the answer began and that a second sending answered.
     """
 
     schema_version: int
@@ -276,6 +277,7 @@ class LoadDocument(TypedDict):
     intended_per_second: float | None
     per_second: float
     generator_cpu: float
+    sent_again: int
     total: EndpointDocument
     endpoints: list[EndpointDocument]
     errors: list[str]
