@@ -57,18 +57,21 @@ def locate(stack: str) -> StackHome:
     Raises ``UsageError`` for a name that is none.
     """
     checked(stack)
-    as_root = os.geteuid() == 0
     chosen = os.environ.get("WATOTO_HOME")
-    base = Path(chosen) if chosen else (ROOT_HOME if as_root else Path(".watoto"))
+    base = Path(chosen) if chosen else (ROOT_HOME if os.geteuid() == 0 else Path(".watoto"))
     root = (base / stack).absolute()
-    return StackHome(stack=stack, root=root, sockets=_socket_folder(root, as_root=as_root))
+    return StackHome(stack=stack, root=root, sockets=_socket_folder(root))
 
 
-def _socket_folder(root: Path, *, as_root: bool) -> Path:
+def _socket_folder(root: Path) -> Path:
     """Give a short folder that belongs to this home alone, also where two homes hold a stack of the same name."""
-    tag = f"{root.name}-{zlib.crc32(str(root).encode()):08x}"
-    if as_root:
-        return Path("/run/watoto") / tag
+    return runtime_folder() / f"{root.name}-{zlib.crc32(str(root).encode()):08x}"
+
+
+def runtime_folder() -> Path:
+    """Give the folder for what all of this user's stacks have only while the machine runs, wherever their homes are."""
+    if os.geteuid() == 0:
+        return Path("/run/watoto")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
-    return base / f"watoto-{os.geteuid()}" / tag
+    return base / f"watoto-{os.geteuid()}"

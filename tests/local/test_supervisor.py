@@ -167,6 +167,23 @@ def test_a_reserved_port_is_the_same_for_ever_and_two_things_never_share_one(tmp
     assert {address.host for address in first} == {"127.0.0.1"}
 
 
+def test_a_stopped_stacks_ports_are_given_to_no_other_stack_until_it_is_gone(tmp_path, monkeypatch):
+    # Tables whose names hash alike look from the same place: without claims both would be given the same ports.
+    monkeypatch.setattr("watoto_infra.dataplane.ports.zlib.crc32", lambda _name: 4000)
+    stopped, other, late = (PortTable(tmp_path / name / "ports.json") for name in ("stopped", "other", "late"))
+    for name in ("stopped", "other", "late"):
+        (tmp_path / name).mkdir()
+    kept = {stopped.reserve(f"urn-{number}", "redis").port for number in range(5)}
+    given = {other.reserve(f"urn-{number}", "redis").port for number in range(5)}
+    assert kept.isdisjoint(given)
+
+    stopped.release_all()
+    shutil.rmtree(tmp_path / "other")  # wiped from the disk without a word
+    again = {late.reserve(f"urn-{number}", "redis").port for number in range(10)}
+    late.release_all()
+    assert kept | given == again
+
+
 def test_the_passphrase_reaches_none_of_the_stacks_processes(home, supervisor, monkeypatch):
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "xyzzy-planted")
     supervisor.start(web(home, free_address()))

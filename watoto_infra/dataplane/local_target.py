@@ -82,6 +82,7 @@ class LocalTarget:
         """End every process of the stack and remove its folders: nothing declared is left that could need them."""
         self._end_processes()
         if self.home.root.exists():
+            self.addresses.release_all()
             shutil.rmtree(self.home.root)
 
     def _end_processes(self) -> None:

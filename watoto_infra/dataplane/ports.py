@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from watoto_infra.contracts import Address
+from watoto_infra.dataplane.port_claims import Claims, claiming
 from watoto_infra.errors import PortTaken, StateError
 
 LOOPBACK = "127.0.0.1"
@@ -23,7 +24,7 @@ class PortTable:
     """Implements ``contracts.Addresses`` over one JSON file; safe for several threads and processes at once."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._file = file.absolute()
         self._lock = FileLock(f"{file}.lock", mode=0o600)
 
     def reserve(self, urn: str, kind: str) -> Address:
@@ -32,21 +33,24 @@ class PortTable:
         with self._lock:
             table = self._load()
             if key not in table:
-                table[key] = self._free_port(set(table.values()))
-                self._store(table)
+                with claiming() as claims:
+                    table[key] = self._free_port(set(table.values()), claims)
+                    self._store(table)
             return Address(LOOPBACK, table[key])
 
     def release_all(self) -> None:
         """Forget every port: the stack is gone."""
-        self._file.unlink(missing_ok=True)
-        Path(f"{self._file}.lock").unlink(missing_ok=True)
+        if self._file.exists():
+            with self._lock, claiming() as claims:
+                claims.release(set(self._load().values()), self._file)
+                self._file.unlink()
 
-    def _free_port(self, reserved: set[int]) -> int:
+    def _free_port(self, reserved: set[int], claims: Claims) -> int:
         span = LAST - FIRST + 1
         start = zlib.crc32(str(self._file).encode())  # two stacks look from different places
         for offset in range(span):
             port = FIRST + (start + offset) % span
-            if port not in reserved and _can_bind(port):
+            if port not in reserved and _can_bind(port) and claims.claim(port, self._file):
                 return port
         raise PortTaken(f"no port from {FIRST} to {LAST} is free on {LOOPBACK}", hint="stop what listens there")
 
