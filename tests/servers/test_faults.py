@@ -14,7 +14,7 @@ from tests.servers.conftest import Running, children_of, result_of
 
 pytestmark = pytest.mark.local
 
-RATE = 200
+RATE = 500
 
 
 def whole(name: str) -> Callable[[Running], list[int]]:
