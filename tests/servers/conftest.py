@@ -64,7 +64,7 @@ class Running:
 
 def result_of(load: subprocess.Popen[str]) -> dict[str, Any]:
     """Wait until a load has ended and give what it measured; a missed objective is no matter here."""
-    out, said = load.communicate(timeout=300)
+    out, said = load.communicate(timeout=900)
     assert load.returncode in {0, 4}, said
     result: dict[str, Any] = json.loads(out)
     return result
