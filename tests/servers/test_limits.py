@@ -61,6 +61,26 @@ def test_a_missing_server_is_named_with_the_command_that_installs_it(small: Driv
 
 
 @pytest.mark.long
+def test_files_that_a_server_may_not_read_are_named_nothing_half_up_stays_and_with_their_mode_back_all_is_there(
+    small: Driver,
+):
+    small.ok("start")
+    small.ok("stop")
+    version = small.home / small.stack / "data" / "postgresql" / "primary" / "PG_VERSION"
+    version.chmod(0)
+
+    refused = small.run("start")
+
+    assert refused.returncode == 1
+    assert "error: postgresql-primary ends as soon as it is started: " in refused.stderr
+    assert f'"{version}": Permission denied' in refused.stderr
+    assert running_beside_the_control_plane(small) == set()
+    version.chmod(0o600)
+    small.ok("start")
+    small.ok("stop")
+
+
+@pytest.mark.long
 def test_two_stacks_run_side_by_side_and_after_destroy_nothing_of_the_one_is_left(small: Driver):
     with new_home() as home:
         other = Driver(home, stack="other", servers=True)

@@ -280,18 +280,20 @@ class Supervisor:
     def _wait_healthy(self, service: Service) -> None:
         deadline = time.monotonic() + service.start_seconds
         starts: set[int] = set()
+        what = f"did not become healthy within {service.start_seconds:.0f} s"
         while time.monotonic() < deadline:
             if service.healthy():
                 return
             found = self.states().get(service.name, {})
             starts.add(int(found.get("start", 0)))
             if len(starts) > FAILED_STARTS or found.get("statename") in {"FATAL", "EXITED", "UNKNOWN"}:
+                what = "ends as soon as it is started"
                 break
             time.sleep(POLL_SECONDS)
         self.stop(service.name)
         words = self.last_words(service.name)
         raise ServiceFailed(
-            f"{service.name} did not become healthy within {service.start_seconds:.0f} s: {words}",
+            f"{service.name} {what}: {words}",
             hint=f"read {self.log_file(service.name)}",
         )
 
