@@ -137,6 +137,15 @@ def test_a_module_that_does_not_exist_or_cannot_be_read_is_named(stack: ThingSta
         stack.engine.preview(replace(failing(""), module="watoto_broken_program"), stack.watcher)
 
 
+def test_what_lies_in_the_folder_that_it_is_run_from_is_no_part_of_the_program(
+    stack: ThingStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("grpc", "watoto_infra", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was run')")
+    monkeypatch.chdir(tmp_path)
+    assert stack.engine.preview(Program(COMPONENTS, "watoto", "test", "phase1"), stack.watcher).steps
+
+
 def test_two_resources_of_one_name_are_refused(stack: ThingStack):
     assert urn_of("a") in failure(stack, "same name").message
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.servers.conftest import Running, result_of
+from tests.stack.driver import ROOT, Driver
 
 pytestmark = pytest.mark.local
 
@@ -15,6 +20,41 @@ def app_servers(running: Running) -> list[str]:
     return sorted(name for name in running.processes() if name.startswith("app"))
 
 
+@pytest.fixture
+def edited(running: Running, tmp_path: Path) -> Driver:
+    """The same stack, run from a checkout whose stage file asks for four app servers."""
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in files.splitlines():
+        if not name.startswith(("tests/", "docs/")) and (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    stage = tmp_path / "stacks" / "phase2.yaml"
+    text = stage.read_text()
+    assert text.count("  desired: 3\n") == 1
+    stage.write_text(text.replace("  desired: 3\n", "  desired: 4\n"))
+    return replace(running.driver, checkout=tmp_path)
+
+
+def test_an_edited_number_is_shown_by_preview_and_scales_there_and_back_under_load_without_a_failed_request(
+    running: Running, edited: Driver
+):
+    load = running.load(rate=150, seconds=60)
+    time.sleep(5)
+
+    changed = [step for step in edited.plan("phase2")["steps"] if step["changes"]]
+    assert [(step["urn"].rpartition("::")[2], step["op"]) for step in changed] == [("watoto-backend-asg", "update")]
+    assert [(one["path"], one["before"], one["after"]) for one in changed[0]["changes"]] == [("desiredCapacity", 3, 4)]
+    edited.ok("up", "--stage", "phase2", "--yes")
+    assert app_servers(running) == ["app1", "app2", "app3", "app4"]
+
+    running.driver.ok("up", "--stage", "phase2", "--yes")
+    assert app_servers(running) == ["app1", "app2", "app3"]
+
+    result = result_of(load)
+    assert result["total"]["failures"] == 0, result
+
+
+@pytest.mark.long
 def test_scaling_up_and_back_under_load_fails_no_request_and_previews_show_it(running: Running):
     load = running.load(rate=150, seconds=60)
     time.sleep(5)

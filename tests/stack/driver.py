@@ -28,11 +28,12 @@ class Driver:
     stack: str = "local"
     environment: dict[str, str] = field(default_factory=dict)
     servers: bool = False
+    checkout: Path = ROOT
     kept_variables: dict[str, str] = field(default_factory=dict, compare=False)
 
     def command(self, *arguments: str) -> list[str]:
         servers = ["--control-plane-only"] if arguments[0] == "up" and not self.servers else []
-        return [sys.executable, str(ROOT / "cli.py"), *arguments, *servers, "--stack", self.stack]
+        return [sys.executable, str(self.checkout / "cli.py"), *arguments, *servers, "--stack", self.stack]
 
     @property
     def variables(self) -> dict[str, str]:

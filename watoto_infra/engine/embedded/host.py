@@ -94,7 +94,8 @@ class ProgramHost:
         environment["PYTHONUNBUFFERED"] = "1"  # what the program prints is shown when it is printed
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", CHILD_MODULE],
+            # Whatever lies in the folder that watoto is called in is no part of it.
+            [sys.executable, "-P", "-m", CHILD_MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
