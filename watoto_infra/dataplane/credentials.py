@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 
 from watoto_infra.dataplane.identity import Identity
 from watoto_infra.errors import StateError
 from watoto_infra.stack_home import StackHome
+from watoto_infra.whole_file import write_whole
 
 NAMES = ("queue-erlang-cookie",)
 """What Erlang nodes and rabbitmqctl know each other by."""
@@ -34,11 +34,5 @@ def local_credentials(home: StackHome, identity: Identity) -> Mapping[str, str]:
     missing = {name: secrets.token_hex(BYTES) for name in NAMES if name not in kept}
     if missing:
         kept |= missing
-        new = file.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            json.dump(kept, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
+        write_whole(file, json.dumps(kept))
     return {str(name): str(value) for name, value in kept.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import zlib
 from contextlib import closing
@@ -14,6 +13,7 @@ from filelock import FileLock
 from watoto_infra.contracts import Address
 from watoto_infra.dataplane.port_claims import Claims, claiming
 from watoto_infra.errors import PortTaken, StateError
+from watoto_infra.whole_file import write_whole
 
 LOOPBACK = "127.0.0.1"
 FIRST, LAST = 20_000, 29_999
@@ -67,12 +67,7 @@ class PortTable:
         return {str(key): int(port) for key, port in table.items()}
 
     def _store(self, table: dict[str, int]) -> None:
-        new = self._file.with_suffix(".new")
-        with new.open("w") as stream:
-            json.dump(table, stream, indent=1, sort_keys=True)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self._file)
+        write_whole(self._file, json.dumps(table, indent=1, sort_keys=True), mode=0o644)
 
 
 def ensure_free(address: Address, purpose: str) -> None:

@@ -14,6 +14,7 @@ from watoto_infra.dataplane.service import Service, Unit
 from watoto_infra.dataplane.supervisor import UP, Supervisor
 from watoto_infra.review.status import LocalProcess, moment
 from watoto_infra.stack_home import StackHome
+from watoto_infra.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,7 @@ def write(home: StackHome, units: Sequence[Unit]) -> None:
         for service in units
         if isinstance(service, Service)
     ]
-    new = _file(home).with_suffix(".new")
-    new.write_text(json.dumps(entries, indent=1))
-    new.replace(_file(home))
+    write_whole(_file(home), json.dumps(entries, indent=1))
 
 
 def read(home: StackHome) -> tuple[Entry, ...]:

@@ -7,6 +7,7 @@ started itself is found by a mark in its environment and ended before the next s
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
@@ -30,6 +31,7 @@ from watoto_infra.dataplane.ports import ensure_free
 from watoto_infra.dataplane.service import Service
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome
+from watoto_infra.whole_file import write_whole
 
 DAEMON_SECONDS = 15.0
 STOP_SECONDS = 90.0
@@ -243,13 +245,10 @@ class Supervisor:
 
     def _write(self, path: Path, config: RawConfigParser) -> bool:
         before = path.read_text() if path.exists() else None
-        new = path.with_suffix(".new")
-        with new.open("w") as stream:
+        with io.StringIO() as stream:
             config.write(stream)
-        os.chown(new, self._identity.uid, self._identity.gid)
-        new.chmod(0o600)
-        after = new.read_text()
-        new.replace(path)
+            after = stream.getvalue()
+        write_whole(path, after, owner=(self._identity.uid, self._identity.gid))
         return after != before
 
     def _start(self, service: Service) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from watoto_infra.rendering.endpoints import Endpoint, Endpoints
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
+from watoto_infra.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,7 @@ class Topology:
         path = self.identity.own_folder(self.home.run / "private") / name
         if path.exists() and path.read_text() == text:
             return path
-        new = path.with_name(f"{path.name}.new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            os.fchown(descriptor, self.identity.uid, self.identity.gid)
-            stream.write(text)
-        new.replace(path)
+        write_whole(path, text, owner=(self.identity.uid, self.identity.gid))
         return path
 
 

@@ -11,6 +11,7 @@ from watoto_infra.errors import StateError, UsageError
 from watoto_infra.load.figures import LoadRun
 from watoto_infra.load.page import page
 from watoto_infra.review.documents import SCHEMA_VERSION, ComparisonDocument
+from watoto_infra.whole_file import write_whole
 
 DOCUMENT, PAGE = "run.json", "report.html"
 LAST = "last"
@@ -56,9 +57,7 @@ class History:
     def keep(self, folder: Path, run: LoadRun) -> None:
         """Write a run's document and page into its folder."""
         (folder / PAGE).write_text(page(run), encoding="utf-8")
-        new = folder / f"{DOCUMENT}.new"
-        new.write_text(json.dumps(run.as_json(), indent=2), encoding="utf-8")
-        new.replace(folder / DOCUMENT)
+        write_whole(folder / DOCUMENT, json.dumps(run.as_json(), indent=2))
 
     def page_of(self, run: LoadRun) -> Path:
         """Give the page of a kept run."""

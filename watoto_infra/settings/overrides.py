@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from watoto_infra.errors import SettingsError, StateError
+from watoto_infra.whole_file import write_whole
 
 FILE = "overrides.json"
 _LIKE_A_STAGE = 'lay it out like a stage file: {"app": {"desired": 4}}'
@@ -46,6 +47,4 @@ def read(state: Path) -> dict[str, Any]:
 
 def keep(state: Path, overrides: Mapping[str, Any]) -> None:
     """Keep a stack's overrides, in place of those before."""
-    new = state / f"{FILE}.new"
-    new.write_text(json.dumps(overrides, indent=1))
-    new.replace(state / FILE)
+    write_whole(state / FILE, json.dumps(overrides, indent=1))

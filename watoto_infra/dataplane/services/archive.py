@@ -12,6 +12,7 @@ from watoto_infra.dataplane.topology import Topology
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.families.postgresql import stanza
+from watoto_infra.whole_file import write_whole
 
 SECONDS = 60.0
 
@@ -50,6 +51,4 @@ def settle(topology: Topology, primary: Endpoint, server: Psql) -> None:
     command += [f"--stanza={stanza(primary)}", "--log-level-console=error", "--log-level-stderr=error"]
     step = "stanza-create" if before is None else "stanza-upgrade"
     run_as(topology.identity, [*command, step], seconds=SECONDS)
-    new = known.with_suffix(".new")
-    new.write_text(system)
-    new.replace(known)
+    write_whole(known, system)
