@@ -60,7 +60,7 @@ def test_a_ten_minute_soak_leaks_neither_memory_nor_connections_nor_files(runnin
 
     assert result["total"]["failures"] == 0, result
     assert grown(before.sockets, after.sockets, 1.1) == {}
-    # A connection's process keeps the tables' files that it has touched open, so PostgreSQL's numbers rise to their bound.
+    # A connection's process keeps the tables' files that it has touched open: PostgreSQL's numbers rise to a bound.
     tables = Counter({"postgres": before.files["postgres"] // 2})
     assert grown(before.files + tables, after.files, 1.2) == {}
     # Caches fill and rows are added: a leak of one KiB a request would be 60 MiB.
