@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter, MapAdapter
 from werkzeug.wsgi import get_host
 
-from lms_app import cli, errors, shard_commands
+from lms_app import cli, errors, pages, shard_commands
 from lms_app.api import resources
 from lms_app.api.sessions import ReadAfter, signed_in_user
 from lms_app.caching import Caches
@@ -114,6 +114,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     shard_commands.register(app)
     for resource in resources():
         app.register_blueprint(resource.blueprint)
+    pages.register(app)
     return app
 
 

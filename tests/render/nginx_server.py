@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Protocol
 
 from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.checks import throwaway
@@ -38,6 +39,16 @@ Behaviour = Callable[[BaseHTTPRequestHandler], Reply]
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
+
+
+class Member(Protocol):
+    """What nginx must know of an app server."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 class Backend:
@@ -139,8 +150,18 @@ class Front:
 
 
 @contextmanager
-def front(inputs: Inputs, folder: Path, backends: list[Backend], role: str = "load-balancer") -> Iterator[Front]:
-    """Render for these app servers, start nginx as a plain user, stop it at the end."""
+def front(
+    inputs: Inputs,
+    folder: Path,
+    backends: Sequence[Member],
+    role: str = "load-balancer",
+    *,
+    files: bool = True,
+) -> Iterator[Front]:
+    """Render for these app servers, start nginx as a plain user, stop it at the end.
+
+    With ``files`` a front end lies in ``Front.static``; without, the app servers are asked for everything.
+    """
     port, status = throwaway.free_port(), throwaway.free_port()
     static = folder / "web"
     static.mkdir(exist_ok=True)
@@ -150,7 +171,7 @@ def front(inputs: Inputs, folder: Path, backends: list[Backend], role: str = "lo
         front_door_status=Endpoint("127.0.0.1", status),
         app_servers=tuple(Endpoint("127.0.0.1", backend.port, backend.name) for backend in backends),
     )
-    places = replace(inputs.places, static=str(static))
+    places = replace(inputs.places, static=str(static) if files else None)
     inputs = replace(inputs, endpoints=endpoints, places=places)
     if role == "gateway":
         app = inputs.settings.app.model_copy(update={"port": backends[0].port, "gateway_port": port})

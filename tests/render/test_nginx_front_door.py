@@ -96,6 +96,27 @@ def test_public_answers_are_kept_for_as_long_as_they_say_and_private_ones_never(
     assert len(server.requests) == 4
 
 
+def test_who_has_just_changed_something_sees_it_past_the_kept_answer(site):
+    nginx, server = site
+    bodies = iter((b"before", b"after"))
+    server.behaviour = lambda _: Reply(body=next(bodies), headers={"Cache-Control": "public, max-age=30"})
+    assert nginx.get("/api/catalogue").body == nginx.get("/api/catalogue").body == b"before"
+    assert nginx.get("/api/catalogue", Cache_Control="no-cache").body == b"after"
+    assert nginx.get("/api/catalogue").body == b"after", "others see it from then on too"
+
+
+def test_what_a_page_may_load_is_said_once_and_by_who_made_it(stage_inputs, folder):
+    own = "default-src 'none'; script-src 'self'"
+    pages = {"/": Reply(headers={"Content-Security-Policy": own, "Cache-Control": "no-cache"})}
+    behaviour = lambda asked: pages.get(asked.path, Reply())  # noqa: E731 - a table, asked
+    with backends(behaviour) as servers, front(stage_inputs(), folder, servers, files=False) as nginx:
+        shell, other = nginx.get("/"), nginx.get("/api/courses")
+        assert shell.all("Content-Security-Policy") == [own]
+        assert shell.all("Cache-Control") == ["no-cache"]
+        assert shell.all("X-Content-Type-Options") == ["nosniff"]
+        assert [policy[:18] for policy in other.all("Content-Security-Policy")] == ["default-src 'self'"]
+
+
 def test_security_headers_are_on_every_location_exactly_once(site):
     nginx, server = site
     server.behaviour = lambda _: Reply(headers={"X-Frame-Options": "ALLOWALL", "X-Content-Type-Options": "none"})

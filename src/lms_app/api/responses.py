@@ -57,7 +57,11 @@ def conditional(
     body = value if isinstance(value, bytes) else orjson.dumps(value)
     tag = tag or entity_tag(body)
     response = Answer(body, 200, [("ETag", f'"{tag}"')], content_type=JSON)
-    kept(response)
+    return unless_known(kept(response), tag)
+
+
+def unless_known(response: Response, tag: str) -> Response:
+    """Give the response, or 304 when the client has what this tag names already."""
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
         response.status_code = 304
         response.set_data(b"")

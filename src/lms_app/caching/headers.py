@@ -22,6 +22,12 @@ def private(response: Response) -> Response:
     return response
 
 
+def asked_again(response: Response) -> Response:
+    """Let anyone keep what is the same for everyone, and ask with its ETag before each use."""
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
 def immutable(response: Response) -> Response:
     """Let anyone keep for a year what has a fingerprint of its content in its name."""
     if response.status_code == 200:  # noqa: PLR2004 -- a missing asset must not be missing for a year
