@@ -4,7 +4,7 @@ import { Problem, isAdmin, isStaff, signOut, user } from "./api.js";
 import { accountPage, registerPage, signInPage } from "./account.js";
 import * as courses from "./courses.js";
 import * as notifications from "./notifications.js";
-import { arrived, button, focus, goTo, h, link, redrawnBy, say } from "./ui.js";
+import { arrived, button, focus, goTo, h, here, link, redrawnBy, say } from "./ui.js";
 
 const signedIn = () => Boolean(user());
 const anyone = () => true;
@@ -52,16 +52,17 @@ go();
 
 async function go() {
     say("");
-    await draw();
-    arrived();
+    if (await draw()) arrived();
 }
 
+/** Draws the page of the present address; false when another one was asked for meanwhile. */
 async function draw() {
     drawing += 1;
     const mine = drawing;
     place.setAttribute("aria-busy", "true");
-    const shown = await pageOf(location.hash || "#/");
-    if (mine !== drawing) return;
+    const address = here();
+    const shown = await pageOf(address);
+    if (mine !== drawing || address !== here()) return false;
     const heading = h("h1", {}, shown.title);
     place.replaceChildren(heading, ...shown.content.filter(Boolean));
     place.removeAttribute("aria-busy");
@@ -69,6 +70,7 @@ async function draw() {
     navigation();
     if (!isFirst) focus(heading);
     isFirst = false;
+    return true;
 }
 
 async function pageOf(address) {
@@ -106,9 +108,9 @@ function navigation() {
         ["#/teaching", "Teaching", isStaff()],
         ["#/people", "People", isAdmin()],
     ];
-    const here = location.hash || "#/";
+    const address = here();
     const links = entries.filter(([, , may]) => may).map(([href, text]) => {
-        const isHere = href === "#/" ? here === "#/" || here.startsWith("#/courses") : here.startsWith(href);
+        const isHere = href === "#/" ? address === "#/" || address.startsWith("#/courses") : address.startsWith(href);
         return link(href, text, { "aria-current": isHere && "page" });
     });
     links.find(({ hash }) => hash === "#/notifications")?.append(unreadCount);

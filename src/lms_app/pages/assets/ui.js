@@ -45,10 +45,13 @@ export function say(text, isProblem = false) {
 
 let forNextPage = "";
 
+/** The address of the present page, behind the host's own. */
+export const here = () => location.hash || "#/";
+
 /** Goes to a page, where the message is said. */
 export function goTo(address, message = "") {
     forNextPage = message;
-    if ((location.hash || "#/") === address) dispatchEvent(new Event("hashchange"));
+    if (here() === address) dispatchEvent(new Event("hashchange"));
     else location.hash = address;
 }
 
