@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from urllib3 import HTTPHeaderDict
 from werkzeug.serving import make_server
 
 from lms_app.db.engines import EngineOptions
@@ -17,8 +18,8 @@ from tests.app.conftest import Cluster, one_database, services_of
 from tests.app.servers.moto import MotoServer
 from tests.app.servers.postgres import PostgresServers, Server
 from watoto_infra.smoke import suite, user_checks
-from watoto_infra.smoke.client import Client
-from watoto_infra.smoke.journey import Account, Journey
+from watoto_infra.smoke.client import Answer, Client
+from watoto_infra.smoke.journey import Account, Failed, Journey
 from watoto_infra.smoke.report import Report, Result
 
 pytestmark = pytest.mark.local
@@ -86,7 +87,34 @@ def test_without_an_account_a_visitor_s_checks_are_made(lms):
     url, _ = lms
     report = run(url, None, may_make=False)
     assert report.failures == ()
-    assert named(report, Result.OK) == {"answers", "list courses"}
+    assert named(report, Result.OK) == {"answers", "pages", "list courses"}
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "told"),
+    [
+        (b"{}", "application/json", "/ is no page but application/json"),
+        (b'<script src="/s.js"></script>', "text/html", "the page at / has no title"),
+        (b"<title>LMS</title>", "text/html", "the page at / has no script"),
+        (b'<title>LMS</title><script src="/s.js"></script>', "text/html", "/s.js is text/html"),
+    ],
+)
+def test_a_front_page_that_no_browser_can_show_fails_and_says_why(page, kind, told):
+    shown = Answer(200, HTTPHeaderDict({"Content-Type": kind}), page)
+    journey = Journey(Fixed("http://lms.example", shown), None, may_make=False, inside=None, reachable=True)
+    with pytest.raises(Failed, match=told):
+        user_checks.pages(journey)
+
+
+class Fixed(Client):
+    """Is given the same answer whatever it asks."""
+
+    def __init__(self, url: str, answer: Answer) -> None:
+        super().__init__(url)
+        self._answer = answer
+
+    def ask(self, *_: object, **__: object) -> Answer:
+        return self._answer
 
 
 def test_a_dry_run_of_the_clean_up_names_what_is_left(lms, monkeypatch):

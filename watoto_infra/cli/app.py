@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from watoto_infra import __version__, console
-from watoto_infra.cli import doctor, drill, environment, load, render, servers, settings, smoke, stack, state
+from watoto_infra.cli import account, doctor, drill, environment, load, render, servers, settings, smoke, stack, state
 from watoto_infra.errors import ExitCode, Interrupted, WatotoError
 
 
@@ -89,7 +89,7 @@ def root(
     """Provision, rehearse and recover the scaled Watoto LMS."""
 
 
-for room in (stack, servers, settings, render, environment, state, smoke, load, drill, doctor):
+for room in (stack, servers, account, settings, render, environment, state, smoke, load, drill, doctor):
     room.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,14 +58,36 @@ def inside_of(topology: Topology) -> Inside:
 
 
 def _make_admin(topology: Topology, account: Account) -> None:
+    fill_if_empty(topology)
+    make_account(topology, account.email, account.password, role="admin")
+
+
+def make_account(topology: Topology, email: str, password: str, *, role: str, name: str | None = None) -> int:
+    """Make an account of the LMS and give its number; the password goes from hand to hand in a private file.
+
+    Raises ``ServiceFailed`` with the LMS's own words when it refuses.
+    """
     from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
 
-    fill_if_empty(topology)
-    file = topology.private_file("smoke-password", account.password)
+    file = topology.private_file(f"new-password-{os.getpid()}", password + "\n")
+    called = () if name is None else ("--name", name)
     try:
-        flask(topology, "create-user", account.email, "--role", "admin", "--password-file", str(file))
+        made = flask(topology, "create-user", "--role", role, "--password-file", str(file), *called, "--", email)
+    except ServiceFailed as refused:
+        _, said_by_lms, why = refused.message.partition("Error: ")
+        if not said_by_lms:
+            raise
+        raise ServiceFailed(f"no account was made: {why}", hint=_what_then(why)) from refused
     finally:
         file.unlink(missing_ok=True)
+    return int(made)
+
+
+def _what_then(why: str) -> str:
+    """Say what to do when the LMS refuses an account with these words."""
+    if "has an account already" in why:
+        return "sign in with it, or take another address; administrators see all accounts under People"
+    return "the LMS says what is wrong with it; mend it and run this again"
 
 
 def sessions_of(topology: Topology, number: int) -> tuple[str, ...]:

@@ -106,12 +106,17 @@ class StackSession:
         if self.deployment.data_plane is not None:
             yield f"The LMS answers at {self.deployment.engine.outputs(show_secrets=False)['url']}"
         yield f"Stack {self.stack} is at {self.stage}. From here:"
-        yield f"  watoto smoke{option}                    whether the LMS does what its users need"
-        yield f"  watoto status{option}                   everything declared and every local process"
-        yield f"  watoto outputs{option}                  addresses, names and ids"
-        yield f'  eval "$(watoto env{option})"            point boto3, the aws CLI and psql at it'
-        yield f"  watoto preview{option} --stage phase3   what the next stage would change"
-        yield f"  watoto drift{option}                    what was changed by hand"
+        steps = (
+            (f"watoto account{option} you@school.example --role admin", "somebody who can sign in there"),
+            (f"watoto smoke{option}", "whether the LMS does what its users need"),
+            (f"watoto status{option}", "everything declared and every local process"),
+            (f"watoto outputs{option}", "addresses, names and ids"),
+            (f'eval "$(watoto env{option})"', "point boto3, the aws CLI and psql at it"),
+            (f"watoto preview{option} --stage phase3", "what the next stage would change"),
+            (f"watoto drift{option}", "what was changed by hand"),
+        )
+        width = max(len(command) for command, _ in steps)
+        yield from (f"  {command:<{width}}  {why}" for command, why in steps)
 
 
 def open_session(

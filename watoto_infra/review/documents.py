@@ -234,6 +234,17 @@ class SmokeDocument(TypedDict):
     left: list[str]
 
 
+class AccountDocument(TypedDict):
+    """`watoto account --json`; `password` is null unless one was made up here."""
+
+    schema_version: int
+    id: int
+    email: str
+    role: str
+    url: str
+    password: str | None
+
+
 class AlertDrillDocument(TypedDict):
     """`watoto drill alert --json`: seconds from cause to pending and to Alertmanager, and from its end to resolved."""
 
@@ -319,6 +330,7 @@ DOCUMENTS: tuple[type, ...] = (
     SettingsDocument,
     DoctorDocument,
     SmokeDocument,
+    AccountDocument,
     AlertDrillDocument,
     LoadDocument,
     LoadHistoryDocument,

@@ -14,6 +14,7 @@ from watoto_infra.smoke.report import Outcome, Report, Result
 
 CHECKS: tuple[tuple[str, Callable[[Journey], str]], ...] = (
     ("answers", user_checks.answers),
+    ("pages", user_checks.pages),
     ("sign in", user_checks.sign_in),
     ("accounts", user_checks.accounts),
     ("list courses", user_checks.list_courses),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from functools import partial
 from typing import Any
@@ -21,6 +22,22 @@ def answers(journey: Journey) -> str:
     document = journey.visitor.ask("GET", "/api/openapi.json").json()
     journey.reachable = True
     return f"{document['info']['title']} {document['info']['version']}"
+
+
+def pages(journey: Journey) -> str:
+    """A browser is given a page with a title, and the script that fills it."""
+    journey.require_answer()
+    shell = journey.visitor.ask("GET", "/")
+    if not shell.header("Content-Type").startswith("text/html"):
+        raise Failed(f"/ is no page but {shell.header('Content-Type')}")
+    text = shell.body.decode(errors="replace")
+    title, script = re.search(r"<title>([^<]+)</title>", text), re.search(r'<script[^>]* src="(/[^"]+)"', text)
+    if title is None or script is None:
+        raise Failed("the page at / has no title" if title is None else "the page at / has no script")
+    kind = journey.visitor.ask("GET", script[1]).header("Content-Type")
+    if "javascript" not in kind:
+        raise Failed(f"the page's script {script[1]} is {kind}, which no browser runs")
+    return f"{title[1]}, with its script"
 
 
 def sign_in(journey: Journey) -> str:
