@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import orjson
+import psycopg
 from flask import Flask
 from flask.cli import with_appcontext
 from pydantic import ValidationError
@@ -19,16 +20,20 @@ from sqlalchemy.exc import DBAPIError
 
 from lms_app.api.models import NewUser
 from lms_app.caching import COURSES, course
-from lms_app.db import heartbeat, slow_queries
+from lms_app.db import heartbeat, placement, slow_queries
 from lms_app.db import migrate as migrations
-from lms_app.db.database import DatabaseUnavailableError
 from lms_app.db.engines import EngineOptions
 from lms_app.db.migrate import MigrationBusyError
+from lms_app.db.moving import MoveRefusedError
+from lms_app.db.unavailable import DatabaseUnavailableError
 from lms_app.domain import accounts, passwords, seeding
 from lms_app.domain.identity import Identity, Role
 from lms_app.errors import ConflictError
 from lms_app.observability import side_server
 from lms_app.services import services
+from lms_app.shard_commands import refuse_if_misplaced
+
+EXPECTED = (DatabaseUnavailableError, MigrationBusyError, MoveRefusedError, slow_queries.StatementsNotTrackedError)
 
 
 class Operation(click.Command):
@@ -37,10 +42,12 @@ class Operation(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (DatabaseUnavailableError, MigrationBusyError, slow_queries.StatementsNotTrackedError) as error:
+        except EXPECTED as error:
             raise click.ClickException(str(error)) from None
         except DBAPIError as error:
             raise click.ClickException(str(error.orig).strip().splitlines()[0]) from None
+        except psycopg.Error as error:
+            raise click.ClickException(str(error).strip().splitlines()[0]) from None
 
 
 def register(app: Flask) -> None:
@@ -52,11 +59,13 @@ def register(app: Flask) -> None:
 @click.command("migrate", cls=Operation)
 @with_appcontext
 def migrate() -> None:
-    """Bring the schema of every database up to date."""
+    """Bring the schema of every database up to date. Says on stdout whether the shard map is the placement in force."""
     settings = services().settings
     options = EngineOptions(through_pgbouncer=settings.db_through_pgbouncer)
     for name in migrations.migrate(settings.shards(), options):
         click.echo(f"{name}: up to date", err=True)
+    reason = placement.refusal(settings.shards(), options)
+    click.echo("the shard map is in force" if reason is None else f"the shard map is not in force: {reason}")
 
 
 @click.command("seed", cls=Operation)
@@ -168,6 +177,7 @@ def show_slow_queries(limit: int, *, as_json: bool) -> None:
 def beat(interval: float, *, once: bool) -> None:
     """Write the heartbeat of every database until told to stop (SIGTERM, SIGINT)."""
     databases = services().databases
+    refuse_if_misplaced(services().settings)
     if once:
         for database in databases:
             heartbeat.beat(database)

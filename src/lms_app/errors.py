@@ -16,7 +16,7 @@ from flask import Flask, Response
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from lms_app.db.database import DatabaseUnavailableError, OutcomeUnknownError
+from lms_app.db.unavailable import DatabaseUnavailableError, OutcomeUnknownError, PlacementError
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,11 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _answer_database(error: DatabaseUnavailableError) -> Response:
     log.warning("answered 503: %s", error)
-    detail = "the outcome is not known; read before repeating" if isinstance(error, OutcomeUnknownError) else None
+    detail = None
+    if isinstance(error, OutcomeUnknownError):
+        detail = "the outcome is not known; read before repeating"
+    elif isinstance(error, PlacementError):
+        detail = "users are being moved between databases"
     return answer(UnavailableError(detail, retry_after=error.retry_after))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from lms_app.app import create_app
 from lms_app.db.engines import EngineOptions
 from lms_app.db.migrate import migrate
+from lms_app.db.moving import record_first
 from lms_app.db.sharding import DatabaseUrls, ShardMap
 from lms_app.domain import passwords
 from lms_app.domain.identity import Identity, Role
@@ -90,6 +92,14 @@ def one_database(primary: Server) -> ShardMap:
     return ShardMap.single(DatabaseUrls(primary_url=SecretStr(primary.url())))
 
 
+def put_on_record(shard_map: ShardMap) -> None:
+    """Have the catalogue of a copied template say what `flask migrate` would on new databases with this map."""
+    url = shard_map.databases[shard_map.catalogue].primary_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE shard_placement")
+    record_first(shard_map, EngineOptions())
+
+
 def start_cluster(bin_dir: Path, template: Server, *, with_replica: bool = True) -> Cluster:
     servers = PostgresServers(bin_dir, template=template)
     try:
@@ -116,6 +126,16 @@ def template(postgres_bin: Path) -> Iterator[Server]:
         yield server
     finally:
         servers.close()
+
+
+@pytest.fixture(scope="session")
+def three_servers(postgres_bin: Path, template: Server) -> Iterator[dict[str, Server]]:
+    """Servers for several databases; each test fills those it takes anew."""
+    started = PostgresServers(postgres_bin, template=template)
+    try:
+        yield {name: started.primary(name) for name in ("east", "west", "north")}
+    finally:
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from lms_app.db import freshness, heartbeat
-from lms_app.db.database import OutcomeUnknownError, SwallowedError
+from lms_app.db.database import SwallowedError
+from lms_app.db.unavailable import OutcomeUnknownError
 from lms_app.domain.identity import Role
 from tests.app.conftest import Caller, Cluster, services_of
 from tests.app.servers.postgres import DATABASE, ROLE

@@ -16,7 +16,7 @@ from lms_app.domain import passwords
 from lms_app.domain.identity import Role
 from lms_app.domain.seeding import School, seed
 from lms_app.settings import load_settings
-from tests.app.conftest import ADMIN, PASSWORD, Caller, environment, services_of
+from tests.app.conftest import ADMIN, PASSWORD, Caller, environment, put_on_record, services_of
 from tests.app.school import walk
 from tests.app.servers.postgres import PostgresServers, Server
 
@@ -39,6 +39,7 @@ def two(postgres_bin: Path, template: Server) -> Iterator[tuple[Flask, Server, S
             east, shard_map=json.dumps(shard_map), database_primary_url=None, database_replica_urls=None
         )
         settings = load_settings(values)
+        put_on_record(settings.shards())
         app = create_app(settings)
         app.testing = True
         seed(services_of(app).databases, School(users=USERS, courses=4, password_hash=passwords.UNUSABLE))

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 COURSES = "courses"
 """Everything that shows more than one course: the catalogue and every user's list of courses."""
+RENEWED_AT_ONCE = 500
+"""Namespaces in one exchange with Redis."""
 HEARTBEAT_S = 5.0
 """How far apart heartbeats are. A replica's lag is known to one heartbeat and one look at it, so a version stays young
 for that much longer than the lag that is allowed."""
@@ -117,9 +119,10 @@ class Caches:
         finally:
             self._versions.renew(namespaces)
 
-    def invalidate_user(self, user_id: int) -> None:
-        """Forget all that is cached of a user, after a change that was not made in `changing`."""
-        self._versions.renew([user(user_id)])
+    def invalidate_users(self, user_ids: Sequence[int]) -> None:
+        """Forget all that is cached of these users, after a change that was not made in `changing`."""
+        for first in range(0, len(user_ids), RENEWED_AT_ONCE):
+            self._versions.renew([user(user_id) for user_id in user_ids[first : first + RENEWED_AT_ONCE]])
 
     def invalidate_course(self, course_id: int) -> None:
         """Forget all that is cached of a course, in the catalogue and in every enrolled user's list of courses too."""

@@ -25,6 +25,7 @@ from lms_app.db.freshness import Lsn
 from lms_app.db.guard import Guard
 from lms_app.db.replicas import NEVER, Replica
 from lms_app.db.sharding import DatabaseUrls
+from lms_app.db.unavailable import DatabaseUnavailableError, OutcomeUnknownError, PlacementError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,18 +34,6 @@ _COMMIT = "COMMIT; SELECT pg_current_wal_flush_lsn()::text"
 _NEWEST_HEARTBEAT = text("SELECT max(ts) FROM watoto_heartbeat")
 ATTEMPTS = 3
 """How often a write that certainly left nothing behind is tried in all."""
-
-
-class DatabaseUnavailableError(Exception):
-    """No server can do this now; the request may be repeated after `retry_after` seconds."""
-
-    def __init__(self, database: str, reason: str, *, retry_after: int = 1) -> None:
-        super().__init__(f"database {database}: {reason}")
-        self.retry_after = retry_after
-
-
-class OutcomeUnknownError(DatabaseUnavailableError):
-    """The connection broke while the commit was under way: it may or may not have happened."""
 
 
 class SwallowedError(Exception):
@@ -94,8 +83,9 @@ class Database:
                             return work(connection)
                 except PoolTimeoutError as error:
                     raise self._exhausted() from error
-                except DBAPIError as error:
-                    if server_is_gone(error):
+                except (DBAPIError, PlacementError) as error:
+                    # A replica that shows another placement may only be late: the primary knows.
+                    if isinstance(error, PlacementError) or server_is_gone(error):
                         replica.lost(error)
                     elif not lost_a_race(error):
                         raise self._translated(error) from error

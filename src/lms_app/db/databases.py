@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from lms_app.db.database import Database
 from lms_app.db.engines import EngineOptions
+from lms_app.db.placement import Gate
 from lms_app.db.sharding import ShardMap
 
 T = TypeVar("T")
@@ -33,6 +34,9 @@ class Databases:
             for name, urls in shard_map.databases.items()
         }
         self.catalogue = self._by_name[shard_map.catalogue]
+        gate = Gate(shard_map, self.catalogue)
+        for database in self:
+            gate.guard(database)
         self._user_databases = tuple(self._by_name[name] for name in shard_map.user_databases())
         self._watch_every = watch_every
         self._stop = threading.Event()

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lms_app.db.engines import sqlstate
+from lms_app.db.unavailable import PlacementError
 
 FROZEN_SECONDS = 3.0
 """A probe is a look at a few bytes in memory: a server that has answered none for this long is not coming back soon."""
@@ -39,8 +40,8 @@ class Guard:
             self._unanswered_since = time.monotonic()
         try:
             yield
-        except PoolTimeoutError:
-            self._unanswered_since = None  # all connections are in use: it is busy, which says nothing against it
+        except (PoolTimeoutError, PlacementError):
+            self._unanswered_since = None  # busy, or not ours to use: neither says anything against it
             raise
         except DBAPIError as error:
             if sqlstate(error) is not None:

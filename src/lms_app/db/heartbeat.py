@@ -13,9 +13,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from lms_app.db.database import Database, DatabaseUnavailableError
+from lms_app.db.database import Database
 from lms_app.db.databases import Databases
 from lms_app.db.housekeeping import tidy
+from lms_app.db.unavailable import DatabaseUnavailableError
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from lms_app.db.engines import EngineOptions, make_engine
+from lms_app.db.moving import record_first
 from lms_app.db.sharding import ShardMap
 
 _LOCK = 0x7761746F746F  # "watoto": one migration at a time per database
@@ -26,6 +27,7 @@ class MigrationBusyError(Exception):
 def migrate(shard_map: ShardMap, options: EngineOptions, *, wait_seconds: float = 300.0) -> list[str]:
     """Upgrade every database to the newest revision; returns their names. Safe to run from several machines at once.
 
+    Then the placement of users is put on record, unless it is.
     No statement timeout applies: building an index takes as long as it takes.
     """
     options = replace(options, statement_timeout_ms=0, pool_size=2, application_name="watoto-lms-migrate")
@@ -43,6 +45,7 @@ def migrate(shard_map: ShardMap, options: EngineOptions, *, wait_seconds: float 
                 command.upgrade(config, "head")
         finally:
             engine.dispose()
+    record_first(shard_map, options)
     return list(shard_map.databases)
 
 

@@ -1,123 +1,246 @@
-"""Moves users between databases, by whole logical shards: copy, verify, switch the map, delete.
+"""Moves users between databases, by whole logical shards, until the placement in force is the one that is wanted.
 
-Each step is safe to be killed in. The source is locked against writes from the first row that is read to the deletion,
-in one transaction; the target's copy is committed before the map names it; the source's rows go only when the map does
-not name it any more. Run again, the command finds by the map how far it came, and goes on.
+The record in the catalogue (`placement`) is the one truth. For each pair of databases, what goes from one to the other:
 
-The LMS must be stopped meanwhile: a process with the old map would write where nobody reads. That is checked.
+1. `begun`: the record says that rows of these shards may lie in the target as well;
+2. `copied`: the target has a verified copy, committed;
+3. `switched`: the record names the target as theirs, and the source as where rows may lie as well;
+4. `deleted`: the source has them no more, committed; after that the record says that the move has ended.
+
+The source is locked against writes from the first row that is read to the deletion, in one transaction. Killed at any
+moment and run again, it first deletes what lies where the record says rows may lie *as well*, and then goes on.
+
+The LMS must be stopped meanwhile. That is checked; who connects after that and before 3 is cut off in time, and whoever
+connects later finds the record changed (`placement.Gate`).
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import groupby
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from lms_app.db import placement
 from lms_app.db.engines import EngineOptions, connection_arguments
-from lms_app.db.sharding import LOGICAL_SHARDS, ShardMap, Span, logical_shard
+from lms_app.db.placement import Placement
+from lms_app.db.rows import TABLES, copy_users, delete_users, name_users, users_of
+from lms_app.db.sharding import LOGICAL_SHARDS, ShardMap, logical_shard
 
 APPLICATION = "watoto-lms-move"
 _LOCK = 0x7761746F6D76  # "watomv": one move at a time per database
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table with users' rows: which user a row is, and the columns that move."""
-
-    name: str
-    user: str
-    columns: tuple[str, ...]
-
-
-TABLES = (
-    _Table("users", "id", ("id", "email", "name", "role", "password_hash", "is_active", "created_at")),
-    _Table(
-        "enrollments",
-        "user_id",
-        ("user_id", "course_id", "progress_percentage", "status", "enrolled_at", "updated_at", "completed_at"),
-    ),
-    _Table("module_completions", "user_id", ("user_id", "course_id", "module_id", "completed_at")),
-    # Without their numbers, which are each database's own; their order stays.
-    _Table("notifications", "user_id", ("user_id", "kind", "message", "read_at", "created_at")),
+_PID = sql.SQL("pid")
+_CUT_OFF = sql.SQL("pg_terminate_backend(pid, 5000)")
+GONE_SECONDS = 3.0
+"""A server notices a little later than a process has ended that its connections have."""
+_OTHERS = sql.SQL(
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend' AND usename = current_user AND application_name <> 'watoto-lms-move'"
 )
-"""What belongs to a user. Outboxes stay: any relay empties them. A test compares this with the tables there are."""
-COPIED_TOO = ("processed_jobs", "idempotency_keys")
-"""Guards against doing things twice: they are copied whole, stay in the source too, and are tidied away in time."""
+
+Told = Callable[[str], None]
+"""Is told of each step, with its name first, once it cannot be lost any more."""
 
 
 class MoveRefusedError(Exception):
     """The move cannot begin or go on; nothing was lost. The message says why in a line."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Moved:
-    """What a move did: whom it moved, and rows by table."""
+    """What was done: the users whose rows now lie elsewhere than before, by the database they went to."""
 
-    users: tuple[int, ...]
-    rows: dict[str, int]
-
-
-def with_shards_at(shard_map: ShardMap, shards: range, target: str) -> ShardMap:
-    """Return the map with these logical shards at another database. Raises pydantic's ValidationError."""
-    owners = [target if shard in shards else shard_map.owner(shard) for shard in range(LOGICAL_SHARDS)]
-    spans: dict[str, list[Span]] = {name: [] for name in shard_map.shards}
-    for name, group in groupby(range(LOGICAL_SHARDS), key=owners.__getitem__):
-        members = list(group)
-        spans.setdefault(name, []).append((members[0], members[-1]))
-    return ShardMap(catalogue=shard_map.catalogue, databases=shard_map.databases, shards=spans)
+    users: dict[str, list[int]] = field(default_factory=dict)
+    cleared: list[int] = field(default_factory=list)
+    """Users of whom an earlier move that did not end had left rows in a second database."""
 
 
-def move(
-    shard_map: ShardMap,
-    shards: range,
-    *,
-    source: str,
-    target: str,
-    switch: Callable[[ShardMap], None],
-    options: EngineOptions,
+def place(
+    shard_map: ShardMap, wanted: Sequence[str], *, options: EngineOptions, told: Told = lambda _step: None
 ) -> Moved:
-    """Move all rows of these logical shards' users; `switch` makes the new map the one in force.
+    """Move whatever must move so that each logical shard lies in the database that is `wanted` for it.
 
-    Raises MoveRefusedError when it cannot be done safely, psycopg.Error when a server fails.
+    Raises MoveRefusedError when it cannot be done safely, CopyDiffersError, psycopg.Error when a server fails.
     """
-    _refuse_unless_sensible(shard_map, shards, source, target)
-    with _connected(shard_map, source, options) as old, _connected(shard_map, target, options) as new:
-        for name, connection in ((source, old), (target, new)):
-            _take_alone(name, connection)
-        tables = sql.SQL(", ").join(sql.Identifier(table.name) for table in TABLES)
-        old.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
-        users = [user_id for user_id in _users(old) if logical_shard(user_id) in shards]
-        _name_users(old, users)
-        rows = {table.name: 0 for table in TABLES}
-        if shard_map.owner(shards[0]) == source:
-            rows = _copy(old, new, users)
-            new.commit()
-            switch(with_shards_at(shard_map, shards, target))
-        for table in TABLES:
-            old.execute(_of_users("DELETE FROM {table} WHERE {user} IN (SELECT user_id FROM moving)", table))
-        old.commit()
-        return Moved(tuple(users), rows)
+    done = Moved()
+    with _Record.of(shard_map, options) as record:
+        found = record.read()
+        for name in sorted({*found.owners, *filter(None, found.also), *wanted}):
+            if name not in shard_map.databases:
+                raise MoveRefusedError(
+                    f"there is no database {name!r} in the map; it has {sorted(shard_map.databases)}"
+                )
+        for name in sorted(filter(None, set(found.also))):
+            shards = {shard for shard in range(LOGICAL_SHARDS) if found.also[shard] == name}
+            done.cleared += _clear(record, name, shards, told)
+        for source, target in sorted(set(zip(found.owners, wanted, strict=True))):
+            if source != target:
+                pairs = enumerate(zip(found.owners, wanted, strict=True))
+                shards = {shard for shard, pair in pairs if pair == (source, target)}
+                done.users.setdefault(target, []).extend(_move(record, shards, source, target, told))
+    return done
 
 
-def _refuse_unless_sensible(shard_map: ShardMap, shards: range, source: str, target: str) -> None:
+def with_shards_at(
+    shard_map: ShardMap, owners: Sequence[str], shards: range, *, source: str, target: str
+) -> tuple[str, ...]:
+    """Return the owners with these logical shards at another database. Raises MoveRefusedError where it has no sense.
+
+    That they are at the target already is no error: a move that was killed may have come so far.
+    """
     for name in (source, target):
         if name not in shard_map.databases:
-            raise MoveRefusedError(f"there is no database {name!r} in the map; it names {sorted(shard_map.databases)}")
+            raise MoveRefusedError(f"there is no database {name!r} in the map; it has {sorted(shard_map.databases)}")
     if source == target:
         raise MoveRefusedError(f"{source!r} is both where the shards are and where they shall go")
     if not shards or shards[0] < 0 or shards[-1] >= LOGICAL_SHARDS:
         raise MoveRefusedError(f"logical shards are 0 to {LOGICAL_SHARDS - 1}")
-    owners = {shard_map.owner(shard) for shard in shards}
-    if owners not in ({source}, {target}):
-        raise MoveRefusedError(f"shards {shards[0]}-{shards[-1]} are at {sorted(owners)}, not all at {source!r}")
+    held_by = {owners[shard] for shard in shards}
+    if held_by not in ({source}, {target}):
+        raise MoveRefusedError(f"shards {shards[0]}-{shards[-1]} are at {sorted(held_by)}, not all at {source!r}")
+    return tuple(target if shard in shards else owner for shard, owner in enumerate(owners))
+
+
+def in_force(shard_map: ShardMap, options: EngineOptions) -> Placement:
+    """Return what is on record. Raises MoveRefusedError when nothing is."""
+    with _Record.of(shard_map, options) as record:
+        return record.read()
+
+
+def record_first(shard_map: ShardMap, options: EngineOptions) -> None:
+    """Put on record which database holds which shards, unless that is known: as mapped, if users are where it says.
+
+    Where there are users from before there was a record, what is recorded is where they are: in the one database that
+    has any, or shard by shard. Raises MoveRefusedError where two databases have users of one shard.
+    """
+    with _Record.of(shard_map, options) as record, record.connection.transaction():
+        for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            record.connection.execute(sql.SQL("SET LOCAL {} = 0").format(sql.Identifier(setting)))
+        record.connection.execute("LOCK TABLE shard_placement IN EXCLUSIVE MODE")
+        if placement.read(record.connection) is None:
+            owners = _found_owners(shard_map, options)
+            rows = list(enumerate(owners))
+            record.connection.cursor().executemany(
+                "INSERT INTO shard_placement (shard, database) VALUES (%s, %s)", rows
+            )
+
+
+def _found_owners(shard_map: ShardMap, options: EngineOptions) -> tuple[str, ...]:
+    found: dict[int, str] = {}
+    for name in shard_map.databases:
+        with _connected(shard_map, name, options) as connection:
+            shards = {logical_shard(user_id) for user_id in users_of(connection, range(LOGICAL_SHARDS))}
+        for shard in sorted(shards):
+            if found.setdefault(shard, name) != name:
+                raise MoveRefusedError(f"both {found[shard]!r} and {name!r} have users of logical shard {shard}")
+    if all(shard_map.owner(shard) == name for shard, name in found.items()):
+        return shard_map.owners
+    if len(set(found.values())) == 1:
+        return (found.popitem()[1],) * LOGICAL_SHARDS
+    return tuple(found.get(shard, shard_map.owner(shard)) for shard in range(LOGICAL_SHARDS))
+
+
+_BEGIN = sql.SQL("UPDATE shard_placement SET also = %s WHERE shard = ANY(%s) AND database = %s")
+_SWITCH = sql.SQL("UPDATE shard_placement SET database = %s, also = %s WHERE shard = ANY(%s) AND database = %s")
+_END = sql.SQL("UPDATE shard_placement SET also = NULL WHERE shard = ANY(%s)")
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The record, and what a move writes into it; each change is durable when it returns."""
+
+    shard_map: ShardMap
+    options: EngineOptions
+    connection: psycopg.Connection
+
+    @classmethod
+    @contextmanager
+    def of(cls, shard_map: ShardMap, options: EngineOptions) -> Iterator[_Record]:
+        url = shard_map.databases[shard_map.catalogue].primary_url.get_secret_value()
+        arguments = connection_arguments(url, options, read_write=True) | {"application_name": APPLICATION}
+        connection = psycopg.connect(**arguments, autocommit=True)
+        try:
+            yield cls(shard_map, options, connection)
+        finally:
+            connection.close()
+
+    def read(self) -> Placement:
+        found = placement.read(self.connection)
+        if found is None:
+            raise MoveRefusedError("it is not on record yet which database holds which users; run `flask migrate`")
+        return found
+
+    def begin(self, shards: Collection[int], source: str, target: str) -> None:
+        self._change(_BEGIN, [target, list(shards), source], len(shards))
+
+    def switch(self, shards: Collection[int], source: str, target: str) -> None:
+        self._change(_SWITCH, [target, source, list(shards), source], len(shards))
+
+    def end(self, shards: Collection[int]) -> None:
+        self._change(_END, [list(shards)], len(shards))
+
+    def _change(self, statement: sql.SQL, values: list[object], shards: int) -> None:
+        with self.connection.transaction():
+            if self.connection.execute(statement, values).rowcount != shards:
+                raise MoveRefusedError("another move has changed the placement meanwhile; run this again")
+
+
+def _move(record: _Record, shards: Collection[int], source: str, target: str, told: Told) -> list[int]:
+    """Move the rows of these shards' users; returns who they are."""
+    with _alone(record, source) as old, _alone(record, target) as new:
+        _lock(old)
+        record.begin(shards, source, target)
+        told(f"begun: {len(shards)} logical shards from {source} to {target}")
+        user_ids = users_of(old, shards)
+        name_users(old, user_ids)
+        name_users(new, user_ids)
+        try:
+            copy_users(old, new)
+        except Exception:
+            new.rollback()
+            record.end(shards)  # nothing is in the target: what was in force can be served again
+            raise
+        new.commit()
+        told(f"copied: {len(user_ids)} users")
+        record.switch(shards, source, target)
+        told(f"switched: {target} has them")
+        _others(old, _CUT_OFF)
+        delete_users(old)
+        old.commit()
+        told(f"deleted: in {source}")
+    record.end(shards)
+    return user_ids
+
+
+def _clear(record: _Record, name: str, shards: Collection[int], told: Told) -> list[int]:
+    """Delete from a database what lies there of shards that another one holds; returns whose it was."""
+    with _alone(record, name) as connection:
+        _lock(connection)
+        user_ids = users_of(connection, shards)
+        name_users(connection, user_ids)
+        delete_users(connection)
+        connection.commit()
+        told(f"cleared: {len(user_ids)} users that {name} had besides")
+    record.end(shards)
+    return user_ids
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    tables = sql.SQL(", ").join(sql.Identifier(table.name) for table in TABLES)
+    connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables))
+
+
+@contextmanager
+def _alone(record: _Record, name: str) -> Iterator[psycopg.Connection]:
+    with _connected(record.shard_map, name, record.options) as connection:
+        _take_alone(name, connection)
+        yield connection
 
 
 @contextmanager
@@ -137,83 +260,27 @@ def _connected(shard_map: ShardMap, name: str, options: EngineOptions) -> Iterat
 
 
 def _take_alone(name: str, connection: psycopg.Connection) -> None:
+    deadline = time.monotonic() + GONE_SECONDS
+    while not (free := _lock_moves(connection)) or (others := _others(connection)):
+        if time.monotonic() > deadline:
+            raise MoveRefusedError(
+                f"{others} connections of the LMS to database {name!r} are open; stop the LMS first"
+                if free
+                else f"another move is under way at database {name!r}"
+            )
+        time.sleep(0.1)
+
+
+def _lock_moves(connection: psycopg.Connection) -> bool:
     ((free,),) = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK]).fetchall()
-    if not free:
-        raise MoveRefusedError(f"another move is under way at database {name!r}")
-    ((others,),) = connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_type = 'client backend' AND usename = current_user"
-    ).fetchall()
-    if others:
-        raise MoveRefusedError(f"{others} connections of the LMS to database {name!r} are open; stop the LMS first")
+    return bool(free)
 
 
-def _users(connection: psycopg.Connection) -> list[int]:
-    each = sql.SQL(" UNION ").join(_of_users("SELECT {user} FROM {table}", table) for table in TABLES)
-    return [row[0] for row in connection.execute(each)]
-
-
-def _name_users(connection: psycopg.Connection, users: Sequence[int]) -> None:
-    connection.execute("CREATE TEMPORARY TABLE moving (user_id bigint PRIMARY KEY) ON COMMIT DROP")
-    with connection.cursor() as cursor, cursor.copy("COPY moving FROM STDIN") as copy:
-        for user_id in users:
-            copy.write_row([user_id])
-
-
-def _copy(old: psycopg.Connection, new: psycopg.Connection, users: Sequence[int]) -> dict[str, int]:
-    """Copy and compare; the target's transaction is left open. Raises MoveRefusedError where the two differ."""
-    _name_users(new, users)
-    rows = {}
-    for table in TABLES:
-        # What a move that was killed before the switch has left here is nobody's.
-        new.execute(_of_users("DELETE FROM {table} WHERE {user} IN (SELECT user_id FROM moving)", table))
-        _pipe(old, _selected(table), new, _columns("COPY {table} ({columns}) FROM STDIN", table))
-        count, digest = _digest(old, table)
-        if (count, digest) != _digest(new, table):
-            raise MoveRefusedError(f"the copy of {table.name} is not what was copied; nothing was changed")
-        rows[table.name] = count
-    for name in COPIED_TOO:
-        like = sql.SQL("CREATE TEMPORARY TABLE incoming (LIKE {}) ON COMMIT DROP").format(sql.Identifier(name))
-        new.execute(like)
-        _pipe(old, sql.SQL("SELECT * FROM {}").format(sql.Identifier(name)), new, sql.SQL("COPY incoming FROM STDIN"))
-        merged = "INSERT INTO {} SELECT * FROM incoming ON CONFLICT DO NOTHING"
-        new.execute(sql.SQL(merged).format(sql.Identifier(name)))
-        new.execute("DROP TABLE incoming")
-    return rows
-
-
-def _pipe(
-    old: psycopg.Connection, query: sql.Composable, new: psycopg.Connection, into: sql.SQL | sql.Composed
-) -> None:
-    out = sql.SQL("COPY ({}) TO STDOUT").format(query)
-    with old.cursor() as reader, new.cursor() as writer, reader.copy(out) as source, writer.copy(into) as target:
-        for block in source:
-            target.write(block)
-
-
-def _digest(connection: psycopg.Connection, table: _Table) -> tuple[int, bytes]:
-    """Number of the moving users' rows and a hash of them, in an order that both databases can give."""
-    count, digest = 0, blake2b()
-    query = sql.SQL("SELECT md5(row(moved.*)::text) AS line FROM ({}) AS moved ORDER BY line").format(_selected(table))
-    for (line,) in connection.cursor().stream(query):
-        count += 1
-        digest.update(line.encode())
-    return count, digest.digest()
-
-
-def _selected(table: _Table) -> sql.Composed:
-    chosen = "SELECT {columns} FROM {table} WHERE {user} IN (SELECT user_id FROM moving)"
-    ordered = sql.SQL(" ORDER BY id") if table.name == "notifications" else sql.SQL("")
-    return _columns(chosen, table) + ordered
-
-
-def _columns(text: str, table: _Table) -> sql.Composed:
-    columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-    return sql.SQL(text).format(table=sql.Identifier(table.name), user=sql.Identifier(table.user), columns=columns)
-
-
-def _of_users(text: str, table: _Table) -> sql.Composed:
-    return sql.SQL(text).format(table=sql.Identifier(table.name), user=sql.Identifier(table.user))
+def _others(connection: psycopg.Connection, what: sql.SQL = _PID) -> int:
+    """Count the LMS's other connections to this database, or what is done to each."""
+    connection.execute("SELECT pg_stat_clear_snapshot()")  # or a transaction sees who was there when it first looked
+    ((count,),) = connection.execute(sql.SQL("SELECT count({}) {}").format(what, _OTHERS)).fetchall()
+    return int(count)
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -8,7 +8,9 @@ same code with one entry in the table.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import groupby
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
@@ -88,6 +90,19 @@ class ShardMap(BaseModel):
     def owner(self, shard: int) -> str:
         """Name of the database that holds this logical shard."""
         return self._owners[shard]
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Name of the database of each logical shard, 0 to 479."""
+        return self._owners
+
+    def with_owners(self, owners: Sequence[str]) -> Self:
+        """The same databases with their logical shards in other hands. Raises pydantic's ValidationError."""
+        spans: dict[str, list[Span]] = {name: [] for name in self.shards}
+        for name, group in groupby(range(LOGICAL_SHARDS), key=owners.__getitem__):
+            members = list(group)
+            spans.setdefault(name, []).append((members[0], members[-1]))
+        return type(self)(catalogue=self.catalogue, databases=self.databases, shards=spans)
 
     def as_json(self) -> str:
         """The map as it is read, passwords included."""

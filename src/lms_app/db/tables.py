@@ -1,6 +1,6 @@
 """The tables of `watoto_lms`. Every database has all of them; the shard map says which rows live where.
 
-Catalogue (one database): accounts, courses, course_modules, media, reports.
+Catalogue (one database): accounts, courses, course_modules, media, reports, shard_placement.
 A user's own (the database of their shard): users, enrollments, module_completions, notifications.
 Everywhere, beside the rows they belong to: outbox, processed_jobs, idempotency_keys, watoto_heartbeat.
 
@@ -198,6 +198,16 @@ idempotency_keys = Table(
     Column("body", LargeBinary, nullable=False),
     _created_at(),
     PrimaryKeyConstraint("user_id", "key"),
+)
+
+shard_placement = Table(
+    "shard_placement",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("database", Text, nullable=False, comment="the database in force"),
+    Column("also", Text, comment="where a move that has not ended may have left rows too"),
+    CheckConstraint("shard BETWEEN 0 AND 479", name="shard"),
+    comment="in the catalogue's database alone",
 )
 
 watoto_heartbeat = Table(

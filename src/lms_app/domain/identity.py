@@ -19,8 +19,9 @@ from hashlib import sha256
 from itsdangerous import BadData, TimestampSigner
 from sqlalchemy import Connection, bindparam, select
 
-from lms_app.db.database import Database, DatabaseUnavailableError
+from lms_app.db.database import Database
 from lms_app.db.tables import accounts
+from lms_app.db.unavailable import DatabaseUnavailableError
 
 REVOCATION_SECONDS = 5.0
 KNOWN_TOKENS = 10_000

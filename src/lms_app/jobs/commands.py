@@ -17,6 +17,7 @@ from lms_app.jobs.relay import Relay
 from lms_app.jobs.worker import Runner, make_celery, run_worker
 from lms_app.observability import logs, metrics, side_server
 from lms_app.services import services
+from lms_app.shard_commands import refuse_if_misplaced
 
 
 def register(app: Flask) -> None:
@@ -31,6 +32,7 @@ def relay() -> None:
     """Hand the jobs of all outboxes to the broker until told to stop (SIGTERM, SIGINT)."""
     lms = services()
     settings = lms.settings
+    refuse_if_misplaced(settings)
     logs.configure(settings.log_level)
     metrics.prepare_folder()
     metrics.enter("relay")
@@ -51,6 +53,7 @@ def worker(queue: str) -> None:
     settings = services().settings
     if queue == Queue.EMAIL and settings.mail_url is None:
         raise click.ClickException("the worker of email_queue needs LMS_MAIL_URL: smtp://host:port or file:///folder")
+    refuse_if_misplaced(settings)
     logs.configure(settings.log_level)
     side_server.start(settings.metrics_port)
     tools = Tools(

@@ -20,6 +20,7 @@ from celery.exceptions import Reject
 from celery.worker.consumer import Consumer
 from pydantic import ValidationError
 
+from lms_app.db.unavailable import PlacementError
 from lms_app.jobs import topology
 from lms_app.jobs.handlers import HANDLERS, Tools, given_up, handle
 from lms_app.jobs.kinds import JobType, Queue
@@ -109,21 +110,26 @@ class Runner:
             handle(self._tools, job_type, UUID(request.id), payload)
         except ValueError as error:  # pydantic's ValidationError is one: no retry will mend it
             self._give_up(job_type, request.id, payload, error)
+        except PlacementError as error:  # not the job's failure: it may be tried as often as before
+            self._again(request, job_type, payload, error, tries=request.retries, delay=self._delays[0])
         except Exception as error:
             if request.retries >= len(self._delays):
                 self._give_up(job_type, request.id, payload, error)
             delay = self._delays[request.retries]
-            log.warning("%s %s failed, again in %g s: %s", job_type.value, request.id, delay, _brief(error))
-            again = Job(
-                job_type=job_type, job_id=UUID(request.id), payload=payload, tries=request.retries + 1, delay=delay
-            )
-            try:
-                self._publisher.publish([again])
-            except NotPublishedError as lost:
-                raise Reject(lost, requeue=True) from lost
-            metrics.jobs_processed.labels(job_type.value, "retried").inc()
+            self._again(request, job_type, payload, error, tries=request.retries + 1, delay=delay)
         else:
             metrics.jobs_processed.labels(job_type.value, "done").inc()
+
+    def _again(
+        self, request: Any, job_type: JobType, payload: dict[str, Any], error: Exception, *, tries: int, delay: float
+    ) -> None:
+        log.warning("%s %s failed, again in %g s: %s", job_type.value, request.id, delay, _brief(error))
+        again = Job(job_type=job_type, job_id=UUID(request.id), payload=payload, tries=tries, delay=delay)
+        try:
+            self._publisher.publish([again])
+        except NotPublishedError as lost:
+            raise Reject(lost, requeue=True) from lost
+        metrics.jobs_processed.labels(job_type.value, "retried").inc()
 
     def _give_up(self, job_type: JobType, job_id: str, payload: dict[str, Any], error: Exception) -> NoReturn:
         log.error("%s %s becomes a dead letter: %s", job_type.value, job_id, _brief(error))

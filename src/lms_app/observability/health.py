@@ -17,8 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lms_app.caching import Caches
-from lms_app.db.database import Database, DatabaseUnavailableError
+from lms_app.db.database import Database
 from lms_app.db.databases import Databases
+from lms_app.db.unavailable import DatabaseUnavailableError, PlacementError
 from lms_app.observability import metrics
 from lms_app.observability.presence import Presence
 
@@ -41,16 +42,29 @@ class Readiness:
         with self._lock:
             at, ready, parts = self._known
             if time.monotonic() - at > FRESH_S:
-                parts = {f"database {database.name}": _state(database) for database in self._databases}
-                ready = parts[f"database {self._databases.catalogue.name}"] != "lost"
-                parts["cache"] = "in use" if self._caches.up else "lost, going on without it"
+                ready, parts = self._look()
                 self._known = (time.monotonic(), ready, parts)
             return ready, parts
+
+    def _look(self) -> tuple[bool, dict[str, Any]]:
+        parts: dict[str, Any] = {}
+        for database in self._databases:
+            try:
+                parts[f"database {database.name}"] = _state(database)
+            except PlacementError as error:
+                if database is self._databases.catalogue:
+                    return False, {"placement": str(error)}
+                parts[f"database {database.name}"] = "not to be used yet"
+        ready = parts[f"database {self._databases.catalogue.name}"] != "lost"
+        parts["cache"] = "in use" if self._caches.up else "lost, going on without it"
+        return ready, parts
 
 
 def _state(database: Database) -> str:
     try:
         database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+    except PlacementError:
+        raise
     except DatabaseUnavailableError as error:
         # A full pool is a busy server, not a broken one: taking it out of service would only move the load.
         return "busy" if isinstance(error.__cause__, PoolTimeoutError) else "lost"

@@ -134,7 +134,7 @@ def test_a_change_of_one_user_leaves_the_others_cached(make_caches):
     sources = {1: Source("a"), 2: Source("b")}
     for user_id, source in sources.items():
         here.get_or_load(f"user:{user_id}", source.load, namespaces=[user(user_id)])
-    there.invalidate_user(1)
+    there.invalidate_users([1])
     sources[1].value = "c"
     assert here.get_or_load("user:1", sources[1].load, namespaces=[user(1)]) == "c"
     assert here.get_or_load("user:2", sources[2].load, namespaces=[user(2)]) == "b"
@@ -202,7 +202,7 @@ def test_an_evicted_version_never_brings_old_values_back(make_caches, redis_serv
     source = Source("old")
     here.get_or_load("k", source.load, namespaces=[user(1)])
     source.value = "new"
-    there.invalidate_user(1)
+    there.invalidate_users([1])
     redis_server.client().delete(PREFIX + user(1))
     for caches in (here, there):
         assert caches.get_or_load("k", source.load, namespaces=[user(1)]) == "new"
@@ -217,7 +217,7 @@ def test_what_just_changed_is_loaded_from_the_primary_so_that_no_replicas_past_i
         yield
 
     settled = Caches(make_settings(), from_primary=from_primary)
-    settled.invalidate_user(1)
+    settled.invalidate_users([1])
     settled.get_or_load("k", lambda: 1, namespaces=[user(1)])
     assert primary == ["primary"]
 

@@ -1,0 +1,154 @@
+"""From one database to two shards with everybody's rows: a filled stack at phase2 goes to phase3 with its servers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from lms_app.db.sharding import logical_shard
+from lms_app.domain import passwords
+from tests.servers.conftest import Running
+from tests.stack.conftest import end, new_home
+from tests.stack.driver import Driver
+
+pytestmark = [pytest.mark.local, pytest.mark.long]
+USERS = 10_000
+PASSWORD = "correct horse battery"
+COUNTED = ("users", "enrollments", "module_completions", "notifications")
+MOVED = re.compile(r"moved ([\d,]+) users to shard1, shard2 in [\d.]+ s; the LMS was stopped meanwhile")
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Running]:
+    """A stack at phase2 with a school of 10,000 users, all with one password, for the tests below in their order."""
+    with new_home() as home:
+        driver = Driver(home, servers=True)
+        try:
+            driver.ok("up", "--stage", "phase2", "--yes")
+            stack = Running(driver, driver.json("outputs", "--json")["url"], 0.0)
+            driver.run("load", "--rate", "20", "--duration", "3s", "--json")
+            driver.ok("smoke", "--json")
+            query(
+                stack, "primary", f"UPDATE users SET password_hash = '{passwords.hashed(PASSWORD)}', is_active = true"
+            )
+            yield stack
+        finally:
+            end(driver)
+
+
+def query(stack: Running, server: str, sql: str) -> list[tuple[Any, ...]]:
+    """Ask one of the PostgreSQL servers as the LMS's own role, as `watoto env` lets a person do it."""
+    variables = stack.driver.variables_of_the_stack()
+    host, _, port = stack.processes()[f"postgresql-{server}"]["address"].partition(":")
+    with psycopg.connect(
+        host=host,
+        port=int(port),
+        user=variables["PGUSER"],
+        dbname=variables["PGDATABASE"],
+        passfile=variables["PGPASSFILE"],
+        autocommit=True,
+    ) as connection:
+        cursor = connection.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def everybodys(stack: Running, *servers: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of users in some databases; notifications without their numbers, which are each database's own."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for table in COUNTED:
+        columns = "user_id, kind, message, read_at, created_at" if table == "notifications" else "*"
+        rows = [row for server in servers for row in query(stack, server, f"SELECT {columns} FROM {table}")]
+        found[table] = sorted(rows, key=repr)
+    return found
+
+
+def test_everybodys_rows_move_to_the_shards_and_the_lms_goes_on_with_them(filled: Running):
+    before = everybodys(filled, "primary")
+    assert len(before["users"]) >= USERS
+
+    killed_while_it_moves(filled)
+    done = filled.driver.run("up", "--stage", "phase3", "--yes", seconds=900)
+
+    assert done.returncode == 0, done.stderr
+    assert "the LMS was stopped meanwhile" in done.stderr
+    filled.wait_until_whole()
+    assert everybodys(filled, "shard1-primary", "shard2-primary") == before
+    assert {name: len(rows) for name, rows in everybodys(filled, "primary").items()} == dict.fromkeys(COUNTED, 0)
+    for shard, half in (("shard1-primary", range(240)), ("shard2-primary", range(240, 480))):
+        ids = [user_id for (user_id,) in query(filled, shard, "SELECT id FROM users")]
+        assert len(ids) > USERS / 3
+        assert all(logical_shard(user_id) in half for user_id in ids)
+    some = query(filled, "shard1-primary", "SELECT email FROM users ORDER BY random() LIMIT 20")
+    some += query(filled, "shard2-primary", "SELECT email FROM users ORDER BY random() LIMIT 20")
+    assert {sign_in(filled, email) for (email,) in some} == {200}
+
+
+def killed_while_it_moves(stack: Running) -> None:
+    """Begin going to phase3 and kill the command once it has begun to move users."""
+    command = stack.driver.command("up", "--stage", "phase3", "--yes")
+    began = subprocess.Popen(command, env=stack.driver.variables, stderr=subprocess.PIPE, text=True)
+    assert began.stderr is not None
+    said = []
+    for line in began.stderr:
+        said.append(line)
+        if "for lms-shards" in line:
+            began.kill()
+    began.wait()
+    assert any("stopping " in line for line in said), "".join(said)
+
+
+def sign_in(stack: Running, email: str) -> int:
+    """Sign a user in at an app server itself: the gateway lets nobody try passwords as fast as this."""
+    body = json.dumps({"email": email, "password": PASSWORD}).encode()
+    url = f"http://{stack.processes()['app1']['address']}/api/auth/sign-in"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_the_lms_at_phase3_does_all_that_its_users_need(filled: Running):
+    report = filled.driver.json("smoke", "--json")
+
+    assert {check["result"] for check in report["checks"]} == {"ok"}, report
+
+
+def test_status_names_what_stands_for_the_shards_and_every_app_server_uses_the_cache(filled: Running):
+    processes = filled.processes()
+    stands_for = {name: process["stands_for"] for name, process in processes.items()}
+
+    for shard in (1, 2):
+        assert stands_for[f"postgresql-shard{shard}-primary"] == f"RDS instance watoto-shard{shard}-primary"
+        assert f"shard{shard}" in stands_for[f"postgresql-shard{shard}-replica1"]
+    assert "one node with all slots" in stands_for["redis-cache"]
+    apps = [process for name, process in processes.items() if re.fullmatch(r"app\d+", name)]
+    assert len(apps) == 6
+    for app in apps:
+        with urllib.request.urlopen(f"http://{app['address']}/readyz", timeout=5) as answer:
+            parts = json.load(answer)["parts"]
+        assert parts["cache"] == "in use"
+        assert {parts[f"database {name}"] for name in ("main", "shard1", "shard2")} == {"readable"}
+
+
+def test_another_up_changes_moves_and_restarts_nothing(filled: Running):
+    before = {name: process["pid"] for name, process in filled.processes().items()}
+
+    done = filled.driver.run("up", "--stage", "phase3", "--yes", "--json", seconds=600)
+
+    assert set(json.loads(done.stdout)["summary"]) <= {"same"}
+    assert "moved" not in done.stderr
+    assert {name: process["pid"] for name, process in filled.processes().items()} == before
+
+
+def test_going_back_to_one_database_is_refused_by_name(filled: Running):
+    refused = filled.driver.run("up", "--stage", "phase2", "--yes", seconds=600)
+
+    assert refused.returncode != 0
+    assert "watoto-shard1-primary" in refused.stderr
+    filled.wait_until_whole()
