@@ -117,6 +117,59 @@ def test_what_is_needed_is_healthy_before_what_needs_it_starts(world: World):
     assert sorted(found.started) == ["first", "third"]
 
 
+def test_a_task_that_is_not_due_is_left_out_and_stops_nothing(world: World):
+    done: list[str] = []
+    between = Task(
+        "between", lambda: done.append("done"), needs=("first",), due=lambda: False, kept_from=lambda _name: True
+    )
+    units = (world.server("first"), between, world.server("third", needs=("between",)))
+    world.converge(*units)
+    before = {name: world.pid(name) for name in ("first", "third")}
+
+    assert not world.converge(*units).changed
+    assert done == []
+    assert {name: world.pid(name) for name in ("first", "third")} == before
+
+
+def test_what_must_not_run_beside_a_task_is_stopped_for_it_and_comes_up_after_it(world: World):
+    world.converge(world.server("first"), world.server("pool"), world.server("third"), world.server("gone"))
+    before = world.pid("first")
+    seen: list[str] = []
+
+    def run() -> str:
+        seen.extend(name for name in ("first", "pool", "third", "gone") if world.supervisor.is_running(name))
+        return "moved 3 users"
+
+    beside = {"pool", "third", "gone"}
+    between = Task("between", run, needs=("first", "pool"), kept_from=lambda name: name in beside)
+    world.converge(world.server("first"), world.server("pool"), between, world.server("third", needs=("between",)))
+
+    assert seen == ["first"]
+    assert world.pid("first") == before
+    assert world.supervisor.is_running("pool")
+    assert world.supervisor.is_running("third")
+    assert "gone" not in world.supervisor.states()
+    assert "moved 3 users" in world.said
+
+
+def test_what_was_stopped_for_a_task_that_fails_goes_on_as_it_was(world: World):
+    world.converge(world.server("first"), world.server("third"))
+
+    def run() -> str:
+        raise ServiceFailed("somebody else is connected")
+
+    between = Task("between", run, needs=("first",), kept_from=lambda name: name == "third")
+    with pytest.raises(ServiceFailed, match="somebody else is connected"):
+        world.converge(world.server("first"), between, world.server("third", needs=("between",)))
+
+    world.wait_for("end third")
+    deadline = time.monotonic() + 10
+    while world.events().count("start third") < 2:
+        assert time.monotonic() < deadline, world.events()
+        time.sleep(0.02)
+    assert world.supervisor.is_running("third")
+
+
 def test_a_second_time_nothing_is_touched(world: World):
     units = (world.server("one"), world.server("two", needs=("one",)))
     world.converge(*units)

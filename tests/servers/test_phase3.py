@@ -124,8 +124,9 @@ def test_status_names_what_stands_for_the_shards_and_every_app_server_uses_the_c
     stands_for = {name: process["stands_for"] for name, process in processes.items()}
 
     for shard in (1, 2):
-        assert stands_for[f"postgresql-shard{shard}-primary"] == f"RDS instance watoto-shard{shard}-primary"
-        assert f"shard{shard}" in stands_for[f"postgresql-shard{shard}-replica1"]
+        assert stands_for[f"postgresql-shard{shard}-primary"] == f"RDS instance watoto-shard-{shard}"
+        replica = stands_for[f"postgresql-shard{shard}-replica1"]
+        assert replica == f"RDS read replica watoto-shard-{shard}-replica-1"
     assert "one node with all slots" in stands_for["redis-cache"]
     apps = [process for name, process in processes.items() if re.fullmatch(r"app\d+", name)]
     assert len(apps) == 6
@@ -150,5 +151,5 @@ def test_going_back_to_one_database_is_refused_by_name(filled: Running):
     refused = filled.driver.run("up", "--stage", "phase2", "--yes", seconds=600)
 
     assert refused.returncode != 0
-    assert "watoto-shard1-primary" in refused.stderr
+    assert "watoto-shard-1" in refused.stderr
     filled.wait_until_whole()

@@ -29,6 +29,20 @@ def test_up_on_an_unchanged_stack_says_so_and_does_nothing(phase2: Driver):
     assert set(json.loads(done.stdout)["summary"]) <= {"same", "read", "refresh"}
 
 
+def test_a_preview_that_adds_shards_to_a_stack_with_users_says_at_each_that_their_rows_move(phase2: Driver):
+    noted = {step["urn"].rpartition("::")[2]: step["notes"] for step in phase2.plan("phase3")["steps"] if step["notes"]}
+
+    said = ["its share of the users' rows moves here, and the LMS stops meanwhile"]
+    assert {name: notes for name, notes in noted.items() if notes == said} == {
+        "watoto-shard-1": said,
+        "watoto-shard-2": said,
+    }
+
+
+def test_a_preview_of_a_new_stack_with_shards_moves_nobody(own: Driver):
+    assert "rows move" not in own.ok("preview", "--stage", "phase3")
+
+
 def test_nobody_changed_anything_so_there_is_no_drift(phase2: Driver):
     phase2.ok("drift")
 

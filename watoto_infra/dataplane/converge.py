@@ -45,6 +45,8 @@ class Converger:
         self._supervisor = supervisor
         self._say = say
         self._done = Convergence()
+        self._services: dict[str, Service] = {}
+        self._paused: list[str] = []
 
     def converge(self, units: Sequence[Unit], keep: Iterable[str] = ()) -> Convergence:
         """Bring all units up, then stop what runs and is neither among them nor in ``keep``.
@@ -54,12 +56,15 @@ class Converger:
         """
         began = time.monotonic()
         self._applied.mkdir(mode=0o700, exist_ok=True)
+        self._services = {unit.name: unit for unit in units if isinstance(unit, Service)}
         before = {name for name in self._supervisor.states() if self._supervisor.is_running(name)}
         try:
             self._bring_up(units)
         except WatotoError:
             for name in reversed(self._done.started):
                 self._supervisor.stop(name)
+            for name in self._paused:
+                self._supervisor.go_on(name)
             raise
         roster.write(self._home, in_order(units))
         wanted = {unit.name for unit in units} | set(keep)
@@ -86,10 +91,23 @@ class Converger:
         for need in unit.needs:
             if futures[need].exception() is not None:
                 raise _NeedFailedError(need)
-        if isinstance(unit, Task):
-            unit.run()
-        else:
+        if isinstance(unit, Service):
             self._bring_up_service(unit)
+        elif unit.due():
+            self._do(unit)
+
+    def _do(self, task: Task) -> None:
+        running = (name for name in self._supervisor.states() if self._supervisor.is_running(name))
+        kept_from = [name for name in running if task.kept_from(name)]
+        if kept_from:
+            self._say(f"stopping {', '.join(kept_from)} for {task.name}")
+            self._paused += kept_from
+            self._supervisor.stop_together(kept_from)
+        said = task.run()
+        if said is not None:
+            self._say(said)
+        for need in set(task.needs) & set(kept_from):
+            self._bring_up_service(self._services[need])
 
     def _bring_up_service(self, service: Service) -> None:
         began = time.monotonic()

@@ -46,11 +46,18 @@ class Service:
 
 @dataclass(frozen=True)
 class Task:
-    """Something done once between services, such as a migration of the schema; doing it again changes nothing."""
+    """Something done once between services, such as a migration of the schema; doing it again changes nothing.
+
+    ``run`` gives what is to be said of it. It is left out unless ``due``, which is asked once all it ``needs`` is
+    there. No process whose name is ``kept_from`` goes on meanwhile: they are stopped before, whether or not they are
+    still declared, and come up after it.
+    """
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[], str | None]
     needs: tuple[str, ...] = ()
+    due: Callable[[], bool] = lambda: True
+    kept_from: Callable[[str], bool] = lambda _name: False
 
 
 Unit = Service | Task

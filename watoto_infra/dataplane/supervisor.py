@@ -112,6 +112,11 @@ class Supervisor:
         with self._rpc(f"stop {name}", tolerate=(Faults.NOT_RUNNING, Faults.BAD_NAME)) as rpc:
             rpc.stopProcess(name, True)
 
+    def go_on(self, name: str) -> None:
+        """Start a process that was stopped, as it was, without waiting for it; one that runs is no error."""
+        with self._rpc(f"start {name}", tolerate=(Faults.ALREADY_STARTED, Faults.BAD_NAME)) as rpc:
+            rpc.startProcess(name, False)
+
     def stop_together(self, names: Iterable[str]) -> None:
         """Tell several processes to stop, and wait until all have ended."""
         names = list(names)

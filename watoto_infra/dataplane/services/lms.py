@@ -5,9 +5,11 @@ They run from a copy of the source tree, named by its digest as an image would b
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from watoto_infra.dataplane.local_endpoints import HERE
 from watoto_infra.dataplane.local_target import EMULATOR_CREDENTIALS
 from watoto_infra.dataplane.service import Service, Task, Unit
 from watoto_infra.dataplane.services import postgresql
+from watoto_infra.dataplane.services.commands import dying_with_caller
 from watoto_infra.dataplane.services.lms_connections import connections
 from watoto_infra.dataplane.services.psql import Psql, identifier
 from watoto_infra.dataplane.topology import Topology, address
@@ -28,8 +31,12 @@ from watoto_infra.settings.source_image import NOT_SOURCE, source_image
 ENVIRONMENT = Path(f"{Path(sys.prefix).resolve()}-lms")
 """The LMS's own environment lies beside the toolkit's; scripts/setup makes both."""
 
-MIGRATION = "lms-migrate"
-MIGRATION_SECONDS = 180
+MIGRATION, PLACEMENT = "lms-migrate", "lms-shards"
+MIGRATION_SECONDS, PLACEMENT_SECONDS = 180, 3600
+IN_FORCE = "the shard map is in force"
+"""What `flask migrate` says when every user's rows lie where the LMS's shard map says."""
+PROCESSES = re.compile(r"app\d+|worker-\w+|relay|heartbeat|pgbouncer")
+"""Whatever has connections to the databases as the LMS, of this stage or of the one before."""
 START_SECONDS = 180
 """Two to three seconds of processor time each; a busy machine takes its time for a dozen of them at once."""
 WEB_STOP_SECONDS, WORKER_STOP_SECONDS = 35, 60
@@ -40,10 +47,20 @@ COPIES_KEPT = 2
 
 
 def units(topology: Topology) -> tuple[Unit, ...]:
-    """One program for each app server and each kind of job worker; all wait for the migration."""
+    """One program for each app server and each kind of job worker.
+
+    All wait for the migration, and until users' rows lie where the stage wants them.
+    """
     lms = _Lms(topology)
     return (
         Task(MIGRATION, lms.migrate, needs=lms.databases),
+        Task(
+            PLACEMENT,
+            lms.place,
+            needs=(MIGRATION, *lms.databases),
+            due=lambda: not lms.in_force,
+            kept_from=lambda name: PROCESSES.fullmatch(name) is not None,
+        ),
         *(lms.app_server(number) for number in range(1, topology.settings.app.desired + 1)),
         *(lms.worker(kind) for kind in WORKERS),
         lms.relay(),
@@ -68,27 +85,39 @@ class _Lms:
         groups = topology.endpoints.databases
         servers = (server for group in groups for server in (group.primary, *group.replicas))
         self.databases = (*map(postgresql.unit_name, servers), *pool)
+        self.in_force = True
 
     def migrate(self) -> None:
         """Bring every database's schema up to date, and let its exporter read the heartbeat; the rest it may not.
 
         Raises ``ServiceFailed``.
         """
-        self.flask("migrate", seconds=MIGRATION_SECONDS)
+        self.in_force = IN_FORCE in self.flask("migrate", seconds=MIGRATION_SECONDS).splitlines()
         topology, name = self._topology, self._topology.settings.database.name
         for group in topology.endpoints.databases:
             primary = Psql(topology.identity, topology.sockets, group.primary.port)
             primary.rows(f"GRANT SELECT ON watoto_heartbeat TO {identifier(MONITOR)}", database=name)
 
+    def place(self) -> str:
+        """Move the rows of users between the databases until they lie where the stage wants them; say how many.
+
+        Raises ``ServiceFailed``; run again it goes on where it was.
+        """
+        began = time.monotonic()
+        said = self.flask("shards", "place", seconds=PLACEMENT_SECONDS).strip()
+        return f"{said} in {time.monotonic() - began:.1f} s; the LMS was stopped meanwhile"
+
     def flask(self, *arguments: str, seconds: float) -> str:
         """Run one of the LMS's own commands, from the source tree as it is now, and give what it printed.
+
+        It dies with the caller's thread, so that nothing goes on moving rows for a run that was killed.
 
         Raises ``ServiceFailed``.
         """
         self._place_source()
         try:
             done = subprocess.run(
-                [str(self._python), "-m", "flask", *arguments],
+                dying_with_caller([str(self._python), "-m", "flask", *arguments]),
                 cwd=self._source,
                 env={"PATH": "/usr/bin:/bin", **self._environment(f"flask-{arguments[0]}", pooled=False)},
                 capture_output=True,
@@ -169,7 +198,7 @@ class _Lms:
             stop_seconds=stop_seconds,
             # The master tells its own children; told by us too, they would drop what they have at hand.
             stops_as_group=False,
-            needs=(MIGRATION, *(f"redis-{role}" for role in self._topology.settings.cache.groups), *needs),
+            needs=(PLACEMENT, *(f"redis-{role}" for role in self._topology.settings.cache.groups), *needs),
             reads=(*self._files.values(), self._rendered),
         )
 
