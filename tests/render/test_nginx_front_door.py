@@ -96,12 +96,13 @@ def test_public_answers_are_kept_for_as_long_as_they_say_and_private_ones_never(
     assert len(server.requests) == 4
 
 
-def test_who_has_just_changed_something_sees_it_past_the_kept_answer(site):
+def test_who_has_just_changed_something_sees_it_past_the_kept_answer_and_strangers_cannot_ask_past_it(site):
     nginx, server = site
     bodies = iter((b"before", b"after"))
     server.behaviour = lambda _: Reply(body=next(bodies), headers={"Cache-Control": "public, max-age=30"})
     assert nginx.get("/api/catalogue").body == nginx.get("/api/catalogue").body == b"before"
-    assert nginx.get("/api/catalogue", Cache_Control="no-cache").body == b"after"
+    assert nginx.get("/api/catalogue", Cache_Control="no-cache").body == b"before"
+    assert nginx.get("/api/catalogue", Cache_Control="no-cache", Authorization="Bearer one").body == b"after"
     assert nginx.get("/api/catalogue").body == b"after", "others see it from then on too"
 
 
