@@ -29,7 +29,7 @@ check: setup-dev ## Lint, types, import rules
 	PYTHONPATH=.:src .venv/bin/lint-imports
 
 test: setup-dev ## Run the tests (under 20 minutes)
-	$(PYTEST) $(AT_ONCE)
+	$(PYTEST) $(AT_ONCE) --durations=20
 
 test-quick: setup-dev ## Run the tests that start no server (under 2 minutes)
 	$(PYTEST) $(AT_ONCE) -m "not local and not long and not conformance" -x
