@@ -14,8 +14,6 @@ from tests.servers.conftest import Running, children_of, result_of
 
 pytestmark = pytest.mark.local
 
-RATE = 500
-
 
 def whole(name: str) -> Callable[[Running], list[int]]:
     """A process with its children, as when its machine is lost."""
@@ -37,30 +35,45 @@ def kill(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-CASES = (
-    pytest.param(whole("app2"), 0, id="an app server"),
+CASES = {
+    "an app server": (whole("app2"), 0),
     # The requests it had in flight, and those that waited to be accepted.
-    pytest.param(worker_of_nginx, 64, id="a worker of nginx"),
-    pytest.param(whole("redis-cache"), 0, id="the cache"),
-    pytest.param(whole("postgresql-replica1"), 0, id="a read replica", marks=pytest.mark.long),
-    pytest.param(whole("worker-notification"), 0, id="the worker of a queue", marks=pytest.mark.long),
-    pytest.param(whole("redis-state"), 0, id="the state", marks=pytest.mark.long),
-    pytest.param(whole("rabbitmq"), 0, id="the broker", marks=pytest.mark.long),
-    pytest.param(whole("prometheus"), 0, id="prometheus", marks=pytest.mark.long),
-)
+    "a worker of nginx": (worker_of_nginx, 64),
+    "the cache": (whole("redis-cache"), 0),
+    "a read replica": (whole("postgresql-replica1"), 0),
+    "the worker of a queue": (whole("worker-notification"), 0),
+    "the state": (whole("redis-state"), 0),
+    "the broker": (whole("rabbitmq"), 0),
+    "prometheus": (whole("prometheus"), 0),
+}
+"""Who is killed, and how many requests may fail."""
+QUICK = ("an app server", "a worker of nginx", "the cache")
 
 
-@pytest.mark.parametrize(("victims", "most"), CASES)
-def test_when_it_is_killed_under_load_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
-    running: Running, victims: Callable[[Running], list[int]], most: int
+@pytest.mark.parametrize("case", QUICK)
+def test_when_it_is_killed_beside_other_work_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
+    running: Running, case: str
 ):
+    kill_under_load(running, case, rate=200)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES)
+def test_when_it_is_killed_under_load_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
+    running: Running, case: str
+):
+    kill_under_load(running, case, rate=500)
+
+
+def kill_under_load(running: Running, case: str, *, rate: int) -> None:
+    victims, most = CASES[case]
     running.wait_until_whole()
-    load = running.load(RATE, seconds=12)
+    load = running.load(rate, seconds=12)
     time.sleep(6)  # the load has begun once its sessions are made
 
     kill(victims(running))
 
     result = result_of(load)
     running.wait_until_whole()
-    assert result["total"]["requests"] >= RATE * 12 * 0.8, result
+    assert result["total"]["requests"] >= rate * 12 * 0.8, result
     assert result["total"]["failures"] <= most, result
