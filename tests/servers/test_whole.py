@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.request
 from ipaddress import ip_address
 
 import pytest
@@ -82,6 +83,27 @@ def test_status_names_every_process_what_it_stands_for_and_where_the_rehearsal_d
     assert any(note.startswith("sized for this machine") for note in status["notes"])
     policies = [thing for thing in status["things"] if thing["type"] == "aws:autoscaling/policy:Policy"]
     assert {thing["state"] for thing in policies} <= {"there, not acted on locally"}
+
+
+def test_an_account_is_made_once_and_signs_in_with_the_password_that_was_printed(running: Running):
+    # After the load, which fills an empty LMS with a school only while nobody has an account.
+    made = running.driver.json("account", "head@school.example", "--role", "admin", "--json")
+
+    body = json.dumps({"email": made["email"], "password": made["password"]}).encode()
+    asked = urllib.request.Request(
+        f"{running.url}/api/auth/sign-in", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        session = json.load(answer)
+    assert (session["user"]["id"], session["user"]["role"]) == (made["id"], "admin")
+    assert processes.readable_by_others(running.home, [made["password"]]) == []
+    assert processes.files_with(running.home, [made["password"]]) == []
+
+    again = running.driver.run("account", "head@school.example", "--role", "admin")
+
+    assert again.returncode == 1
+    assert "has an account already" in again.stderr
+    assert again.stdout == ""
 
 
 def test_the_logs_of_a_process_are_shown_and_an_unknown_one_is_refused_with_the_names(running: Running):
