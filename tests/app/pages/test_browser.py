@@ -40,6 +40,13 @@ class AppServer:
     name: str = "lms"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _a_browser(require_binary: Callable[[str], Path]) -> None:
+    """Looked for before anything is started."""
+    for program in ("chromium", "chromedriver"):
+        require_binary(program)
+
+
 @pytest.fixture(scope="module")
 def cluster(postgres_bin: Path, template: Server) -> Iterator[Cluster]:
     """A small school of which three people can sign in with a password."""
