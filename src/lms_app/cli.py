@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lms_app.api.models import NewUser
 from lms_app.caching import COURSES, course
-from lms_app.db import heartbeat, placement, slow_queries
+from lms_app.db import heartbeat, moving, placement, slow_queries
 from lms_app.db import migrate as migrations
 from lms_app.db.engines import EngineOptions
 from lms_app.db.migrate import MigrationBusyError
@@ -64,7 +64,7 @@ def migrate() -> None:
     options = EngineOptions(through_pgbouncer=settings.db_through_pgbouncer)
     for name in migrations.migrate(settings.shards(), options):
         click.echo(f"{name}: up to date", err=True)
-    reason = placement.refusal(settings.shards(), options)
+    reason = placement.difference(settings.shards(), moving.in_force(settings.shards(), options))
     click.echo("the shard map is in force" if reason is None else f"the shard map is not in force: {reason}")
 
 

@@ -46,8 +46,7 @@ def show() -> None:
     shard_map = services().settings.shards()
     for name, spans in shard_map.shards.items():
         click.echo(f"{name}: " + (", ".join(f"{first}-{last}" for first, last in spans) or "none"))
-    with _failures_in_a_line():
-        reason = placement.difference(shard_map, moving.in_force(shard_map, _options()))
+    reason = placement.refusal(shard_map, _options())
     if reason is not None:
         click.echo(f"not in force: {reason}", err=True)
 

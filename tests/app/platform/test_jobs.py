@@ -156,6 +156,22 @@ def test_a_job_that_always_fails_waits_between_tries_becomes_a_dead_letter_and_t
     assert "email_queue" in str(dead.headers["x-death"])
 
 
+def test_a_job_of_a_worker_whose_map_is_not_in_force_waits_as_long_as_that_lasts_and_is_done_once(lms: Lms):
+    with lms.worker(Queue.NOTIFICATION) as worker, lms.relay() as relay:
+        lms.write(JobType.WELCOME_EMAIL, {"user_id": 7, "email": "amina@school.example"})
+        wait_until(lambda: lms.outbox() == 0, log=relay)  # it has its connection now; the worker has none yet
+        lms.server.query("UPDATE shard_placement SET also = 'elsewhere' WHERE shard = 0")
+        try:
+            job_id = lms.write(JobType.NOTIFICATION, said("patience"))
+            # Twice is as often as a job may fail.
+            wait_until(lambda: worker.said().count(f"{job_id} failed, again in 0.3 s") > 3, log=worker)
+            assert lms.notifications() == []
+        finally:
+            lms.server.query("UPDATE shard_placement SET also = NULL")
+        wait_until(lambda: lms.notifications() == ["patience"], log=worker)
+    assert lms.broker.depth("notification_queue.dead") == 0
+
+
 def celery_message(task: str, arguments: list[Any], payload: dict[str, Any], job_id: str = "") -> dict[str, Any]:
     headers = {"task": task, "id": job_id or str(uuid.uuid4()), "lang": "py"}
     return {"body": json.dumps([arguments, payload, {}]).encode(), "headers": headers}
