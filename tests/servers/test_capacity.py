@@ -17,7 +17,7 @@ import urllib3
 
 from tests.servers.conftest import Running, result_of
 from watoto_infra.load.fixed_rate import FixedRatePlan, run_fixed_rate
-from watoto_infra.load.mixes import guide_mix
+from watoto_infra.load.mixes import COURSE, LIST, guide_mix
 
 pytestmark = [pytest.mark.local, pytest.mark.long]
 
@@ -57,7 +57,11 @@ def test_ten_thousand_kept_alive_connections_with_a_thousand_requests_a_second_a
         result = run_fixed_rate(plan)
 
     assert result.connections == CONNECTIONS
-    assert result.errors == 0
+    assert result.unanswered == 0
+    assert {name: (one.lost, set(one.statuses)) for name, one in result.endpoints.items()} == {
+        LIST: (0, {200}),
+        COURSE: (0, {200}),
+    }
 
 
 def test_slow_clients_are_let_go_and_cost_the_others_nothing(running: Running):
