@@ -120,7 +120,8 @@ def test_what_a_page_may_load_is_said_once_and_by_who_made_it(stage_inputs, fold
 
 def test_security_headers_are_on_every_location_exactly_once(site):
     nginx, server = site
-    server.behaviour = lambda _: Reply(headers={"X-Frame-Options": "ALLOWALL", "X-Content-Type-Options": "none"})
+    said = {"X-Frame-Options": "ALLOWALL", "X-Content-Type-Options": "none", "X-Request-ID": "another"}
+    server.behaviour = lambda _: Reply(headers=said)
     paths = ["/", "/index.html", "/assets/index-0a1b2c3d.js", "/assets/plain.js", "/assets/none.js", "/api/courses"]
     paths += ["/api/enrollments", "/api/auth/sign-in", "/healthz", "/readyz", "/metrics", "/.git/config", "/dump.sql"]
     answers = {path: nginx.get(path) for path in paths}
@@ -129,7 +130,7 @@ def test_security_headers_are_on_every_location_exactly_once(site):
     server.stop()
     answers["502"] = nginx.get("/api/none")
     for path, answer in answers.items():
-        for name in SECURITY_HEADERS:
+        for name in (*SECURITY_HEADERS, "X-Request-ID"):
             assert len(answer.all(name)) == 1, (path, name, answer.status)
         assert answer.headers["X-Frame-Options"] == "DENY", path
 
