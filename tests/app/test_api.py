@@ -167,6 +167,17 @@ def test_modules_done_make_the_progress_and_doing_one_twice_counts_once(call_as,
     assert student("PUT", f"{url}/modules/1").status_code == 404, "another course's module"
 
 
+def test_which_modules_are_done_is_told_to_their_student(call_as, course):
+    student = call_as(STUDENT)
+    url = student.post("/api/enrollments", {"course_id": course}).headers["Location"]
+    module_ids = [module["id"] for module in student.get(f"/api/courses/{course}").json["modules"]]
+    assert student.get(f"{url}/modules").json == {"module_ids": []}
+    for module_id in (module_ids[2], module_ids[0]):
+        student("PUT", f"{url}/modules/{module_id}")
+    assert student.get(f"{url}/modules").json == {"module_ids": [module_ids[0], module_ids[2]]}
+    assert student.get(f"/api/enrollments/{STUDENT}-999999/modules").status_code == 404
+
+
 def test_a_dropped_course_can_be_taken_up_again_with_its_progress(call_as, course):
     student = call_as(STUDENT)
     url = student.post("/api/enrollments", {"course_id": course}).headers["Location"]

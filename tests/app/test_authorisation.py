@@ -80,6 +80,7 @@ TABLE = [
     Row("GET", "/api/enrollments", None, SIGNED_IN_200),
     Row("GET", "/api/courses/{course}/enrollments", None, OWNER),
     Row("GET", "/api/enrollments/{student}-{course}", None, (401, 200, 404, 200, 404, 200), "{enrollment_id}"),
+    Row("GET", "/api/enrollments/{student}-{course}/modules", None, (401, 200, 404, 200, 404, 200), "{enrollment_id}"),
     Row(
         "PATCH",
         "/api/enrollments/{student}-{course}",

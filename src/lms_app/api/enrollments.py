@@ -12,7 +12,7 @@ from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course, visible_course
 from lms_app.api.fields import PageQuery
 from lms_app.api.idempotency import Outcome, once
-from lms_app.api.models import Enrollment, EnrollmentChange, EnrollmentIn, EnrollmentPage
+from lms_app.api.models import Enrollment, EnrollmentChange, EnrollmentIn, EnrollmentPage, ModulesDone
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.caching import user
 from lms_app.domain import enrollments
@@ -90,11 +90,24 @@ def list_course_enrollments(course_id: int, query: PageQuery) -> Response:
 )
 def show_enrollment(enrollment_id: str) -> Response:
     """Others do not learn whether there is one."""
-    lms, who = services(), me()
-    key = EnrollmentId.parse(enrollment_id)
-    if key.user_id != who.user_id and not _teaches(lms, key.course_id):
-        raise NotFoundError(f"there is no enrolment {key}")
-    return conditional(lms.databases.of_user(key.user_id).read(lambda connection: enrollments.find(connection, key)))
+    key = _shown_to_me(enrollment_id)
+    database = services().databases.of_user(key.user_id)
+    return conditional(database.read(lambda connection: enrollments.find(connection, key)))
+
+
+@resource.endpoint(
+    "GET",
+    f"/api/enrollments/{ENROLLMENT}/modules",
+    SIGNED_IN,
+    "List the modules that are done: in one's own enrolment, or in one in one's course",
+    {200: Reply(description="The modules, those that have left the course included.", model=ModulesDone)},
+)
+def list_modules_done(enrollment_id: str) -> Response:
+    """Others do not learn whether there is such an enrolment."""
+    key = _shown_to_me(enrollment_id)
+    database = services().databases.of_user(key.user_id)
+    done = database.read(lambda connection: enrollments.modules_done(connection, key))
+    return conditional({"module_ids": done})
 
 
 @resource.endpoint(
@@ -144,6 +157,13 @@ def drop_enrollment(enrollment_id: str) -> Response:
     with lms.caches.changing(user(key.user_id)):
         lms.databases.of_user(key.user_id).write(lambda connection: enrollments.drop(connection, key))
     return nothing()
+
+
+def _shown_to_me(enrollment_id: str) -> EnrollmentId:
+    key = EnrollmentId.parse(enrollment_id)
+    if key.user_id != me().user_id and not _teaches(services(), key.course_id):
+        raise NotFoundError(f"there is no enrolment {key}")
+    return key
 
 
 def _own(enrollment_id: str) -> EnrollmentId:

@@ -87,6 +87,12 @@ class EnrollmentPage(Shown):
     next: str | None
 
 
+class ModulesDone(Shown):
+    """The modules that a user is through with."""
+
+    module_ids: list[int]
+
+
 class EnrollmentChange(Given):
     """How far the user has got; a value that is not higher than the present one changes nothing."""
 

@@ -148,6 +148,14 @@ _DONE_MODULES = select(func.count()).where(
     module_completions.c.module_id == any_(bindparam("module_ids", type_=ARRAY(BigInteger))),
 )
 
+_MODULES_DONE = (
+    select(module_completions.c.module_id)
+    .where(
+        module_completions.c.user_id == bindparam("user_id"), module_completions.c.course_id == bindparam("course_id")
+    )
+    .order_by(module_completions.c.module_id)
+)
+
 
 def find(connection: Connection, key: EnrollmentId) -> dict[str, Any]:
     """Return an enrolment. Raises NotFoundError."""
@@ -211,6 +219,15 @@ def complete_module(
     connection.execute(done)
     count = connection.execute(_DONE_MODULES, {**key._asdict(), "module_ids": list(module_ids)}).scalar_one()
     return record_progress(connection, key, COMPLETE * count // len(module_ids))
+
+
+def modules_done(connection: Connection, key: EnrollmentId) -> list[int]:
+    """Return the ids of the modules that the user is through with, those that left the course meanwhile included.
+
+    Raises NotFoundError for an enrolment that does not exist.
+    """
+    find(connection, key)
+    return list(connection.execute(_MODULES_DONE, key._asdict()).scalars())
 
 
 def drop(connection: Connection, key: EnrollmentId) -> None:

@@ -123,6 +123,10 @@ def test_a_student_signs_in_enrols_gets_on_and_signs_out(person: Person):
     person.see("10 %")
     person.settle()
     assert person.all("progress")[0].get_attribute("value") == "10"
+    person.go("#/courses/4")
+    person.driver.refresh()  # it is the LMS that remembers, not the page
+    person.see("Done", ".modules li:first-child")
+    assert ["Done" in one.text for one in person.all(".modules li")] == [True] + [False] * 9
     person.go("#/learning")
     assert "10 %" in person.see("History 4", ".card").text
     person.press("Sign out")

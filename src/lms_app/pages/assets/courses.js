@@ -5,13 +5,11 @@ import { button, carefully, day, h, link, pages, progress, prose, renew, row, se
 
 const STATES = { active: "Enrolled", completed: "Completed", dropped: "Left" };
 const titles = new Map(); // of courses, by id: lists of enrolments name none
-const doneHere = new Set(); // modules marked in this session: the API tells a course's progress, not which modules
 let mine = null; // progress by course id, a promise
 
 /** Forgets what belongs to the one who was signed in. */
 export function forget() {
     mine = null;
-    doneHere.clear();
 }
 
 function myProgress() {
@@ -34,6 +32,12 @@ async function readProgress() {
 async function note(enrollment) {
     (await myProgress()).set(enrollment.course_id, enrollment);
     return enrollment;
+}
+
+async function modulesDone(course, standing) {
+    if (!isIn(standing)) return new Set();
+    if (standing.progress_percentage === 100) return new Set(course.modules.map(({ id }) => id));
+    return new Set((await get(`${enrollmentPath(course.id)}/modules`)).module_ids);
 }
 
 const isIn = (standing) => Boolean(standing) && standing.status !== "dropped";
@@ -92,11 +96,12 @@ export async function show(id) {
     titles.set(course.id, course.title);
     const standing = progressing.get(course.id);
     const allowed = isIn(standing) || (user() && mayEdit(course));
+    const done = await modulesDone(course, standing);
     const content = [
         !course.is_published && tag("Draft: only you see it"),
         course.description && prose(course.description),
         enrolling(course, standing),
-        section("Modules", modules(course, standing, allowed)),
+        section("Modules", modules(course, done, allowed)),
         allowed && (await files(course)),
     ];
     return { title: course.title, content };
@@ -130,16 +135,14 @@ async function leave(course) {
     await renew(`You have left ${course.title}. Your progress is kept for a return.`);
 }
 
-function modules(course, standing, allowed) {
+function modules(course, done, allowed) {
     if (!course.modules.length) return h("p", { class: "empty" }, "This course has no modules yet.");
     const item = (module) => {
         const title = allowed ? link(`#/courses/${course.id}/modules/${module.id}`, module.title) : h("span", {}, module.title);
-        return h("li", {}, title, isDone(module, standing) && tag("Done", "good"));
+        return h("li", {}, title, done.has(module.id) && tag("Done", "good"));
     };
     return h("ol", { class: "modules" }, course.modules.map(item));
 }
-
-const isDone = (module, standing) => isIn(standing) && (standing.progress_percentage === 100 || doneHere.has(module.id));
 
 async function files(course) {
     const item = (file) => {
@@ -158,19 +161,19 @@ export async function module(courseId, moduleId) {
         myProgress(),
     ]);
     const standing = progressing.get(course.id);
+    const done = await modulesDone(course, standing);
     const place = course.modules.findIndex(({ id }) => id === shown.id);
     const [before, after] = [course.modules[place - 1], course.modules[place + 1]];
     const to = (other, text) => other && link(`#/courses/${course.id}/modules/${other.id}`, `${text}: ${other.title}`, { class: "button quiet" });
     const complete = async () => {
         const enrollment = await note(await put(`${enrollmentPath(course.id)}/modules/${shown.id}`));
-        doneHere.add(shown.id);
         await renew(enrollment.progress_percentage === 100 ? "That was the last one: the course is done!" : "Noted: this module is done.");
     };
     const content = [
         h("p", { class: "hint" }, link(`#/courses/${course.id}`, course.title), ` · Module ${place + 1} of ${course.modules.length}`),
         standingShown(standing, course.title),
         shown.content ? prose(shown.content) : h("p", { class: "empty" }, "This module has no text."),
-        row(isIn(standing) && (isDone(shown, standing) ? tag("Done", "good") : button("Mark as done", complete))),
+        row(isIn(standing) && (done.has(shown.id) ? tag("Done", "good") : button("Mark as done", complete))),
         h("nav", { class: "row", "aria-label": "Modules" }, to(before, "Back"), to(after, "Next")),
     ];
     return { title: shown.title, content };
