@@ -70,6 +70,15 @@ def test_the_real_servers_take_phase2(family, stage_inputs, templates, require_b
     findings(family, stage_inputs(), templates)
 
 
+def test_who_has_psql_pointed_at_a_stack_still_has_postgresql_checked(
+    stage_inputs, templates, require_binary, monkeypatch
+):
+    need("postgresql", require_binary)
+    for name, value in {"PGDATABASE": "watoto_lms", "PGUSER": "nobody", "PGPORT": "1", "PGSSLMODE": "require"}.items():
+        monkeypatch.setenv(name, value)
+    findings("postgresql", stage_inputs(), templates)
+
+
 @pytest.mark.parametrize("stage", ["phase1", "phase3"])
 @pytest.mark.parametrize("family", ["nginx", "alertmanager", "redis", "cloud-init"])
 def test_the_real_servers_take_the_quick_families_of_the_other_stages(

@@ -24,6 +24,11 @@ class Ran:
     output: str
 
 
+def inherited() -> dict[str, str]:
+    """Give the caller's environment without what points a person's own psql at a stack (`watoto env`)."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
 def run(
     command: Sequence[str],
     *,
@@ -37,7 +42,7 @@ def run(
         done = subprocess.run(
             list(command),
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **(environment or {})},
+            env={**inherited(), "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **(environment or {})},
             input=stdin,
             capture_output=True,
             text=True,

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from watoto_infra.rendering.checks.run import inherited
+
 LIMIT_SECONDS = 60
 STOP_SECONDS = 10
 ACCOUNTS = ("watoto", "nobody")
@@ -100,7 +102,7 @@ def server(
         process = subprocess.Popen(
             list(command),
             cwd=folder,
-            env={**os.environ, "HOME": str(folder), "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={**inherited(), "HOME": str(folder), "LC_ALL": "C.UTF-8", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
