@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 # Most tests wait for servers, so more of them run at once than there are processors.
-AT_ONCE := -n 3 --dist loadgroup --no-loadscope-reorder
+AT_ONCE := -n 3 --no-loadscope-reorder
 STAGE ?= phase2
 
 .PHONY: help setup setup-dev up down check test test-quick test-long bench conformance lock reference

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,18 +26,27 @@ SHARED = "servers"
 """The folder whose modules share one stack with all its servers: that is not started twice."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a module's tests run in one process and in order, whichever of the processes of a parallel run that is."""
-    here = Path(__file__).parent
-
-    def folder(item: pytest.Item) -> str:
-        return item.path.relative_to(here).parts[0]
-
+    """Begin with what takes longest."""
     ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(folder(item), len(ranks)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(SHARED if folder(item) == SHARED else str(item.path)))
+    items.sort(key=lambda item: ranks.get(folder_of(item.nodeid), len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let a module's tests run in one process and in order, whichever of the processes of a parallel run that is."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - where tests run side by side only
+
+    class ByModule(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return SHARED if folder_of(nodeid) == SHARED else nodeid.partition("::")[0]
+
+    return ByModule(config, log)
+
+
+def folder_of(nodeid: str) -> str:
+    """Give the folder of a test below this one."""
+    return nodeid.removeprefix("tests/").partition("/")[0]
 
 
 @pytest.fixture(scope="session")
