@@ -74,7 +74,7 @@ def test_no_command_walks_over_all_keys(make_caches, redis_server: RedisServer):
     caches = make_caches()
     for number in range(10):
         caches.get_or_load(f"k{number}", lambda: 1, namespaces=[user(number), COURSES])
-        caches.invalidate_user(number)
+        caches.invalidate_users([number])
         caches.invalidate_course(number)
     used = {name.removeprefix("cmdstat_") for name in redis_server.client().info("commandstats")}
     assert not used & {"keys", "scan", "smembers", "flushall", "flushdb"}
