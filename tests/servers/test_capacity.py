@@ -50,6 +50,7 @@ def test_a_thousand_requests_a_second_meet_no_error(running: Running):
 def test_ten_thousand_kept_alive_connections_with_a_thousand_requests_a_second_among_them_meet_no_error(
     running: Running,
 ):
+    result_of(running.load(rate=100, seconds=5))  # fills an LMS that is empty with a school
     with open_files(CONNECTIONS + 1000):
         plan = FixedRatePlan(
             url=running.url, rate=1000, seconds=60, scenario=guide_mix([], courses=200), connections=CONNECTIONS

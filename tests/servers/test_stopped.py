@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from tests.local import processes
 from tests.servers.conftest import Running
+from watoto_infra.stack_home import locate
 
 pytestmark = pytest.mark.local
 
@@ -75,6 +78,24 @@ def test_when_supervisord_is_killed_start_brings_everything_back(running: Runnin
     running.wait_until_whole()
     assert courses(running) == before
     assert got(running, "kept too") == (tag, BODY)
+
+
+@pytest.mark.long
+def test_after_a_reboot_without_a_goodbye_start_brings_everything_back(running: Running, monkeypatch):
+    monkeypatch.setenv("WATOTO_HOME", str(running.driver.home))
+    tag, before, outputs = put(running, "kept over a reboot"), courses(running), lasting_outputs(running)
+    while alive := processes.of_stack(running.home):
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(locate(running.driver.stack).sockets)  # what lies in /run is gone then
+
+    running.driver.ok("start")
+
+    running.wait_until_whole()
+    assert courses(running) == before
+    assert got(running, "kept over a reboot") == (tag, BODY)
+    assert lasting_outputs(running) == outputs
 
 
 def test_an_object_whose_put_was_answered_is_there_after_the_control_plane_is_killed(running: Running):
