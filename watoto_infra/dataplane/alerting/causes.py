@@ -27,8 +27,11 @@ while time.monotonic() < end and os.getppid() == caller:
 """Burns until its time is over or whoever started it is gone, also if that was before it could ask to die with it."""
 FEW = 3
 PAUSE_SECONDS = 0.02
-CALLERS_A_THREAD = 2.5
-"""gunicorn spreads connections over its processes by chance: with so many none has a thread without work."""
+STUDENTS_A_THREAD = 2.5
+CALLERS_A_STUDENT = 2
+"""gunicorn spreads connections over its processes by chance: with so many none has a thread without work. A student's
+second caller waits for the lock twice as long, and no third one may wait longer than the LMS lets it.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ def holding_the_pool(topology: Topology) -> Iterator[None]:
 
     None waits as long as the LMS lets a statement wait for a lock (5 s), so that nobody is answered with an error.
     """
-    students = enrolled(topology, round(CALLERS_A_THREAD * gunicorn_context(topology.inputs).slots))
-    with held(topology, students, seconds=2.0), enrolling(topology, students):
+    students = enrolled(topology, round(STUDENTS_A_THREAD * gunicorn_context(topology.inputs).slots))
+    with held(topology, students, seconds=2.0), enrolling(topology, students * CALLERS_A_STUDENT):
         yield
 
 

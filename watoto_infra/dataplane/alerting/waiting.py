@@ -95,19 +95,19 @@ def held(topology: Topology, students: Sequence[Enrolled], *, seconds: float) ->
 
 
 @contextmanager
-def enrolling(topology: Topology, students: Sequence[Enrolled], *, pause: float = 0.0) -> Iterator[None]:
-    """Let each student ask the first app server again and again.
+def enrolling(topology: Topology, callers: Sequence[Enrolled], *, pause: float = 0.0) -> Iterator[None]:
+    """Let each caller, who is one of the students, ask the first app server again and again.
 
-    Each time on a new connection: gunicorn's processes share those by chance, and one that was kept would stay where it
-    is, so that one process has too many and another none.
+    Each on a connection of its own that is kept, so that a process of gunicorn's that has some goes on having them:
+    new ones go to whichever process wakes first, which on a machine at rest is the same again and again.
     """
     ended = threading.Event()
     url = f"http://{topology.endpoints.app_servers[0]}/api/enrollments"
 
     def ask(number: int) -> None:
-        student = students[number]
+        student = callers[number]
         pool = urllib3.PoolManager(maxsize=1, timeout=ANSWER_SECONDS, retries=False)
-        headers = {"Authorization": f"Bearer {student.session}", "Connection": "close"}
+        headers = {"Authorization": f"Bearer {student.session}"}
         while not ended.is_set():
             try:
                 pool.request("POST", url, json={"course_id": student.course_id}, headers=headers)
@@ -115,7 +115,7 @@ def enrolling(topology: Topology, students: Sequence[Enrolled], *, pause: float 
                 ended.wait(RETRY_SECONDS)
             ended.wait(pause)
 
-    with _beside([partial(ask, number) for number in range(len(students))], ended):
+    with _beside([partial(ask, number) for number in range(len(callers))], ended):
         yield
 
 
