@@ -27,11 +27,9 @@ while time.monotonic() < end and os.getppid() == caller:
 """Burns until its time is over or whoever started it is gone, also if that was before it could ask to die with it."""
 FEW = 3
 PAUSE_SECONDS = 0.02
-STUDENTS_A_THREAD = 2.5
-CALLERS_A_STUDENT = 2
-"""gunicorn spreads connections over its processes by chance: with so many none has a thread without work. A student's
-second caller waits for the lock twice as long, and no third one may wait longer than the LMS lets it.
-"""
+HELD_SECONDS = 2.0
+CALLERS_A_THREAD = 2.5
+"""gunicorn spreads connections over its processes by chance: with so many there are enough that can still move."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ def holding_the_pool(topology: Topology) -> Iterator[None]:
 
     None waits as long as the LMS lets a statement wait for a lock (5 s), so that nobody is answered with an error.
     """
-    students = enrolled(topology, round(STUDENTS_A_THREAD * gunicorn_context(topology.inputs).slots))
-    with held(topology, students, seconds=2.0), enrolling(topology, students * CALLERS_A_STUDENT):
+    students = enrolled(topology, round(CALLERS_A_THREAD * gunicorn_context(topology.inputs).slots))
+    with held(topology, students, seconds=HELD_SECONDS), enrolling(topology, students, moves_after=HELD_SECONDS * 1.25):
         yield
 
 

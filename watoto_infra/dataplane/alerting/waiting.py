@@ -6,15 +6,18 @@ Every lock ends by itself within seconds, also when this process is killed.
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-
-import urllib3
+from http.client import HTTPConnection, HTTPException
+from math import inf
 
 from watoto_infra.dataplane.services.commands import dying_with_caller
 from watoto_infra.dataplane.services.lms import flask
@@ -38,6 +41,7 @@ SELECT pg_sleep({seconds}); ROLLBACK; SELECT pg_sleep(0.02);
 """The moment between two locks lets the request that waited go first: PostgreSQL does not queue strictly."""
 ANSWER_SECONDS = 20.0
 RETRY_SECONDS = 0.2
+OPENED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -95,28 +99,52 @@ def held(topology: Topology, students: Sequence[Enrolled], *, seconds: float) ->
 
 
 @contextmanager
-def enrolling(topology: Topology, callers: Sequence[Enrolled], *, pause: float = 0.0) -> Iterator[None]:
-    """Let each caller, who is one of the students, ask the first app server again and again.
+def enrolling(
+    topology: Topology, students: Sequence[Enrolled], *, pause: float = 0.0, moves_after: float = inf
+) -> Iterator[None]:
+    """Let each student ask the first app server again and again, on a connection of their own.
 
-    Each on a connection of its own that is kept, so that a process of gunicorn's that has some goes on having them:
-    new ones go to whichever process wakes first, which on a machine at rest is the same again and again.
+    A new connection goes to whichever of gunicorn's processes wakes first, which on a machine at rest is the same again
+    and again. So a student whose answer took more than ``moves_after`` seconds, and who therefore waited behind others
+    in one process, moves to another connection, and the others keep theirs: soon every process has its share.
     """
     ended = threading.Event()
-    url = f"http://{topology.endpoints.app_servers[0]}/api/enrollments"
+    at = topology.endpoints.app_servers[0]
 
     def ask(number: int) -> None:
-        student = callers[number]
-        pool = urllib3.PoolManager(maxsize=1, timeout=ANSWER_SECONDS, retries=False)
-        headers = {"Authorization": f"Bearer {student.session}"}
+        student = students[number]
+        headers = {"Authorization": f"Bearer {student.session}", "Content-Type": "application/json"}
+        body = json.dumps({"course_id": student.course_id})
+        connection = _one_of_many(at)
         while not ended.is_set():
+            asked = time.monotonic()
             try:
-                pool.request("POST", url, json={"course_id": student.course_id}, headers=headers)
-            except urllib3.exceptions.HTTPError:
+                connection.request("POST", "/api/enrollments", body, headers)
+                connection.getresponse().read()
+            except (OSError, HTTPException):
+                connection.close()
                 ended.wait(RETRY_SECONDS)
+            if time.monotonic() - asked > moves_after:
+                connection.close()
+                connection = _one_of_many(at)
             ended.wait(pause)
+        connection.close()
 
-    with _beside([partial(ask, number) for number in range(len(callers))], ended):
+    with _beside([partial(ask, number) for number in range(len(students))], ended):
         yield
+
+
+def _one_of_many(at: Endpoint) -> HTTPConnection:
+    """Open many connections at once, so that every process is at work taking them, and keep one of them."""
+    opened = [HTTPConnection(at.host, at.port, timeout=ANSWER_SECONDS) for _ in range(OPENED_AT_ONCE)]
+    with suppress(OSError):  # the next request tries again
+        for one in opened:
+            one.connect()
+    kept = random.choice(opened)  # noqa: S311 - no secret
+    for one in opened:
+        if one is not kept:
+            one.close()
+    return kept
 
 
 def _database(topology: Topology) -> Endpoint:
