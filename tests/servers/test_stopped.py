@@ -84,6 +84,7 @@ def test_when_supervisord_is_killed_start_brings_everything_back(running: Runnin
 def test_after_a_reboot_without_a_goodbye_start_brings_everything_back(running: Running, monkeypatch):
     monkeypatch.setenv("WATOTO_HOME", str(running.driver.home))
     tag, before, outputs = put(running, "kept over a reboot"), courses(running), lasting_outputs(running)
+    os.kill(int((running.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
     while alive := processes.of_stack(running.home):
         for pid in alive:
             with suppress(ProcessLookupError):
