@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.figures import PYTHON, Figure, at_least, at_most, median_seconds
+from watoto_infra.errors import ExitCode
 
 PREVIEW_GOAL = 8.0
 FIRST_ANSWER_GOAL = 45.0
 ANSWERS_WITHIN = 30.0
 RATE, SECONDS = 1000, 60
 P95_GOAL_MS = 50.0
-MISSED = 4
-"""Exit code of a command that measured and missed its objective."""
 UP = ("up", "--stage", "phase2", "--yes")
 
 
@@ -40,7 +39,7 @@ class BenchStack:
         """
         command = [PYTHON, "cli.py", *arguments, "--stack", "bench"]
         done = subprocess.run(command, check=False, env=self._environment, stdout=subprocess.PIPE, text=True)
-        if done.returncode != MISSED:
+        if done.returncode != ExitCode.OBJECTIVE_MISSED:
             done.check_returncode()
         return done.stdout
 

@@ -274,7 +274,7 @@ class LoadDocument(TypedDict):
     `id` is when the run began (UTC); `total` is over all endpoints; `per_second` counts answers;
     `intended_per_second` is null where simulated users wait for their answers; `generator_cpu` is in processors;
     `errors` say what failed and how often, `missed` which objectives were missed; `sent_again` counts requests whose
-    kept-alive connection the server closed before the answer began and that a second sending answered.
+    kept-alive connection the server closed before the answer began, and which were therefore sent again.
     """
 
     schema_version: int

@@ -90,9 +90,7 @@ def list_course_enrollments(course_id: int, query: PageQuery) -> Response:
 )
 def show_enrollment(enrollment_id: str) -> Response:
     """Others do not learn whether there is one."""
-    key = _shown_to_me(enrollment_id)
-    database = services().databases.of_user(key.user_id)
-    return conditional(database.read(lambda connection: enrollments.find(connection, key)))
+    return _looked_up(enrollment_id, enrollments.find)
 
 
 @resource.endpoint(
@@ -104,10 +102,7 @@ def show_enrollment(enrollment_id: str) -> Response:
 )
 def list_modules_done(enrollment_id: str) -> Response:
     """Others do not learn whether there is such an enrolment."""
-    key = _shown_to_me(enrollment_id)
-    database = services().databases.of_user(key.user_id)
-    done = database.read(lambda connection: enrollments.modules_done(connection, key))
-    return conditional({"module_ids": done})
+    return _looked_up(enrollment_id, enrollments.modules_done)
 
 
 @resource.endpoint(
@@ -159,11 +154,12 @@ def drop_enrollment(enrollment_id: str) -> Response:
     return nothing()
 
 
-def _shown_to_me(enrollment_id: str) -> EnrollmentId:
-    key = EnrollmentId.parse(enrollment_id)
-    if key.user_id != me().user_id and not _teaches(services(), key.course_id):
+def _looked_up(enrollment_id: str, find: Callable[[Connection, EnrollmentId], dict[str, Any]]) -> Response:
+    """Answer with what is found of an enrolment that is one's own or in one's course."""
+    lms, key = services(), EnrollmentId.parse(enrollment_id)
+    if key.user_id != me().user_id and not _teaches(lms, key.course_id):
         raise NotFoundError(f"there is no enrolment {key}")
-    return key
+    return conditional(lms.databases.of_user(key.user_id).read(lambda connection: find(connection, key)))
 
 
 def _own(enrollment_id: str) -> EnrollmentId:

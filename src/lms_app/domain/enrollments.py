@@ -148,7 +148,7 @@ _DONE_MODULES = select(func.count()).where(
     module_completions.c.module_id == any_(bindparam("module_ids", type_=ARRAY(BigInteger))),
 )
 
-_MODULES_DONE = (
+_DONE_MODULE_IDS = (
     select(module_completions.c.module_id)
     .where(
         module_completions.c.user_id == bindparam("user_id"), module_completions.c.course_id == bindparam("course_id")
@@ -221,13 +221,13 @@ def complete_module(
     return record_progress(connection, key, COMPLETE * count // len(module_ids))
 
 
-def modules_done(connection: Connection, key: EnrollmentId) -> list[int]:
-    """Return the ids of the modules that the user is through with, those that left the course meanwhile included.
+def modules_done(connection: Connection, key: EnrollmentId) -> dict[str, list[int]]:
+    """Return the modules that the user is through with by their ids, those that left the course meanwhile included.
 
     Raises NotFoundError for an enrolment that does not exist.
     """
     find(connection, key)
-    return list(connection.execute(_MODULES_DONE, key._asdict()).scalars())
+    return {"module_ids": list(connection.execute(_DONE_MODULE_IDS, key._asdict()).scalars())}
 
 
 def drop(connection: Connection, key: EnrollmentId) -> None:

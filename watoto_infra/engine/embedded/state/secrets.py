@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import secrets as random
 import threading
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from watoto_infra.errors import StateError, WrongPassphrase
+from watoto_infra.whole_file import write_whole
 
 ROUNDS = 1_000_000
 SALT_BYTES = 8
@@ -126,16 +126,9 @@ def _read_passphrase_file(path: Path) -> str:
 
 def _write_new_passphrase(path: Path) -> None:
     """Write a random passphrase so that a reader sees all of it or no file at all."""
-    draft = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(random.token_urlsafe(KEY_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_whole(path, random.token_urlsafe(KEY_BYTES) + "\n")
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StateError(f"cannot write the stack's passphrase file {path}: {error.strerror}") from error
 
 
