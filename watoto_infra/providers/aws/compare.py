@@ -54,15 +54,16 @@ def _compare(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
         old = entry.default
     if is_empty(old) and is_empty(new):
         return
+    settled = entry.replaces or (entry.set_once and not is_empty(old))
     if new is UNKNOWN:
-        yield path, "add" if is_empty(old) else "update", entry.replaces
+        yield path, "add" if is_empty(old) else "update", settled
     elif is_empty(old):
-        yield path, "add", entry.replaces or _forces(entry, new)
+        yield path, "add", settled or _forces(entry, new)
     elif is_empty(new):
-        yield path, "delete", entry.replaces or _forces(entry, old)
+        yield path, "delete", settled or _forces(entry, old)
     else:
         for where, kind, replaces in _COMPARE.get(entry.kind, _scalar)(entry, path, old, new):
-            yield where, kind, replaces or entry.replaces
+            yield where, kind, replaces or settled
 
 
 def _presence(value: Any) -> Any:
@@ -162,7 +163,8 @@ def join(path: str, key: str) -> str:
 
 def _block(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
     for item in entry.fields:
-        yield from _compare(item, f"{path}.{item.name}", old.get(item.name), new.get(item.name))
+        if not item.output:
+            yield from _compare(item, f"{path}.{item.name}", old.get(item.name), new.get(item.name))
 
 
 def _blocks(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:

@@ -9,6 +9,17 @@ from __future__ import annotations
 NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
     {
         ("autoscaling", "start_instance_refresh"),
+        ("eks", "associate_encryption_config"),
+        ("eks", "create_addon"),
+        ("eks", "create_pod_identity_association"),
+        ("eks", "delete_addon"),
+        ("eks", "delete_pod_identity_association"),
+        ("eks", "describe_addon"),
+        ("eks", "describe_pod_identity_association"),
+        ("eks", "list_pod_identity_associations"),
+        ("eks", "update_addon"),
+        ("eks", "update_cluster_version"),
+        ("eks", "update_pod_identity_association"),
         ("elasticache", "create_cache_parameter_group"),
         ("elasticache", "decrease_replica_count"),
         ("elasticache", "delete_cache_parameter_group"),
@@ -30,6 +41,9 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
 FORGOTTEN: dict[str, frozenset[str]] = {
     "aws:autoscaling/group:Group": frozenset({"capacityRebalance", "defaultCooldown", "terminationPolicies"}),
     "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"privateDnsEnabled"}),
+    "aws:eks/cluster:Cluster": frozenset(
+        {"accessConfig", "computeConfig", "deletionProtection", "storageConfig", "upgradePolicy", "zonalShiftConfig"}
+    ),
     "aws:elasticache/replicationGroup:ReplicationGroup": frozenset(
         {"autoMinorVersionUpgrade", "logDeliveryConfigurations", "snapshotWindow", "transitEncryptionMode"}
     ),

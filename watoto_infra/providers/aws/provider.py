@@ -19,7 +19,7 @@ from watoto_infra.providers.aws.compare import Difference, differences, is_empty
 from watoto_infra.providers.aws.local_addresses import lay_over
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.registry import FUNCTIONS, RESOURCES
-from watoto_infra.providers.aws.shape import BRACES
+from watoto_infra.providers.aws.shape import BRACES, with_outputs, without_outputs
 from watoto_infra.providers.aws.table import Resource
 from watoto_infra.providers.values import UNKNOWN, has_unknown, secret_keys, to_plain_map, to_property_map
 
@@ -277,7 +277,7 @@ def as_inputs(entry: Resource, wanted: Mapping[str, Any], outputs: Mapping[str, 
         if name in wanted and (moot or same(item, real, wanted[name])):
             found[name] = wanted[name]
         elif name in wanted or (not item.computed and not same(item, real, None)):
-            found[name] = real
+            found[name] = without_outputs(item, real)
     if entry.tags is not None and ("tags" in wanted or outputs.get("tags")):
         found["tags"] = outputs.get("tags")
     if wanted.get(DEFAULTS):
@@ -290,7 +290,8 @@ def _unborn(entry: Resource, inputs: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in entry.all_fields:
         value = inputs.get(item.name, item.default)
-        found[item.name] = UNKNOWN if value is None and (item.output or item.computed) else value
+        unknown = value is None and (item.output or item.computed)
+        found[item.name] = UNKNOWN if unknown else with_outputs(item, value, None)
     if entry.tags is not None:
         found |= {"tags": inputs.get("tags"), "tagsAll": UNKNOWN}
     return found
@@ -304,7 +305,7 @@ def _changing(
     changed = {item.field for item in found}
     for item in entry.all_fields:
         if item.name in changed:
-            after[item.name] = inputs.get(item.name, item.default)
+            after[item.name] = with_outputs(item, inputs.get(item.name, item.default), state.get(item.name))
         elif item.unstable and changed - {"tags"}:
             after[item.name] = UNKNOWN
     if "tags" in changed:

@@ -11,6 +11,7 @@ from typing import Any
 import jmespath
 
 from watoto_infra.providers.aws.table import BLOCK_KINDS, Field, Item, Kind
+from watoto_infra.providers.values import UNKNOWN
 
 BRACES = re.compile(r"\{(\w+)\}")
 
@@ -93,6 +94,29 @@ def properties(fields: Iterable[Field], item: Item) -> dict[str, Any]:
         if value is not None:
             found[entry.name] = value
     return found
+
+
+def with_outputs(entry: Field, value: Any, known: Mapping[str, Any] | None) -> Any:
+    """Give a wanted block with what only the service sets in it: as last ``known``; unknown when that is None."""
+    if entry.kind is not Kind.BLOCK or not isinstance(value, Mapping):
+        return value
+    full = dict(value)
+    for one in entry.fields:
+        last = None if known is None else known.get(one.name)
+        if not one.output:
+            full |= {one.name: with_outputs(one, value[one.name], last)} if one.name in value else {}
+        elif known is None or last is not None:
+            full[one.name] = UNKNOWN if known is None else last
+    return full
+
+
+def without_outputs(entry: Field, value: Any) -> Any:
+    """Give a block as a program would ask for it, without what only the service sets in it."""
+    if entry.kind is not Kind.BLOCK or not isinstance(value, Mapping):
+        return value
+    return {
+        one.name: without_outputs(one, value[one.name]) for one in entry.fields if not one.output and one.name in value
+    }
 
 
 def from_api(entry: Field, value: Any) -> Any:

@@ -56,6 +56,7 @@ class Field:
     ``made``      a text with braces instead of a read path.
     ``unstable``  (outputs) an update may change it: unknown in a preview of an update.
     ``replaces``  a change needs a new thing.
+    ``set_once``  may be given later in place, but what was given is changed or taken back by a new thing only.
     ``at_create`` False: not a parameter of the create call; the update that serves it runs right after the create.
     ``always``    with a default: the default is sent on create even when the program is silent (service differs).
     ``behaviour`` only says what this provider does (``forceDestroy``): kept in state, never sent.
@@ -81,6 +82,7 @@ class Field:
     made: str = ""
     unstable: bool = False
     replaces: bool = False
+    set_once: bool = False
     required: bool = False
     at_create: bool = True
     always: bool = False
