@@ -130,7 +130,22 @@ CASES = [
             "loadBalancingAlgorithmType": None,
             "tags": OTHER_TAGS,
         },
-        replaces={"port": 9090, "vpcId": other_vpc, "name": "fixed"},
+        replaces={"port": 9090, "vpcId": other_vpc, "name": "fixed", "targetType": "ip"},
+    ),
+    Case(
+        TARGETS,
+        lambda world: {
+            **target_inputs(world),
+            "targetType": "ip",
+            "stickiness": {"type": "lb_cookie", "enabled": True},
+        },
+        updates={
+            "healthCheck": {"path": "/healthz", "interval": 20, "matcher": "200-204"},
+            "deregistrationDelay": 60,
+            "stickiness": {"type": "lb_cookie", "enabled": False},
+            "tags": OTHER_TAGS,
+        },
+        replaces={"targetType": None, "port": 9090},
     ),
     Case(
         LISTENER,

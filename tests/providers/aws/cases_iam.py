@@ -13,8 +13,9 @@ PROFILE = "aws:iam/instanceProfile:InstanceProfile"
 POLICY = "aws:iam/policy:Policy"
 
 
-def trust(service: str) -> str:
-    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+def trust(service: str, *more_actions: str) -> str:
+    actions = ["sts:AssumeRole", *more_actions] if more_actions else "sts:AssumeRole"
+    statement = {"Effect": "Allow", "Action": actions, "Principal": {"Service": service}}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
 
 
@@ -49,6 +50,11 @@ CASES = [
             "tags": {"owner": "school"},
         },
         replaces={"name": "fixed-role", "path": "/watoto/"},
+    ),
+    Case(
+        ROLE,
+        lambda _: {"assumeRolePolicy": trust("pods.eks.amazonaws.com", "sts:TagSession")},
+        updates={"assumeRolePolicy": trust("pods.eks.amazonaws.com")},
     ),
     Case(
         ROLE_POLICY,
