@@ -53,7 +53,7 @@ def cluster(world: World) -> dict[str, Any]:
         **auto_mode(),
         "bootstrapSelfManagedAddons": False,
         "upgradePolicy": {"supportType": "STANDARD"},
-        "deletionProtection": True,
+        "deletionProtection": False,
         "tags": TAGS,
     }
 
@@ -68,6 +68,7 @@ FORGOTTEN: dict[str, Any] = {
     "computeConfig": {"enabled": True, "nodePools": ["system"], "nodeRoleArn": role("nodes")},
     "upgradePolicy": {"supportType": "EXTENDED"},
     "zonalShiftConfig": {"enabled": True},
+    "deletionProtection": True,
 }
 """Changes that the emulator does not carry out."""
 
@@ -84,7 +85,6 @@ CASES = [
             "kubernetesNetworkConfig": {"elasticLoadBalancing": {"enabled": False}},
             "enabledClusterLogTypes": ["api", "audit"],
             "storageConfig": None,
-            "deletionProtection": None,
             "tags": OTHER_TAGS,
             **FORGOTTEN,
         },
@@ -110,9 +110,8 @@ CASES = [
             "vpcConfig": lambda world: {**network(world), "securityGroupIds": [new_group(world)]},
             "enabledClusterLogTypes": LOG_TYPES,
             "computeConfig": {"enabled": True, "nodePools": ["system"], "nodeRoleArn": role("nodes")},
-            "deletionProtection": True,
         },
-        simulated_updates=("computeConfig", "deletionProtection"),
+        simulated_updates=("computeConfig",),
         replaces={"kubernetesNetworkConfig": {"serviceIpv4Cidr": "10.98.0.0/16", "ipFamily": "ipv4"}},
     ),
     Case(

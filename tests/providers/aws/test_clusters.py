@@ -115,6 +115,16 @@ def test_a_cluster_whose_group_was_deleted_by_hand_is_deleted_all_the_same(world
     assert world.read(made).resource_id is None
 
 
+def test_a_cluster_under_deletion_protection_is_not_deleted_before_that_is_turned_off(world: World) -> None:
+    made = world.make(CLUSTER, small_cluster(world), deletionProtection=True)
+    with pytest.raises(ProviderError, match="deletion protection"):
+        world.delete(made)
+    assert described(world, made)["status"] == "ACTIVE"
+    world.delete(again(world, made, deletionProtection=False))
+    assert world.read(made).resource_id is None
+    world.delete(made)  # what is gone needs no protection
+
+
 def test_a_cluster_in_subnets_that_do_not_exist_or_not_in_one_network_is_refused(world: World) -> None:
     before = len(groups(world))
     with pytest.raises(ProviderError, match="subnet-0123456789abcdef0"):
@@ -167,7 +177,7 @@ def test_each_call_changes_one_kind_of_setting_and_the_next_waits_for_an_active_
         },
         enabledClusterLogTypes=["api"],
         upgradePolicy={"supportType": "EXTENDED"},
-        deletionProtection=False,
+        deletionProtection=True,
         **auto_mode(on=False),
     )
     kinds = [sorted(setting) for setting in settings_of(calls)]
@@ -206,6 +216,19 @@ def test_the_three_parts_of_auto_mode_change_in_one_call(world: World, calls: li
     fewer = {**on["computeConfig"], "nodePools": ["system"]}
     again(world, made, computeConfig=fewer)
     assert settings_of(calls) == [{**on, "computeConfig": fewer}]
+
+
+def test_load_balancing_that_the_program_says_nothing_of_stays_on_when_the_rest_of_auto_mode_changes(
+    world: World, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    made = world.make(CLUSTER, cluster(world))
+    calls.clear()
+    fewer = {**auto_mode()["computeConfig"], "nodePools": ["system"]}
+    wanted = world.changed(made, {"computeConfig": fewer, "kubernetesNetworkConfig": {"ipFamily": "ipv4"}})
+    assert world.diff(made, wanted).diffs == ["computeConfig"], "IPv4 it was before"
+    assert world.diff(made, wanted).replaces == []
+    world.update(made, wanted)
+    assert settings_of(calls)[0]["kubernetesNetworkConfig"] == auto_mode()["kubernetesNetworkConfig"]
 
 
 def test_auto_mode_that_is_no_longer_asked_for_is_turned_off(

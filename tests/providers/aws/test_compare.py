@@ -146,3 +146,22 @@ def test_policies_are_compared_as_aws_reads_them() -> None:
     other["Statement"] = {"Resource": "*", "Action": ["s3:Put"]}
     assert told({"policy": json.dumps(one)}, {"policy": json.dumps(other)}) == {"policy": "update"}
     assert canonical_json("not json") == "not json"
+
+
+def test_what_is_set_once_may_be_given_later_but_is_changed_and_taken_back_by_a_new_thing_only() -> None:
+    fields = (block("compute", flag("on"), text("role", set_once=True)), text("key", set_once=True))
+    assert told({}, {"key": "one", "compute": {"role": "a"}}, fields) == {"key": "add", "compute": "add"}
+    assert told({"key": "one"}, {"key": "two"}, fields) == {"key": "update-replace"}
+    assert told({"key": "one"}, {"key": UNKNOWN}, fields) == {"key": "update-replace"}
+    assert told({}, {"key": UNKNOWN}, fields) == {"key": "add"}
+    assert told({"key": "one"}, {}, fields) == {"key": "delete-replace"}
+    assert told({"compute": {"on": True}}, {"compute": {"on": True, "role": "a"}}, fields) == {"compute.role": "add"}
+    assert told({"compute": {"role": "a"}}, {"compute": {"role": "b"}}, fields) == {"compute.role": "update-replace"}
+
+
+def test_what_only_the_service_sets_inside_a_block_is_never_a_difference() -> None:
+    fields = (block("network", text("range"), output("group")),)
+    assert told({"network": {"range": "a", "group": "sg-1"}}, {"network": {"range": "a"}}, fields) == {}
+    assert told({"network": {"range": "a", "group": "sg-1"}}, {"network": {"range": "b"}}, fields) == {
+        "network.range": "update"
+    }

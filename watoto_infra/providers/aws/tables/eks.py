@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from watoto_infra.providers.aws.clients import ServiceError
 from watoto_infra.providers.aws.compare import same
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import parameters
@@ -120,11 +121,12 @@ AUTO_MODE = ("computeConfig", "kubernetesNetworkConfig", "storageConfig")
 
 def change_auto_mode(operation: Operation, _: frozenset[str]) -> None:
     """Change the three parts of Auto Mode, which EKS takes together only."""
-    network = operation.wanted("kubernetesNetworkConfig") or {}
+    networks = [source.get("kubernetesNetworkConfig") or {} for source in (operation.inputs, operation.state)]
+    balancing = next((one["elasticLoadBalancing"] for one in networks if "elasticLoadBalancing" in one), OFF)
     reconfigure(
         operation,
         computeConfig=operation.inputs.get("computeConfig") or OFF,
-        kubernetesNetworkConfig={"elasticLoadBalancing": network.get("elasticLoadBalancing") or OFF},
+        kubernetesNetworkConfig={"elasticLoadBalancing": balancing},
         storageConfig=operation.inputs.get("storageConfig") or NO_STORAGE,
     )
 
@@ -140,14 +142,21 @@ def change_network(operation: Operation, _: frozenset[str]) -> None:
     """Change who reaches the API server, the subnets and the security groups, each kind by a call of its own."""
     known = {one.name: one for one in operation.entry.inputs["vpcConfig"].fields}
     old, new = operation.state.get("vpcConfig") or {}, operation.inputs["vpcConfig"]
-    for kind in (
-        ("endpointPrivateAccess", "endpointPublicAccess", "publicAccessCidrs"),
-        ("subnetIds",),
-        ("securityGroupIds",),
-    ):
+    for kind in NETWORK_CHANGES:
         fields = [known[name] for name in kind]
         if not all(same(one, old.get(one.name), new.get(one.name)) for one in fields):
             reconfigure(operation, resourcesVpcConfig=or_default(fields, new))
+
+
+def delete_cluster(operation: Operation) -> None:
+    """Delete the cluster, unless it is protected: EKS refuses that; the emulator, which forgets it, would not."""
+    if operation.state.get("deletionProtection"):
+        raise ServiceError(
+            "delete_cluster",
+            "InvalidRequestException",
+            f"{operation.id} is under deletion protection; turn that off first",
+        )
+    operation.call("delete_cluster", name=operation.id)
 
 
 CLUSTER = Resource(
@@ -195,8 +204,8 @@ CLUSTER = Resource(
         ),
         block(
             "kubernetesNetworkConfig",
-            block("elasticLoadBalancing", flag("enabled", default=False), computed=True),
-            text("ipFamily", computed=True, replaces=True, choices=("ipv4", "ipv6")),
+            block("elasticLoadBalancing", flag("enabled", default=False), computed=True, default=OFF),
+            text("ipFamily", computed=True, default="ipv4", replaces=True, choices=("ipv4", "ipv6")),
             text("serviceIpv4Cidr", computed=True, replaces=True),
             output("serviceIpv6Cidr"),
             computed=True,
@@ -236,7 +245,7 @@ CLUSTER = Resource(
             for name in ("enabledClusterLogTypes", "upgradePolicy", "zonalShiftConfig", "deletionProtection")
         ),
     ),
-    delete=Delete("delete_cluster", OF_THE_CLUSTER, wait=True),
+    delete=Delete("delete_cluster", do=delete_cluster, wait=True),
     tags=TAGS,
     gone=("ResourceNotFoundException",),
     ready="status=='ACTIVE'",
