@@ -82,9 +82,7 @@ CASES = [
                 "securityGroupIds": [group(world)],
                 "endpointPublicAccess": False,
             },
-            "kubernetesNetworkConfig": {"elasticLoadBalancing": {"enabled": False}},
             "enabledClusterLogTypes": ["api", "audit"],
-            "storageConfig": None,
             "tags": OTHER_TAGS,
             **FORGOTTEN,
         },
@@ -109,9 +107,7 @@ CASES = [
         updates={
             "vpcConfig": lambda world: {**network(world), "securityGroupIds": [new_group(world)]},
             "enabledClusterLogTypes": LOG_TYPES,
-            "computeConfig": {"enabled": True, "nodePools": ["system"], "nodeRoleArn": role("nodes")},
         },
-        simulated_updates=("computeConfig",),
         replaces={"kubernetesNetworkConfig": {"serviceIpv4Cidr": "10.98.0.0/16", "ipFamily": "ipv4"}},
     ),
     Case(

@@ -54,6 +54,11 @@ def again(world: World, made: Made, **changes: Any) -> Made:
     return world.update(made, world.changed(made, changes))
 
 
+def faults(world: World, inputs: dict[str, Any]) -> dict[str, str]:
+    request = base.CheckRequest(world.urn(CLUSTER), {}, to_property_map(inputs), b"")
+    return {one.property: one.reason for one in asyncio.run(world.provider.check(request)).failures or []}
+
+
 @pytest.fixture
 def calls(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """Give the calls made so far, each with its arguments."""
@@ -153,7 +158,7 @@ def test_what_a_change_does_not_name_stays_as_it_is(world: World) -> None:
 
 def test_service_addresses_stay_when_the_load_balancing_of_a_cluster_changes(world: World) -> None:
     made = world.make(CLUSTER, small_cluster(world), kubernetesNetworkConfig={"serviceIpv4Cidr": "10.99.0.0/16"})
-    after = again(world, made, kubernetesNetworkConfig={"elasticLoadBalancing": {"enabled": True}})
+    after = again(world, made, **auto_mode())
     assert after["kubernetesNetworkConfig"] == {
         "serviceIpv4Cidr": "10.99.0.0/16",
         "elasticLoadBalancing": {"enabled": True},
@@ -218,17 +223,35 @@ def test_the_three_parts_of_auto_mode_change_in_one_call(world: World, calls: li
     assert settings_of(calls) == [{**on, "computeConfig": fewer}]
 
 
-def test_load_balancing_that_the_program_says_nothing_of_stays_on_when_the_rest_of_auto_mode_changes(
-    world: World, calls: list[tuple[str, dict[str, Any]]]
-) -> None:
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"computeConfig": None}, "computeConfig.enabled"),
+        ({"storageConfig": {"blockStorage": {"enabled": False}}}, "storageConfig.blockStorage.enabled"),
+        ({"kubernetesNetworkConfig": {"ipFamily": "ipv4"}}, "kubernetesNetworkConfig.elasticLoadBalancing.enabled"),
+    ],
+)
+def test_half_an_auto_mode_is_refused_before_anything_is_made(world: World, given: dict[str, Any], wrong: str) -> None:
+    assert list(faults(world, {**cluster(world), **given})) == [wrong]
+    assert faults(world, {**cluster(world), **auto_mode(on=False)}) == {}
+    assert faults(world, {**cluster(world), **given, "storageConfig": UNKNOWN}) == {}
+
+
+def test_load_balancing_that_was_turned_off_by_hand_is_named_and_mended(world: World) -> None:
     made = world.make(CLUSTER, cluster(world))
-    calls.clear()
-    fewer = {**auto_mode()["computeConfig"], "nodePools": ["system"]}
-    wanted = world.changed(made, {"computeConfig": fewer, "kubernetesNetworkConfig": {"ipFamily": "ipv4"}})
-    assert world.diff(made, wanted).diffs == ["computeConfig"], "IPv4 it was before"
-    assert world.diff(made, wanted).replaces == []
-    world.update(made, wanted)
-    assert settings_of(calls)[0]["kubernetesNetworkConfig"] == auto_mode()["kubernetesNetworkConfig"]
+    off = auto_mode(on=False)["kubernetesNetworkConfig"]
+    client(world, "eks").update_cluster_config(name=made.id, kubernetesNetworkConfig=off)
+    seen = world.read(made)
+    drifted = Made(made.urn, made.id, seen.inputs, seen.properties)
+    assert world.diff(drifted, made.inputs).diffs == ["kubernetesNetworkConfig"]
+    world.update(drifted, made.inputs)
+    assert described(world, made)["kubernetesNetworkConfig"] == auto_mode()["kubernetesNetworkConfig"]
+
+
+def test_the_addresses_that_a_cluster_has_anyway_may_be_named_later(world: World) -> None:
+    made = world.make(CLUSTER, cluster(world))
+    network = {**auto_mode()["kubernetesNetworkConfig"], "ipFamily": "ipv4"}
+    assert not world.diff(made, world.changed(made, {"kubernetesNetworkConfig": network})).changes
 
 
 def test_auto_mode_that_is_no_longer_asked_for_is_turned_off(
@@ -236,15 +259,8 @@ def test_auto_mode_that_is_no_longer_asked_for_is_turned_off(
 ) -> None:
     made = world.make(CLUSTER, cluster(world))
     calls.clear()
-    off = auto_mode(on=False)
-    after = again(
-        world,
-        made,
-        computeConfig=None,
-        storageConfig=None,
-        kubernetesNetworkConfig=off["kubernetesNetworkConfig"],
-    )
-    assert settings_of(calls) == [off]
+    after = again(world, made, **dict.fromkeys(auto_mode()))
+    assert settings_of(calls) == [auto_mode(on=False)]
     assert not world.diff(after, after.inputs).changes
 
 
@@ -282,7 +298,7 @@ def test_auto_mode_and_a_key_come_in_place_but_neither_role_nor_key_is_ever_chan
     )
     assert diff.replaces == ["computeConfig"]
     assert world.diff(after, world.changed(after, {"encryptionConfig": None})).replaces == ["encryptionConfig"]
-    assert world.diff(after, world.changed(after, {"computeConfig": None})).replaces == []
+    assert world.diff(after, world.changed(after, dict.fromkeys(auto_mode()))).replaces == []
 
 
 def test_a_preview_knows_no_security_group_before_there_is_one_and_keeps_it_from_then_on(world: World) -> None:

@@ -52,6 +52,8 @@ def check_inputs(entry: Resource, urn: str, inputs: Mapping[str, Any]) -> list[C
     tags = inputs.get("tags") if entry.tags else None
     if tags not in (None, UNKNOWN) and not isinstance(tags, dict):
         failures.append(CheckFailure("tags", "must be a map of strings"))
+    if entry.at_odds is not None and not failures:
+        failures = [CheckFailure(path, reason) for path, reason in entry.at_odds(inputs)]
     return failures
 
 

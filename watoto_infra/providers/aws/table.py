@@ -10,7 +10,7 @@ pair of braces gives the value itself (a list stays a list). Response paths are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
@@ -306,6 +306,7 @@ class Resource:
     ``finish`` is done right after a create, and when a killed one is found: what AWS adds on its own and nobody asked
     for is taken away there. ``delete_first``: old and new cannot exist at once even though the service chooses the id
     (a subnet with its range); a fixed physical name says that by itself.
+    ``at_odds`` gives, for inputs that are each right, the paths and what is wrong with them taken together.
     """
 
     type: str
@@ -326,6 +327,7 @@ class Resource:
     regional: bool = True
     delete_first: bool = False
     finish: Callable[[Operation], None] | None = None
+    at_odds: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]] | None = None
 
     @property
     def inputs(self) -> dict[str, Field]:

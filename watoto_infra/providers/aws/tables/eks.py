@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from watoto_infra.providers.aws.clients import ServiceError
 from watoto_infra.providers.aws.compare import same
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.shape import parameters
+from watoto_infra.providers.aws.shape import parameters, search
 from watoto_infra.providers.aws.table import (
     AutoName,
     Call,
@@ -33,6 +33,7 @@ from watoto_infra.providers.aws.table import (
     string_set,
     text,
 )
+from watoto_infra.providers.values import has_unknown
 
 OF_THE_CLUSTER = {"name": "{id}"}
 OFF = {"enabled": False}
@@ -116,19 +117,34 @@ def change_access(operation: Operation, _: frozenset[str]) -> None:
     reconfigure(operation, accessConfig={"authenticationMode": operation.inputs["accessConfig"]["authenticationMode"]})
 
 
-AUTO_MODE = ("computeConfig", "kubernetesNetworkConfig", "storageConfig")
+AUTO_MODE = {
+    "computeConfig": "enabled",
+    "kubernetesNetworkConfig": "elasticLoadBalancing.enabled",
+    "storageConfig": "blockStorage.enabled",
+}
+"""The settings that make up Auto Mode, and what turns each on; EKS takes them together, all on or all off."""
 
 
 def change_auto_mode(operation: Operation, _: frozenset[str]) -> None:
-    """Change the three parts of Auto Mode, which EKS takes together only."""
-    networks = [source.get("kubernetesNetworkConfig") or {} for source in (operation.inputs, operation.state)]
-    balancing = next((one["elasticLoadBalancing"] for one in networks if "elasticLoadBalancing" in one), OFF)
+    """Change all of Auto Mode at once."""
+    network = operation.inputs.get("kubernetesNetworkConfig") or {}
     reconfigure(
         operation,
         computeConfig=operation.inputs.get("computeConfig") or OFF,
-        kubernetesNetworkConfig={"elasticLoadBalancing": balancing},
+        kubernetesNetworkConfig={"elasticLoadBalancing": network.get("elasticLoadBalancing") or OFF},
         storageConfig=operation.inputs.get("storageConfig") or NO_STORAGE,
     )
+
+
+def half_auto_mode(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find fault with an Auto Mode that is on in one part and off in another; what is not known yet may fit."""
+    paths = [f"{name}.{switch}" for name, switch in AUTO_MODE.items()]
+    if has_unknown([inputs.get(name) for name in AUTO_MODE]):
+        return
+    on = {path: bool(search(path, inputs)) for path in paths}
+    if len(set(on.values())) > 1:
+        wrong = next(path for path in paths if not on[path])
+        yield wrong, f"Auto Mode is on as a whole or not at all: {', '.join(paths)} are all true or all false"
 
 
 NETWORK_CHANGES = (
@@ -204,7 +220,7 @@ CLUSTER = Resource(
         ),
         block(
             "kubernetesNetworkConfig",
-            block("elasticLoadBalancing", flag("enabled", default=False), computed=True, default=OFF),
+            block("elasticLoadBalancing", flag("enabled", default=False), default=OFF),
             text("ipFamily", computed=True, default="ipv4", replaces=True, choices=("ipv4", "ipv6")),
             text("serviceIpv4Cidr", computed=True, replaces=True),
             output("serviceIpv6Cidr"),
@@ -252,6 +268,7 @@ CLUSTER = Resource(
     failed="status=='FAILED'",
     timeout=3600,
     auto_name=AutoName("name", 100),
+    at_odds=half_auto_mode,
 )
 
 OF_THE_ADDON = {"clusterName": "{clusterName}", "addonName": "{addonName}"}
