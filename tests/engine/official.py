@@ -40,6 +40,7 @@ PLUGINS = {
         "from watoto_infra.providers.aws.provider import AwsProvider",
         'AwsProvider(os.environ["AWS_STAND_IN"])',
     ),
+    "kubernetes": ("from watoto_infra.providers import plugin", 'plugin.provider("kubernetes")'),
     "random": ("from watoto_infra.providers.random import RandomProvider", "RandomProvider()"),
 }
 

@@ -23,6 +23,9 @@ from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.providers.aws.provider import AwsProvider
+from watoto_infra.providers.kubernetes.provider import KubernetesProvider
+from watoto_infra.providers.kubernetes.store import ObjectStore
+from watoto_infra.providers.plugin import OBJECTS_VARIABLE
 from watoto_infra.providers.random import RandomProvider
 from watoto_infra.settings.data_bearing import is_data_bearing
 
@@ -86,7 +89,12 @@ class Ours:
 
     def __init__(self, folder: Path, endpoint: str) -> None:
         store = StackStore(folder, PassphraseSource(os.environ, folder / "passphrase"))
-        providers = {"aws": lambda: AwsProvider(endpoint), "random": RandomProvider}
+        objects = ObjectStore(folder / "kubernetes")
+        providers = {
+            "aws": lambda: AwsProvider(endpoint),
+            "kubernetes": lambda: KubernetesProvider(objects),
+            "random": RandomProvider,
+        }
         self._engine = EmbeddedEngine(store, providers, stack="local", data_bearing=is_data_bearing)
 
     def preview(self, stage: str) -> Plan:
@@ -105,8 +113,9 @@ def test_both_engines_do_the_same_to_the_same_urns_from_stage_to_stage_and_back(
     for program in ("pulumi", "pulumi-language-python"):
         require_binary(program)
     with emulator() as their_aws, emulator() as our_aws:
-        environment = {"AWS_STAND_IN": their_aws, "AWS_REGION": "us-east-1"}
-        official = OfficialCli(tmp_path / "official", "local", MAIN, environment, ("aws", "random"))
+        objects = str(tmp_path / "kubernetes")
+        environment = {"AWS_STAND_IN": their_aws, "AWS_REGION": "us-east-1", OBJECTS_VARIABLE: objects}
+        official = OfficialCli(tmp_path / "official", "local", MAIN, environment, ("aws", "kubernetes", "random"))
         official.configure(watoto__target="local", watoto__overrides=OVERRIDES)
         ours = Ours(tmp_path / "ours", our_aws)
         for stage in ("phase1", "phase2", "phase1"):

@@ -284,8 +284,15 @@ def _store(home: StackHome) -> StackStore:
 def _embedded_engine(stack: str, store: StackStore, target: LocalTarget) -> Any:
     from watoto_infra.engine.embedded.engine import EmbeddedEngine  # noqa: PLC0415 - imports pulumi
     from watoto_infra.providers.aws.provider import AwsProvider  # noqa: PLC0415
+    from watoto_infra.providers.kubernetes.provider import KubernetesProvider  # noqa: PLC0415
+    from watoto_infra.providers.kubernetes.store import ObjectStore  # noqa: PLC0415
     from watoto_infra.providers.random import RandomProvider  # noqa: PLC0415
     from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
 
-    registry = {"aws": lambda: AwsProvider(target.endpoint, addresses=target.addresses), "random": RandomProvider}
+    objects = ObjectStore(target.home.root / "kubernetes")
+    registry = {
+        "aws": lambda: AwsProvider(target.endpoint, addresses=target.addresses),
+        "kubernetes": lambda: KubernetesProvider(objects),
+        "random": RandomProvider,
+    }
     return EmbeddedEngine(store, registry, stack=stack, data_bearing=is_data_bearing)

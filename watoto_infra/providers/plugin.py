@@ -1,7 +1,8 @@
-"""Serves our providers to the official engine, as the plugins it starts for ``aws`` and ``random``.
+"""Serves our providers to the official engine, as the plugins it starts for ``aws``, ``kubernetes`` and ``random``.
 
 The official CLI looks for ``pulumi-resource-<package>`` on PATH; such a file runs
-``python -m watoto_infra.providers.plugin <package> <engine address>``. The endpoint is ``AWS_ENDPOINT_URL``'s.
+``python -m watoto_infra.providers.plugin <package> <engine address>``. The endpoint is ``AWS_ENDPOINT_URL``'s, and
+Kubernetes objects are kept below the folder that ``WATOTO_KUBERNETES_OBJECTS`` names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 from pulumi.provider.experimental.provider import CreateRequest as SdkCreateRequest
@@ -19,9 +21,12 @@ from pulumi.runtime.rpc import UNKNOWN
 from watoto_infra.errors import UsageError
 from watoto_infra.providers import base
 from watoto_infra.providers.aws.provider import AwsProvider
+from watoto_infra.providers.kubernetes.provider import KubernetesProvider
+from watoto_infra.providers.kubernetes.store import ObjectStore
 from watoto_infra.providers.random import RandomProvider
 
-PACKAGES = ("aws", "random")
+PACKAGES = ("aws", "kubernetes", "random")
+OBJECTS_VARIABLE = "WATOTO_KUBERNETES_OBJECTS"
 
 
 class Wired(base.Provider):
@@ -58,9 +63,14 @@ def _wired(value: PropertyValue) -> PropertyValue:
 
 
 def provider(package: str) -> base.Provider:
-    """Give the provider of a package. Raises ``UsageError`` for one that there is none of, or without an endpoint."""
+    """Give the provider of a package. Raises ``UsageError`` for one that there is none of, or without its place."""
     if package == "random":
         return RandomProvider()
+    if package == "kubernetes":
+        folder = os.environ.get(OBJECTS_VARIABLE)
+        if not folder:
+            raise UsageError(f"{OBJECTS_VARIABLE} is not set", hint="name the folder that objects are kept in")
+        return KubernetesProvider(ObjectStore(Path(folder)))
     if package != "aws":
         raise UsageError(f"there is no provider for {package}; there are: {', '.join(PACKAGES)}")
     endpoint = os.environ.get("AWS_ENDPOINT_URL")

@@ -12,6 +12,9 @@ QUEUE_SECRET = "watoto/queue"  # noqa: S105
 BACKUP_CIPHER = "watoto/backup/cipher"
 SERVICE_ACCOUNTS = "watoto/service-accounts"
 
+KUBERNETES_VERSION = "1.36"
+"""The version of a cluster that none is declared for: one that EKS supports as a standard one, and has schemas here."""
+
 
 def cache_secret(role: str) -> str:
     """Give the name of the secret with a cache group's auth token."""

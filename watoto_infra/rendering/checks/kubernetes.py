@@ -7,15 +7,14 @@ from pathlib import Path
 
 from watoto_infra.rendering.checks.run import by_tool
 from watoto_infra.rendering.model import Finding
+from watoto_infra.settings.names import KUBERNETES_VERSION
 
 FAMILY = "kubernetes"
 TOOL = "kubernetes-validate"
-VERSION = "1.33"
-"""A version that EKS supports as a standard one."""
 
 
-def check(tree: Path, files: Sequence[str]) -> tuple[Finding, ...]:
-    """Check each file, unknown fields included; nothing is said of no files."""
+def check(tree: Path, files: Sequence[str], version: str = KUBERNETES_VERSION) -> tuple[Finding, ...]:
+    """Check each file by the schemas of ``version``, unknown fields included; nothing is said of no files."""
     if not files:
         return ()
-    return (by_tool(FAMILY, TOOL, ["--strict", "-k", VERSION, *files], files, folder=tree),)
+    return (by_tool(FAMILY, TOOL, ["--strict", "-k", version, *files], files, folder=tree),)
