@@ -111,6 +111,26 @@ def test_the_apis_own_schema_takes_declared_objects_and_finds_what_is_none_of_it
         assert use_cases.check(["kubernetes"], broken, inputs)[0].refused, bad
 
 
+def test_a_custom_resource_is_valid_only_where_there_is_a_schema_of_it(stage_inputs, templates):
+    spec = {"serviceRef": {"name": "lms", "port": 80}, "targetGroupARN": "arn:aws:elasticloadbalancing:x"}
+    bound = {
+        "apiVersion": "eks.amazonaws.com/v1",
+        "kind": "TargetGroupBinding",
+        "metadata": {"name": "a"},
+        "spec": spec,
+    }
+    other = {**bound, "apiVersion": "example.org/v1", "kind": "School"}
+    inputs, files = rendered(stage_inputs, templates, ("kubernetes:x:B", bound), ("kubernetes:x:S", other))
+    known, unknown = use_cases.check(["kubernetes"], files, inputs)
+    assert (known.verdict, known.files) == (Verdict.VALID, (files[0].path,))
+    assert (unknown.verdict, unknown.files) == (Verdict.NOT_VALIDATED, (files[1].path,))
+    assert "example.org/v1 School" in unknown.detail
+    broken = [replace(files[0], text=files[0].text.replace("serviceRef", "serviceReference"))]
+    (finding,) = use_cases.check(["kubernetes"], broken, inputs)
+    assert finding.refused
+    assert f"{files[0].path}: spec.serviceReference: is no property" in finding.detail
+
+
 def test_the_objects_of_a_stack_come_out_of_its_state_without_its_secrets(tmp_path, stage_inputs, templates):
     def kept(name: str, token: str, inputs: Mapping[str, Any], **attributes: Any) -> ResourceState:
         properties = {key: from_plain(value) for key, value in inputs.items()}

@@ -8,9 +8,8 @@ from typing import Any
 
 from watoto_infra.providers import base
 from watoto_infra.providers.aws.compare import join
+from watoto_infra.providers.kubernetes.schemas import Path
 from watoto_infra.providers.values import UNKNOWN
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)

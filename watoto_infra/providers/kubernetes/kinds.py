@@ -132,3 +132,9 @@ def of_type(token: str, urn: str) -> Kind:
     if found is None:
         raise UnsupportedFeature(f"{urn}: resource type {token} is not served on this target")
     return Kind("" if found["group"] == "core" else found["group"], found["version"], found["name"])
+
+
+def of_manifest(api_version: str, name: str) -> Kind:
+    """Read ``apiVersion`` and ``kind`` of a manifest."""
+    group, _, version = api_version.rpartition("/")
+    return Kind(group, version, name)

@@ -16,7 +16,7 @@ from watoto_infra.providers.kubernetes.compare import Difference, differences, w
 from watoto_infra.providers.kubernetes.kinds import Kind
 from watoto_infra.providers.kubernetes.secrecy import concealed, revealed
 from watoto_infra.providers.kubernetes.store import Kept, Key, ObjectStore, RefusedError
-from watoto_infra.providers.values import has_unknown, to_plain, to_plain_map, to_property_map
+from watoto_infra.providers.values import UNKNOWN, has_unknown, to_plain, to_plain_map, to_property_map
 from watoto_infra.settings.names import KUBERNETES_VERSION
 
 CONFIG_USED = frozenset({"enableConfigMapMutable", "enableSecretMutable", "namespace"})
@@ -87,7 +87,8 @@ class KubernetesProvider(base.Provider):
         inputs |= _sealed(kind, _pruned(request.new_inputs))
         inputs["metadata"] = self._metadata(kind, request, inputs.get("metadata", PropertyValue({})))
         manifest = to_plain_map(inputs)
-        found = [*schemas.faults(kind, manifest, self._version), *rules.faults(kind, manifest)]
+        judged = schemas.faults(kind, manifest, self._version, unknown=UNKNOWN)
+        found = [*judged, *rules.faults(kind, manifest)]
         failures = [base.CheckFailure(written(path), reason) for path, reason in sorted(found, key=str)]
         return base.CheckResponse(inputs=inputs, failures=failures or None)
 

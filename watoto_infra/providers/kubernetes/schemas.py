@@ -14,26 +14,31 @@ from functools import lru_cache
 from typing import Any
 
 from watoto_infra.errors import UnsupportedFeature
-from watoto_infra.providers.kubernetes.compare import Path
 from watoto_infra.providers.kubernetes.custom import SPECS
 from watoto_infra.providers.kubernetes.kinds import Kind
-from watoto_infra.providers.values import UNKNOWN
 
 BASE = "https://kubernetes.io/api/"
 DEFINITIONS = f"{BASE}_definitions.json"
 OBJECT_META = "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
+Path = tuple[str | int, ...]
+"""Keys and indices that lead to a property."""
+
 Faults = Iterator[tuple[Path, str]]
 """Where something is wrong, and what, without the value itself."""
 
 
-def faults(kind: Kind, manifest: Mapping[str, Any], version: str) -> Faults:
-    """Compare a manifest with the schema of its kind; an unknown value may be anything, the names around it may not.
+NOTHING = object()
 
-    Raises ``UnsupportedFeature`` for a kind that version of the API has not, or a version without schemas.
+
+def faults(kind: Kind, manifest: Mapping[str, Any], version: str, *, unknown: object = NOTHING) -> Faults:
+    """Compare a manifest with the schema of its kind.
+
+    What is ``unknown``, that very object, may be anything where it stands; the names around it may not. Raises
+    ``UnsupportedFeature`` for a kind that this version of the API has not, and for a version without schemas.
     """
     for error in _validator(kind, version).iter_errors(manifest):
-        if error.instance is not UNKNOWN:
+        if error.instance is not unknown:
             yield from _told(kind, error)
 
 
