@@ -190,7 +190,11 @@ def test_a_value_that_is_not_known_yet_may_be_anything_but_hides_no_wrong_name(c
     [
         (DEPLOYMENT, deployment(selector={"matchLabels": {"app": "other"}}), "spec.selector.matchLabels.app"),
         (AUTOSCALER, autoscaler(4, 3), "spec.maxReplicas"),
-        (AUTOSCALER, autoscaler(0, 0), "spec.maxReplicas"),
+        (AUTOSCALER, autoscaler(1, 0), "spec.maxReplicas"),
+        (AUTOSCALER, autoscaler(0, 3), "spec.minReplicas"),
+        (CONFIG_MAP, {"metadata": {"name": "x", "labels": {"image": "lms@sha256:0"}}}, "metadata.labels.image"),
+        (CONFIG_MAP, {"metadata": {"name": "x", "labels": {"-": "1"}}}, 'metadata.labels["-"]'),
+        (CONFIG_MAP, {"metadata": {"name": "x"}, "data": {"a b": "1"}}, 'data["a b"]'),
         (SECRET, {"metadata": {"name": "x"}, "data": {"key": "hunter2!"}}, "data.key"),
         (NAMESPACE, {"metadata": {"name": "x", "namespace": "y"}}, "metadata.namespace"),
         (CONFIG_MAP, {"metadata": {"name": "x", "uid": "1"}}, "metadata.uid"),
@@ -306,7 +310,7 @@ def test_an_object_without_a_name_gets_one_that_stays(cluster: Cluster) -> None:
     assert again == made.inputs
     anew = cluster.checked(made.urn, {"data": {"a": "2"}})
     response = cluster.diff(made, anew)
-    assert response.replaces == ["data", "metadata"]
+    assert response.replaces == ["data.a", "metadata.name"]
     assert not response.delete_before_replace
     chosen = cluster.checked(made.urn, {"metadata": {"name": "mine"}, "data": {"a": "1"}}, made.inputs)
     assert detailed(cluster.diff(made, chosen)) == {
@@ -376,7 +380,7 @@ def test_what_cannot_be_changed_in_place_is_replaced_and_a_fixed_name_is_freed_f
     made = cluster.make(type_, EVERY_KIND[type_])
     response = cluster.diff(made, cluster.changed(made, changes))
     assert [path for path, kind in detailed(response).items() if kind.endswith("_REPLACE")] == [replaces]
-    assert response.replaces == [replaces.partition(".")[0]]
+    assert response.replaces == [replaces]
     assert response.delete_before_replace == (replaces != "metadata.name")
 
 
@@ -389,13 +393,16 @@ def test_contents_are_changed_in_place_where_the_provider_may_unless_the_object_
 ) -> None:
     made = cluster.make(type_, EVERY_KIND[type_])
     changed = cluster.changed(made, {field: {"KEY": "other"}})
-    assert cluster.diff(made, changed).replaces == [field]
+    assert {path.partition(".")[0] for path in cluster.diff(made, changed).replaces} == {field}
     cluster.configure(**{setting: "true"})
     response = cluster.diff(made, changed)
     assert response.changes
     assert not response.replaces
     sealed = cluster.update(made, cluster.changed(made, {"immutable": True}))
-    assert cluster.diff(sealed, cluster.changed(sealed, {field: {"KEY": "other"}})).replaces == [field]
+    again = cluster.diff(sealed, cluster.changed(sealed, {field: {"KEY": "other"}}))
+    assert {path.partition(".")[0] for path in again.replaces} == {field}
+    with pytest.raises(ProviderError, match="field is immutable"):
+        cluster.update(sealed, cluster.changed(sealed, {"immutable": None}))
 
 
 def test_metadata_that_is_not_known_at_all_may_mean_another_name(cluster: Cluster) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,21 +24,22 @@ from watoto_infra.errors import InvalidInputs
 from watoto_infra.providers.kubernetes.provider import KubernetesProvider
 from watoto_infra.providers.kubernetes.store import Kept, Key, ObjectStore
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = "tests.providers.kubernetes_program"
 OBJECTS = 8
 
 
 @dataclass
 class Stack:
-    """One stack of the program in a folder; ``photograph`` names an object, at whose creation the folder is copied."""
+    """One stack of the program in a folder; ``fatal`` names an object whose creation kills this process."""
 
     folder: Path
-    photograph: str = ""
+    fatal: str = ""
     watcher: Watcher = field(default_factory=Watcher)
 
     def __post_init__(self) -> None:
         self.store = StackStore(self.folder / "state", PassphraseSource({}, self.folder / "passphrase"))
-        self.objects = _Photographed(self.folder, self.photograph)
+        self.objects = _Killing(self.folder / "kubernetes", self.fatal)
         registry = {"kubernetes": lambda: KubernetesProvider(self.objects)}
         self.engine = EmbeddedEngine(self.store, registry, stack="test", data_bearing=lambda *_: False)
 
@@ -52,18 +56,24 @@ class Stack:
         return self.folder / "kubernetes" / "school" / f"{name}.json"
 
 
-class _Photographed(ObjectStore):
-    """Keeps the stack's folder as a kill right after the creation of an object would leave it."""
+class _Killing(ObjectStore):
+    """Ends the process right after an object is there, before anybody hears of it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        super().__init__(folder / "kubernetes")
-        self._stack, self._name = folder, name
+    def __init__(self, folder: Path, fatal: str) -> None:
+        super().__init__(folder)
+        self._fatal = fatal
 
     def create(self, key: Key, manifest: dict[str, Any], token: str | None) -> Kept:
         kept = super().create(key, manifest, token)
-        if key.path == self._name:
-            shutil.copytree(self._stack, self._stack.with_name("killed"))
+        if key.path == self._fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
         return kept
+
+
+def up_to_its_death(folder: str, fatal: str) -> None:
+    """Bring a stack up in a process of its own, which the creation of one object kills."""
+    secrets.ROUNDS = 10
+    Stack(Path(folder), fatal).up()
 
 
 def program(config: dict[str, str]) -> Program:
@@ -133,8 +143,12 @@ def test_a_program_of_objects_comes_up_changes_is_put_right_and_goes(tmp_path: P
 
 
 def test_an_object_whose_creation_was_killed_before_it_was_recorded_is_taken_over(tmp_path: Path) -> None:
-    Stack(tmp_path / "stack", photograph="school/secret/keys").up()
-    stack = Stack(tmp_path / "killed")
+    begin = (
+        "import sys; from tests.providers import test_kubernetes_engine as test; test.up_to_its_death(*sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", begin, str(tmp_path), "school/secret/keys"]
+    assert subprocess.run(command, cwd=ROOT, timeout=120, check=False).returncode == -signal.SIGKILL
+    stack = Stack(tmp_path)
     (pending,) = [one for one in stack.store.load().pending if one.resource.name == "keys"]
     before = json.loads(stack.file("secret/keys").read_text())
     assert before["server"]["token"] == pending.token

@@ -112,13 +112,14 @@ class KubernetesProvider(base.Provider):
     async def diff(self, request: base.DiffRequest) -> base.DiffResponse:
         kind = kinds.of_type(request.type, request.urn)
         old, new = _wanted(to_plain_map(request.old_state)), to_plain_map(request.new_inputs)
-        fixed = bool(kind.contents) and (not self._mutable[kind.name] or old.get("immutable") is True)
+        fixed = bool(kind.contents) and (not self._mutable[kind.name] or _is_immutable(request.old_state))
         found = [
             item
             for item in differences(old, new, kind.replacing(contents=fixed))
             if not _is_ignored(item, request.ignore_changes)
         ]
-        replaces = sorted({str(item.path[0]) for item in found if item.replaces})
+        # Whole paths, as the official provider gives them: not all of a changed spec is why it is replaced.
+        replaces = [item.text for item in found if item.replaces]
         return base.DiffResponse(
             changes=bool(found),
             replaces=replaces,
@@ -161,6 +162,8 @@ class KubernetesProvider(base.Provider):
             return base.UpdateResponse(_with_metadata(inputs, stays | changing))
         try:
             key = self._key_of_id(kind, request.resource_id)
+            if kind.contents and _is_immutable(request.olds) and not _is_immutable(inputs):
+                raise RefusedError("immutable: field is immutable when `immutable` is set")
             kept = self._store.update(key, concealed(inputs, key.path))
         except RefusedError as error:
             raise _failed(request.urn, "update", error) from error
@@ -219,6 +222,10 @@ def _automatic_name(resource_name: str, seed: bytes | None) -> str:
 def _is_automatic(metadata: Mapping[str, Any]) -> bool:
     annotations = metadata.get("annotations")
     return isinstance(annotations, Mapping) and annotations.get(AUTO_NAMED) == "true"
+
+
+def _is_immutable(properties: Mapping[str, PropertyValue]) -> bool:
+    return "immutable" in properties and properties["immutable"].value is True
 
 
 def _pruned(properties: Mapping[str, PropertyValue]) -> base.Properties:

@@ -19,6 +19,10 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 SEGMENT = re.compile(r"(?!\.\.?\Z)[^/%]+")
 
+LABEL_KEY = re.compile(rf"({SUBDOMAIN.pattern}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+CONTENT_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
+
 LABELLED = frozenset({("", "Namespace"), ("", "Service")})
 """Kinds whose names become a part of host names."""
 
@@ -31,6 +35,12 @@ SELECTING = frozenset({"DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"})
 def faults(kind: Kind, manifest: Mapping[str, Any]) -> Faults:
     """Give what a server would refuse; nothing is said of values that are not known yet."""
     yield from _metadata_faults(kind, _mapping(manifest, "metadata"))
+    for path in (("metadata",), ("spec", "template", "metadata")):
+        yield from _label_faults(manifest, (*path, "labels"))
+    for field in kind.contents:
+        for key in _mapping(manifest, field):
+            if not CONTENT_KEY.fullmatch(key):
+                yield (field, key), "is no key: letters, digits, '-', '_' and '.' are"
     if kind.group == "apps" and kind.name in SELECTING:
         yield from _selector_faults(manifest)
     if (kind.group, kind.name) == ("autoscaling", "HorizontalPodAutoscaler"):
@@ -79,6 +89,14 @@ _ALLOWED = {
 }
 
 
+def _label_faults(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Faults:
+    for key, value in _mapping(manifest, *path).items():
+        if not LABEL_KEY.fullmatch(key):
+            yield (*path, key), "is no label's key"
+        elif isinstance(value, str) and not LABEL_VALUE.fullmatch(value):
+            yield (*path, key), "is no label's value: up to 63 letters, digits, '-', '_' and '.' are"
+
+
 def _selector_faults(manifest: Mapping[str, Any]) -> Faults:
     labels = _mapping(manifest, "spec", "template", "metadata").get("labels", {})
     if not isinstance(labels, Mapping):
@@ -90,6 +108,8 @@ def _selector_faults(manifest: Mapping[str, Any]) -> Faults:
 
 def _scale_faults(spec: Mapping[str, Any]) -> Faults:
     least, most = spec.get("minReplicas", 1), spec.get("maxReplicas")
+    if isinstance(least, int) and least < 1:
+        yield ("spec", "minReplicas"), f"{least} is less than 1"
     if isinstance(least, int) and isinstance(most, int) and most < max(least, 1):
         yield ("spec", "maxReplicas"), f"{most} is less than {max(least, 1)}, the least number of replicas"
 

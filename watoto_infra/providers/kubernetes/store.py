@@ -155,7 +155,7 @@ class ObjectStore:
     def _write(self, key: Key, kept: Kept) -> Kept:
         path = self._path(key)
         for folder in (self._folder, path.parent.parent, path.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True, parents=folder is self._folder)
         write_whole(path, json.dumps(asdict(kept), indent=1, sort_keys=True))
         return kept
 
