@@ -1,6 +1,7 @@
 """An LMS on a cluster, small: run by the engine as a program. ``school:*`` is what a test changes."""
 
 import json
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -19,20 +20,25 @@ here = pulumi.ResourceOptions(provider=cluster)
 namespace = k8s.core.v1.Namespace(
     "school", metadata={"name": "school", "labels": json.loads(config.get("labels") or "{}")}, opts=here
 )
-placed = {"namespace": namespace.metadata["name"]}
+
+
+def metadata(**given: str) -> Any:
+    """Give the metadata of an object in that namespace."""
+    return {"namespace": namespace.metadata["name"], **given}
+
 
 settings = k8s.core.v1.ConfigMap(
-    "settings", metadata={"name": "settings", **placed}, data={"WORKERS": config.get("workers") or "2"}, opts=here
+    "settings", metadata=metadata(name="settings"), data={"WORKERS": config.get("workers") or "2"}, opts=here
 )
 keys = k8s.core.v1.Secret(
     "keys",
-    metadata={"name": "keys", **placed},
+    metadata=metadata(name="keys"),
     string_data={"KEY": pulumi.Output.secret(config.get("key") or "hunter2")},
     opts=here,
 )
 lms = k8s.apps.v1.Deployment(
     "lms",
-    metadata={"name": "lms", **placed},
+    metadata=metadata(name="lms"),
     spec={
         "replicas": 3,
         "selector": {"match_labels": LABELS | json.loads(config.get("selected") or "{}")},
@@ -55,11 +61,11 @@ lms = k8s.apps.v1.Deployment(
     opts=here,
 )
 front = k8s.core.v1.Service(
-    "front", metadata=placed, spec={"selector": LABELS, "ports": [{"port": 80, "target_port": 8000}]}, opts=here
+    "front", metadata=metadata(), spec={"selector": LABELS, "ports": [{"port": 80, "target_port": 8000}]}, opts=here
 )
 k8s.autoscaling.v2.HorizontalPodAutoscaler(
     "scaling",
-    metadata={"name": "lms", **placed},
+    metadata=metadata(name="lms"),
     spec={
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": lms.metadata["name"]},
         "min_replicas": 3,
@@ -69,7 +75,7 @@ k8s.autoscaling.v2.HorizontalPodAutoscaler(
 )
 k8s.policy.v1.PodDisruptionBudget(
     "budget",
-    metadata={"name": "lms", **placed},
+    metadata=metadata(name="lms"),
     spec={"min_available": "50%", "selector": {"match_labels": LABELS}},
     opts=here,
 )
@@ -78,7 +84,7 @@ if config.get_bool("bound", True):
         "binding",
         api_version="eks.amazonaws.com/v1",
         kind="TargetGroupBinding",
-        metadata={"name": "lms", **placed},
+        metadata=metadata(name="lms"),
         spec={
             "serviceRef": {"name": front.metadata["name"], "port": 80},
             "targetGroupARN": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lms/1",
