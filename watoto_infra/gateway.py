@@ -1,6 +1,6 @@
 """What nginx is told in front of app servers: the context of its templates, built from a stage's settings alone.
 
-Shared by the launch template's user data, which puts a gateway before each app server, and by rendering, which knows
+Shared by the program, which puts a gateway before each app server or in pods of its own, and by rendering, which knows
 the addresses of a whole stack besides.
 """
 
@@ -12,6 +12,7 @@ from math import ceil
 from typing import Literal
 
 from watoto_infra.machines import of_instance_type
+from watoto_infra.settings.app import MAIN_SERVICE, ServerGroup
 from watoto_infra.settings.gateway import Balancing
 from watoto_infra.settings.stage import StageSettings
 
@@ -37,6 +38,10 @@ IDEMPOTENT_PATHS = ("/api/enrollments",)
 READ_TIMEOUT_SECONDS = 15
 """How long nginx waits for an answer: above the report objective of 10 s, below gunicorn's own timeout."""
 
+POD_PORT = 8080
+"""Port of the gateway in pods, where no process may take one below 1024."""
+POD_WORKERS = 2
+"""nginx processes of a pod of the gateway."""
 STATUS_LISTEN = "127.0.0.1:8081"
 SESSION_COOKIE = "lms_session"
 SMALLEST_KEY_STATE = 128
@@ -49,6 +54,20 @@ class Server:
     address: str
     weight: int = 1
     backup: bool = False
+
+
+@dataclass(frozen=True)
+class AppService:
+    """A bounded context's app servers; what begins with one of ``paths`` is theirs. The main one has none."""
+
+    name: str
+    paths: tuple[str, ...]
+    servers: tuple[Server, ...]
+
+    @property
+    def upstream(self) -> str:
+        """What the group of its servers is called; the main one has the guide's name."""
+        return "backend_servers" if self.name == MAIN_SERVICE else f"{self.name}_servers"
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,7 @@ class NginxContext:
     listen: str
     status_listen: str
     server_names: tuple[str, ...]
-    servers: tuple[Server, ...]
+    services: tuple[AppService, ...]
     method_directive: str | None
     upstream_keepalive: int
     upstream_idle_seconds: int
@@ -110,6 +129,16 @@ class NginxContext:
     tls: Tls | None
     gates: Gates
 
+    @property
+    def main(self) -> AppService:
+        """The service that answers what no other does."""
+        return self.services[0]
+
+    def service_of(self, path: str) -> AppService:
+        """Whose a path is: of several that it begins with the longest counts."""
+        owners = [(prefix, service) for service in self.services for prefix in service.paths if path.startswith(prefix)]
+        return max(owners, key=lambda owner: len(owner[0]))[1] if owners else self.main
+
 
 def open_files_needed(connections: int, workers: int) -> tuple[int, int]:
     """Connections one worker must hold, and the open files it needs for them.
@@ -129,7 +158,7 @@ class Site:
     listen: str
     status_listen: str
     server_names: Sequence[str]
-    servers: tuple[Server, ...]
+    services: tuple[AppService, ...]
     method: Balancing
     trusted_proxies: Sequence[str]
     media_sources: str = ""
@@ -155,12 +184,12 @@ def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxCon
         listen=site.listen,
         status_listen=site.status_listen,
         server_names=_once(site.server_names),
-        servers=site.servers,
+        services=site.services,
         method_directive=None if site.method is Balancing.ROUND_ROBIN else site.method.value,
         upstream_keepalive=UPSTREAM_KEEPALIVE,
         upstream_idle_seconds=UPSTREAM_IDLE_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
-        tries=len(site.servers),
+        tries=max(len(service.servers) for service in site.services),
         trusted_proxies=_once(site.trusted_proxies),
         unlimited_networks=_once(limits.exempt),
         session_cookie=SESSION_COOKIE,
@@ -185,22 +214,43 @@ def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxCon
 
 
 def gateway_context(settings: StageSettings, gates: Gates = Gates(http2_directive=False, mlkem=False)) -> NginxContext:
-    """Build the context of the gateway in front of one LMS, on the machine it shares with it.
+    """Build the context of the gateway in front of one LMS, on the machine it shares with it."""
+    alone = AppService(MAIN_SERVICE, (), (Server(f"127.0.0.1:{settings.app.port}"),))
+    cores = of_instance_type(settings.app.instance_types[0]).cores
+    return nginx_context(settings, _behind_balancer(settings, (alone,), cores, settings.app.gateway_port), gates)
 
-    Only the VPC may say who a client is. Without names of their own, CDN and load balancer are asked for by AWS's.
-    """
+
+def pod_gateway_context(settings: StageSettings) -> NginxContext:
+    """Build the context of the gateway in pods of its own: each service answers under one name in the cluster."""
+    services = tuple(
+        AppService(group.service, group.paths, (Server(f"{deployment(group)}:{settings.app.port}"),))
+        for group in settings.app.groups
+    )
+    site = _behind_balancer(settings, services, POD_WORKERS, POD_PORT, access_log="/dev/stdout")
+    return nginx_context(settings, site, Gates(http2_directive=False, mlkem=False))
+
+
+def deployment(group: ServerGroup) -> str:
+    """Give the name of a service's Deployment, and of the Service in front of it."""
+    return f"watoto-{group.service}"
+
+
+def _behind_balancer(
+    settings: StageSettings, services: tuple[AppService, ...], workers: int, port: int, access_log: str = "access.log"
+) -> Site:
+    """Only the VPC may say who a client is. CDN and load balancer without a name of their own are asked by AWS's."""
     own = settings.edge.aliases or ("*.cloudfront.net",)
-    site = Site(
+    return Site(
         role="gateway",
-        workers=of_instance_type(settings.app.instance_types[0]).cores,
-        listen=str(settings.app.gateway_port),
+        workers=workers,
+        listen=str(port),
         status_listen=STATUS_LISTEN,
         server_names=(*settings.gateway.server_names, *own, "*.elb.amazonaws.com"),
-        servers=(Server(f"127.0.0.1:{settings.app.port}"),),
+        services=services,
         method=Balancing.LEAST_CONN,
         trusted_proxies=(settings.network.cidr, *settings.gateway.trusted_proxies),
+        access_log=access_log,
     )
-    return nginx_context(settings, site, gates)
 
 
 def _once(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a machine has: from the name of an AWS instance type, as AWS sizes them.
+"""What a machine has: from the name of an AWS instance type, as AWS sizes them, or from what a pod is promised.
 
 Per size (https://aws.amazon.com/ec2/instance-types/): ``large`` has 2 vCPU, ``xlarge`` 4, ``Nxlarge`` 4 N; families c,
 m and r have 2, 4 and 8 GiB a vCPU. Types t have 2 vCPU up to ``large`` and 1, 2, 4 and 8 GiB from ``micro`` on.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import ceil
 
 from watoto_infra.errors import RenderError
+from watoto_infra.settings.app import AppSettings, Platform
 
 GIB = 1024
 _BURSTABLE_GIB = {"nano": 0.5, "micro": 1, "small": 2, "medium": 4, "large": 8}
@@ -23,6 +25,13 @@ class Machine:
 
     cores: int
     memory_mib: int
+
+
+def of_app_server(app: AppSettings) -> Machine:
+    """Give what an app server may use: its instance, or what its pod is promised. Raises as ``of_instance_type``."""
+    if app.platform is Platform.KUBERNETES:
+        return Machine(ceil(app.kubernetes.cpu_millicores / 1_000), app.kubernetes.memory_mib)
+    return of_instance_type(app.instance_types[0])
 
 
 def of_instance_type(name: str) -> Machine:

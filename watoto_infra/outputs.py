@@ -68,20 +68,53 @@ class LoadBalancerOutput(_Output):
     target_group_arn: str
 
 
-class AppOutput(_Output):
-    """The app servers. ``desired`` is what the program asks for; scaling may have changed the real number."""
+class ServerGroupOutput(_Output):
+    """The app servers of one service: an auto scaling group or a Deployment.
+
+    ``desired`` is what the program asks for; scaling may have changed the real number. ``paths`` is empty for the main
+    service, which answers what no other does.
+    """
 
     urn: str
-    group_name: str
-    launch_template_id: str
-    launch_template_version: int
-    image: str
-    role_arn: str
+    name: str
+    service: str
+    paths: tuple[str, ...]
     min_size: int
     max_size: int
     desired: int
+
+
+class ClusterOutput(_Output):
+    """The Kubernetes cluster; ``endpoint`` is where its API answers."""
+
+    urn: str
+    name: str
+    arn: str
+    endpoint: str
+
+
+class AppOutput(_Output):
+    """The app servers. The first of ``groups`` is the main one.
+
+    ``platform`` is ``auto_scaling_group``, which has a launch template, or ``kubernetes``, which has a cluster.
+    """
+
+    platform: str
+    image: str
+    role_arn: str
     port: int
     gateway_port: int
+    groups: tuple[ServerGroupOutput, ...]
+    launch_template_id: str | None = None
+    launch_template_version: int | None = None
+    cluster: ClusterOutput | None = None
+
+    def group(self, service: str) -> ServerGroupOutput:
+        """The app servers of a service. Raises ``StateError`` when there are none."""
+        for group in self.groups:
+            if group.service == service:
+                return group
+        raise StateError(f"the stack has no service {service}", hint="run `watoto up`: it makes what is missing")
 
 
 class DatabaseRole(StrEnum):

@@ -137,17 +137,23 @@ def outputs_of(settings: StageSettings, stage: str, table: PortTable) -> StackOu
                 "target_group_arn": "arn:tg",
             },
             "app": {
-                "urn": _urn("asg", "watoto-backend-asg"),
-                "group_name": "watoto-backend-asg",
-                "launch_template_id": "lt-1",
-                "launch_template_version": 1,
+                "platform": app.platform.value,
                 "image": IMAGE,
                 "role_arn": "arn:role",
-                "min_size": app.min_size,
-                "max_size": app.max_size,
-                "desired": app.desired,
                 "port": 8000,
                 "gateway_port": 80,
+                "groups": [
+                    {
+                        "urn": _urn("deployment", group.service),
+                        "name": f"watoto-{group.service}",
+                        "service": group.service,
+                        "paths": group.paths,
+                        "min_size": group.min_size,
+                        "max_size": group.max_size,
+                        "desired": group.desired,
+                    }
+                    for group in app.groups
+                ],
             },
             "databases": _databases(settings, table, secret),
             "caches": _caches(settings, table, secret),

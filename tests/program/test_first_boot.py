@@ -17,12 +17,22 @@ from watoto_infra.rendering.families import cloud_init
 from watoto_infra.rendering.inputs import for_stage
 from watoto_infra.settings import load_stage
 
-STAGES = ("phase1", "phase2", "phase3")
+SPREAD = {"database": {"shards": 2}, "cache": {"cache": {"shards": 2}}}
+STAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "phase1": ("phase1", {}),
+    "phase2": ("phase2", {}),
+    "phase2 with shards": ("phase2", SPREAD),
+}
 
 
-@pytest.fixture(params=STAGES)
+def sharded() -> Declared:
+    return run("phase2", overrides=json.dumps(SPREAD))
+
+
+@pytest.fixture(params=STAGES.values(), ids=STAGES.keys())
 def stage(request: pytest.FixtureRequest) -> Declared:
-    return run(request.param)
+    name, overrides = request.param
+    return run(name, overrides=json.dumps(overrides))
 
 
 def script_of(declared: Declared) -> str:
@@ -50,7 +60,7 @@ def parameters(declared: Declared) -> dict[str, str]:
 
 
 def test_app_servers_find_every_address_in_parameter_store():
-    found = parameters(run("phase3"))
+    found = parameters(sharded())
 
     assert set(found) == {
         f"/watoto/local/endpoints/{name}"
@@ -80,10 +90,10 @@ def test_one_database_holds_every_logical_shard():
     assert main["shards"] == [[0, 479]]
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_rendered_user_data_refers_to_what_the_program_declares(name):
-    declared = run(name)
-    inputs = for_stage(name, load_stage(name, overrides={"app": {"image": IMAGE}}).settings)
+@pytest.mark.parametrize(("name", "overrides"), STAGES.values(), ids=STAGES.keys())
+def test_rendered_user_data_refers_to_what_the_program_declares(name, overrides):
+    declared = run(name, overrides=json.dumps(overrides))
+    inputs = for_stage(name, load_stage(name, overrides={"app": {"image": IMAGE}, **overrides}).settings)
     ctx = cloud_init.context(inputs)
 
     secrets = {one.get("name") for one in declared.of("aws:secretsmanager/secret:Secret")}

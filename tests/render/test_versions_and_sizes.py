@@ -192,7 +192,7 @@ def test_the_launch_template_and_rendering_give_the_user_data_the_same_fields():
 def test_the_gateway_in_front_of_an_app_server_needs_settings_alone(stage_inputs):
     context = gateway_context(stage_inputs().settings)
     assert context.role == "gateway"
-    assert [server.address for server in context.servers] == ["127.0.0.1:8000"]
+    assert [server.address for server in context.main.servers] == ["127.0.0.1:8000"]
 
 
 @pytest.mark.local

@@ -41,7 +41,7 @@ def lasting_outputs(running: Running) -> dict[str, Any]:
     return {
         "url": outputs["url"],
         "buckets": outputs["buckets"],
-        "group": outputs["app"]["group_name"],
+        "group": outputs["app"]["groups"][0]["name"],
         "databases": [(one["identifier"], one["address"], one["port"]) for one in outputs["databases"]],
         "caches": {role: (one["id"], one["primary"]) for role, one in outputs["caches"].items()},
         "queue": outputs["queue"]["endpoints"],

@@ -18,7 +18,7 @@ def exported() -> dict[str, Any]:
     server = {"urn": "urn:1", "identifier": "watoto-primary", "arn": "arn:1", "address": "127.0.0.1", "port": 5432}
     endpoint = {"address": "127.0.0.1", "port": 6379}
     cache = {"urn": "urn:2", "id": "watoto-cache", "role": "cache", "primary": endpoint, "reader": endpoint}
-    group = {"urn": "urn:3", "group_name": "g", "launch_template_id": "lt-1", "launch_template_version": 1}
+    group = {"urn": "urn:3", "name": "g", "service": "backend", "paths": (), "min_size": 1, "max_size": 2, "desired": 1}
     return {
         "url": "http://127.0.0.1:8080",
         "stage": "phase1",
@@ -34,8 +34,16 @@ def exported() -> dict[str, Any]:
             "url": "http://127.0.0.1:8080",
             "target_group_arn": "t",
         },
-        "app": {**group, "image": "i", "role_arn": "r", "min_size": 1, "max_size": 2, "desired": 1, "port": 8000}
-        | {"gateway_port": 80},
+        "app": {
+            "platform": "auto_scaling_group",
+            "image": "i",
+            "role_arn": "r",
+            "port": 8000,
+            "gateway_port": 80,
+            "groups": [group],
+            "launch_template_id": "lt-1",
+            "launch_template_version": 1,
+        },
         "databases": [{**server, "role": "primary", "shard": 0, "secret": secret}],
         "caches": {
             "cache": {

@@ -50,7 +50,7 @@ def inside_of(topology: Topology) -> Inside:
     return Inside(
         prometheus=f"http://{endpoints.prometheus}",
         alertmanager=f"http://{endpoints.alertmanager}",
-        app_metrics=tuple(f"http://{server}/metrics" for server in endpoints.app_servers),
+        app_metrics=tuple(f"http://{server}/metrics" for server in endpoints.all_app_servers),
         worker_metrics=tuple(f"http://{worker}/metrics" for worker in endpoints.worker_metrics),
         replica_reads=partial(reads_on_replicas, topology) if has_replicas else None,
         make_admin=partial(_make_admin, topology),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
-from watoto_infra.review.status import DeclaredThing, StatusReport
+from watoto_infra.review.status import DeclaredThing, StatusReport, is_manifest
 
 if TYPE_CHECKING:
     from watoto_infra.cli.wiring import StackSession
@@ -53,4 +53,6 @@ def _word(state: ResourceState, pending: OperationKind | None) -> str:
         return "incomplete"
     if state.type in NOT_ACTED_ON:
         return "there, not acted on locally"
+    if is_manifest(state.type):
+        return "validated manifest"
     return "simulated" if state.simulated else "there"

@@ -183,7 +183,7 @@ def open_stack(
         },
     )
     data_plane = LocalDataPlane(local, loaded)
-    engine = _embedded_engine(name, store, local)
+    engine = _embedded_engine(name, store, local, loaded.settings.app.kubernetes.version)
     deployment = Deployment(engine, local, program, data_plane if with_servers else None)
     return StackSession(name, loaded, home, local, store, deployment, data_plane)
 
@@ -281,7 +281,7 @@ def _store(home: StackHome) -> StackStore:
     return StackStore(home.state, PassphraseSource(os.environ, home.state / "passphrase"))
 
 
-def _embedded_engine(stack: str, store: StackStore, target: LocalTarget) -> Any:
+def _embedded_engine(stack: str, store: StackStore, target: LocalTarget, kubernetes_version: str) -> Any:
     from watoto_infra.engine.embedded.engine import EmbeddedEngine  # noqa: PLC0415 - imports pulumi
     from watoto_infra.providers.aws.provider import AwsProvider  # noqa: PLC0415
     from watoto_infra.providers.kubernetes.provider import KubernetesProvider  # noqa: PLC0415
@@ -292,7 +292,7 @@ def _embedded_engine(stack: str, store: StackStore, target: LocalTarget) -> Any:
     objects = ObjectStore(target.home.root / "kubernetes")
     registry = {
         "aws": lambda: AwsProvider(target.endpoint, addresses=target.addresses),
-        "kubernetes": lambda: KubernetesProvider(objects),
+        "kubernetes": lambda: KubernetesProvider(objects, kubernetes_version),
         "random": RandomProvider,
     }
     return EmbeddedEngine(store, registry, stack=stack, data_bearing=is_data_bearing)

@@ -75,7 +75,7 @@ class AppServers(pulumi.ComponentResource):
             "watoto-app",
             name=args.user_data.log_group,
             retention_in_days=args.log_retention_days,
-            kms_key_id=args.access.key_arn,
+            kms_key_id=args.access.storage.key_arn,
             tags=args.context.tags("watoto-app"),
             opts=self._child,
         )
@@ -151,14 +151,9 @@ class AppServers(pulumi.ComponentResource):
                 parent=self,
                 # A server is only healthy once a listener sends it health checks.
                 depends_on=list(args.serving),
-                ignore_changes=None if self._holds_desired else ["desiredCapacity"],
+                ignore_changes=None if settings.holds_desired else ["desiredCapacity"],
             ),
         )
-
-    @property
-    def _holds_desired(self) -> bool:
-        settings = self._args.settings
-        return settings.hold_desired or settings.scaling.kind is ScalingKind.MANUAL
 
     def _launch(self) -> Mapping[str, Any]:
         """How servers are launched: always a numbered version, since only a new number starts a refresh."""

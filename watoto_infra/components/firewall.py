@@ -19,6 +19,7 @@ class Role(StrEnum):
 
     LOAD_BALANCER = "load-balancer"
     APP = "app"
+    CLUSTER = "cluster"
     DATABASE = "database"
     CACHE = "cache"
     QUEUE = "queue"
@@ -37,12 +38,16 @@ PURPOSES: Mapping[Role, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FirewallArgs:
-    """``allowed_cidrs`` may reach the load balancer, which speaks to the app servers' ``gateway_port``."""
+    """``allowed_cidrs`` may reach the load balancer, which speaks to the app servers' ``gateway_port``.
+
+    ``cluster_group_id`` is the group that EKS has given the nodes of its cluster: then app servers are pods on them.
+    """
 
     context: Context
     vpc_id: pulumi.Input[str]
     allowed_cidrs: tuple[str, ...]
     gateway_port: int
+    cluster_group_id: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,18 +62,28 @@ class Firewall(pulumi.ComponentResource):
     """One security group for each role, and a described rule for each end of each flow between them."""
 
     group_ids: Mapping[Role, pulumi.Output[str]]
+    """Where app servers are pods there is a role ``CLUSTER`` in the place of ``APP``."""
 
     def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("watoto:network:Firewall", name, {}, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self.group_ids = {role: self._group(role).id for role in Role}
-        for flow in _flows(args.gateway_port):
+        self.group_ids, app = self._groups()
+        for flow in _flows(app, args.gateway_port):
             self._allow(flow)
         for cidr in args.allowed_cidrs:
             self._open(cidr)
-        self._let_out()
+        if app is Role.APP:
+            self._let_out()
         self.register_outputs({"group_ids": {role.value: group_id for role, group_id in self.group_ids.items()}})
+
+    def _groups(self) -> tuple[Mapping[Role, pulumi.Output[str]], Role]:
+        """Give the groups, and the role of the app servers. EKS opens the way out of its own group itself."""
+        cluster = self._args.cluster_group_id
+        made = {role: self._group(role).id for role in PURPOSES if cluster is None or role is not Role.APP}
+        if cluster is None:
+            return made, Role.APP
+        return {**made, Role.CLUSTER: pulumi.Output.from_input(cluster)}, Role.CLUSTER
 
     def _group(self, role: Role) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
@@ -134,11 +149,11 @@ class Firewall(pulumi.ComponentResource):
         )
 
 
-def _flows(gateway_port: int) -> list[_Flow]:
+def _flows(app: Role, gateway_port: int) -> list[_Flow]:
     return [
-        _Flow(Role.LOAD_BALANCER, Role.APP, gateway_port, "Requests and health checks"),
-        _Flow(Role.APP, Role.DATABASE, POSTGRESQL, "SQL"),
-        _Flow(Role.APP, Role.CACHE, REDIS, "Redis commands"),
-        _Flow(Role.APP, Role.QUEUE, AMQPS, "AMQP"),
-        _Flow(Role.APP, Role.ENDPOINTS, HTTPS, "AWS API calls"),
+        _Flow(Role.LOAD_BALANCER, app, gateway_port, "Requests and health checks"),
+        _Flow(app, Role.DATABASE, POSTGRESQL, "SQL"),
+        _Flow(app, Role.CACHE, REDIS, "Redis commands"),
+        _Flow(app, Role.QUEUE, AMQPS, "AMQP"),
+        _Flow(app, Role.ENDPOINTS, HTTPS, "AWS API calls"),
     ]

@@ -1,4 +1,4 @@
-"""Who the app servers are to AWS, and what they may do."""
+"""Who the LMS is to AWS, on instances of its own or in pods, and what it may do."""
 
 from __future__ import annotations
 
@@ -27,14 +27,21 @@ SESSION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
-    """What the app servers may reach."""
+class StorageAccess:
+    """The buckets that the LMS reads and writes, and the key of what is in them."""
 
     media_arn: pulumi.Input[str]
     backups_arn: pulumi.Input[str]
+    key_arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What an instance may reach: besides storage what it reads when it boots."""
+
+    storage: StorageAccess
     secret_arns: Sequence[pulumi.Input[str]]
     parameters_arn: pulumi.Input[str]
-    key_arn: pulumi.Input[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +79,9 @@ class Identity(pulumi.ComponentResource):
         self.register_outputs({"role_arn": self.role_arn, "profile_arn": self.profile_arn})
 
 
-def _statements(args: IdentityArgs) -> list[Statement]:
-    access, below = args.access, "/*"
+def storage_statements(access: StorageAccess) -> list[Statement]:
+    """Allow what the LMS itself does, wherever it runs."""
+    below = "/*"
     return [
         {
             "Sid": "Media",
@@ -89,6 +97,19 @@ def _statements(args: IdentityArgs) -> list[Statement]:
             "Resource": pulumi.Output.concat(access.backups_arn, "/application/*"),
         },
         {
+            "Sid": "Key",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": access.key_arn,
+        },
+    ]
+
+
+def _statements(args: IdentityArgs) -> list[Statement]:
+    access = args.access
+    return [
+        *storage_statements(access.storage),
+        {
             "Sid": "Secrets",
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
@@ -98,15 +119,9 @@ def _statements(args: IdentityArgs) -> list[Statement]:
             "Sid": "Parameters",
             "Effect": "Allow",
             "Action": "ssm:GetParametersByPath",
-            "Resource": [access.parameters_arn, pulumi.Output.concat(access.parameters_arn, below)],
+            "Resource": [access.parameters_arn, pulumi.Output.concat(access.parameters_arn, "/*")],
         },
         {"Sid": "Session", "Effect": "Allow", "Action": list(SESSION), "Resource": "*"},
-        {
-            "Sid": "Key",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": access.key_arn,
-        },
         {
             "Sid": "Logs",
             "Effect": "Allow",

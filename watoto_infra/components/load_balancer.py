@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import pulumi
 from pulumi_aws import lb
@@ -17,6 +17,16 @@ ORIGIN_HEADER = "X-Origin-Verify"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What requests go to: instances, or addresses of pods. Their group cannot change its kind, so each has its own."""
+
+    name: str
+    kind: Literal["instance", "ip"]
+    port: int
+    tags: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadBalancerArgs:
     """``origin_secret``: when given, only requests that carry it are served. ``logs_policy`` lets logs be written."""
 
@@ -25,18 +35,17 @@ class LoadBalancerArgs:
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_id: pulumi.Input[str]
-    gateway_port: int
+    targets: Targets
     logs_bucket: pulumi.Input[str]
     logs_policy: pulumi.Resource
     origin_secret: pulumi.Input[str] | None
 
 
 class LoadBalancer(pulumi.ComponentResource):
-    """Load balancer, target group and listeners. With a certificate, port 80 only redirects."""
+    """Load balancer and target group; ``listen`` adds the listeners. With a certificate, port 80 only redirects."""
 
     balancer: lb.LoadBalancer
     target_group: lb.TargetGroup
-    serving: list[pulumi.Resource]
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -45,7 +54,6 @@ class LoadBalancer(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self.balancer = self._make_balancer()
         self.target_group = self._make_target_group()
-        self.serving = self._listen()
         scheme = "http" if args.settings.certificate_arn is None else "https"
         self.url = pulumi.Output.concat(scheme, "://", self.balancer.dns_name)
         self.register_outputs(
@@ -82,11 +90,11 @@ class LoadBalancer(pulumi.ComponentResource):
         args, settings = self._args, self._args.settings
         check = settings.health_check
         return lb.TargetGroup(
-            "watoto-backend",
+            args.targets.name,
             vpc_id=args.vpc_id,
-            port=args.gateway_port,
+            port=args.targets.port,
             protocol="HTTP",
-            target_type="instance",
+            target_type=args.targets.kind,
             load_balancing_algorithm_type=settings.algorithm,
             deregistration_delay=settings.deregistration_delay_seconds,
             slow_start=settings.slow_start_seconds,
@@ -101,29 +109,33 @@ class LoadBalancer(pulumi.ComponentResource):
                 "unhealthy_threshold": check.fails,
                 "healthy_threshold": check.passes,
             },
-            tags=args.context.tags("watoto-backend"),
+            tags={**args.context.tags(args.targets.name), **args.targets.tags},
             opts=self._child,
         )
 
-    def _listen(self) -> list[pulumi.Resource]:
-        """Make the listeners and give what forwards to the servers: over HTTPS when there is a certificate."""
+    def listen(self, after: Sequence[pulumi.Resource] = ()) -> list[pulumi.Resource]:
+        """Make the listeners once ``after`` is there, and give what forwards to the servers.
+
+        It is forwarded over HTTPS when there is a certificate.
+        """
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
         settings = self._args.settings
         if settings.certificate_arn is None:
-            return self._serve("http", {"port": 80, "protocol": "HTTP"})
-        self._listener("http-redirect", {"port": 80, "protocol": "HTTP"}, _TO_HTTPS)
+            return self._serve("http", {"port": 80, "protocol": "HTTP"}, opts)
+        self._listener("http-redirect", {"port": 80, "protocol": "HTTP"}, _TO_HTTPS, opts)
         secure = {
             "port": 443,
             "protocol": "HTTPS",
             "certificate_arn": settings.certificate_arn,
             "ssl_policy": settings.ssl_policy,
         }
-        return self._serve("https", secure)
+        return self._serve("https", secure, opts)
 
-    def _serve(self, label: str, how: Mapping[str, Any]) -> list[pulumi.Resource]:
+    def _serve(self, label: str, how: Mapping[str, Any], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         forward: lb.ListenerDefaultActionArgsDict = {"type": "forward", "target_group_arn": self.target_group.arn}
         if self._args.origin_secret is None:
-            return [self._listener(label, how, forward)]
-        listener = self._listener(label, how, _NOT_FROM_THE_CDN)
+            return [self._listener(label, how, forward, opts)]
+        listener = self._listener(label, how, _NOT_FROM_THE_CDN, opts)
         rule = lb.ListenerRule(
             f"{label}-from-cdn",
             listener_arn=listener.arn,
@@ -131,18 +143,24 @@ class LoadBalancer(pulumi.ComponentResource):
             actions=[{"type": "forward", "target_group_arn": self.target_group.arn}],
             conditions=[{"http_header": {"http_header_name": ORIGIN_HEADER, "values": [self._args.origin_secret]}}],
             tags=self._args.context.tags("watoto-from-cdn"),
-            opts=self._child,
+            opts=opts,
         )
         return [listener, rule]
 
-    def _listener(self, label: str, how: Mapping[str, Any], action: lb.ListenerDefaultActionArgsDict) -> lb.Listener:
+    def _listener(
+        self,
+        label: str,
+        how: Mapping[str, Any],
+        action: lb.ListenerDefaultActionArgsDict,
+        opts: pulumi.ResourceOptions,
+    ) -> lb.Listener:
         return lb.Listener(
             label,
             **how,
             load_balancer_arn=self.balancer.arn,
             default_actions=[action],
             tags=self._args.context.tags(f"watoto-{label}"),
-            opts=self._child,
+            opts=opts,
         )
 
 

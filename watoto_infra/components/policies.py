@@ -16,10 +16,11 @@ def document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def assumed_by(service: str) -> str:
-    """JSON of a trust policy for one AWS service, such as ``ec2.amazonaws.com``."""
+def assumed_by(service: str, *, tagging_sessions: bool = False) -> str:
+    """JSON of a trust policy for one AWS service, such as ``ec2.amazonaws.com``; those of EKS tag their sessions."""
+    actions = '["sts:AssumeRole", "sts:TagSession"]' if tagging_sessions else '"sts:AssumeRole"'
     return (
-        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
+        f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {actions}, '
         f'"Principal": {{"Service": "{service}"}}}}]}}'
     )
 

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from watoto_infra.contracts import Addresses
 from watoto_infra.outputs import StackOutputs
-from watoto_infra.rendering.endpoints import WORKERS, Endpoint, Endpoints, of_outputs, replicated_roles
+from watoto_infra.rendering.endpoints import Endpoint, Endpoints, of_outputs, replicated_roles, server_names
+from watoto_infra.settings.names import WORKERS
 from watoto_infra.settings.stage import StageSettings
 
 HERE = "local"
@@ -24,15 +25,16 @@ def local_endpoints(
         return Endpoint(address.host, address.port, name or kind)
 
     declared = of_outputs(outputs, settings)
+    main, *others = settings.app.groups
     servers = [server.name for group in declared.databases for server in (group.primary, *group.replicas)]
     door, console = urlsplit(f"//{outputs.load_balancer.dns_name}"), urlsplit(outputs.queue.console_url)
     return replace(
         declared,
         front_door=Endpoint(door.hostname or "", door.port or 80, "front-door"),
         front_door_status=at("nginx-status", "front-door"),
-        app_servers=tuple(
-            at(f"app{number}", urn=outputs.app.urn) for number in range(1, max(1, settings.app.desired) + 1)
-        ),
+        # Whatever the servers are part of, they keep their ports when that becomes another thing.
+        app_servers=tuple(map(at, server_names(main))),
+        services={group.service: tuple(map(at, server_names(group))) for group in others},
         pgbouncer=at("pgbouncer"),
         queue_management=Endpoint(console.hostname or "", console.port or 80, "queue"),
         queue_metrics=at("queue-metrics", "queue", outputs.queue.urn),

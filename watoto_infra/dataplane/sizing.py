@@ -52,19 +52,20 @@ def share_out(settings: StageSettings, machine: Machine) -> Shares:
     Raises ``ServiceFailed`` with the numbers when the stage does not fit.
     """
     servers = _servers(settings)
+    apps = settings.app.servers
     nodes = sum(1 + group.replicas for group in settings.cache.groups.values())
     needed = (
         servers * SMALLEST_DATABASE_MIB
         + nodes * SMALLEST_CACHE_MIB
-        + settings.app.desired * APP_SERVER_MIB
+        + apps * APP_SERVER_MIB
         + JOB_PROCESSES * WORKER_MIB
         + FIXED_MIB
     )
     if needed > machine.memory_mib:
         raise ServiceFailed(
             f"the stage needs about {needed:,} MiB of memory on this machine, which has {machine.memory_mib:,}: "
-            f"{servers} PostgreSQL servers, {nodes} Redis servers, {settings.app.desired} app servers",
-            hint="choose a smaller stage, or lower app.desired, database.replicas or database.shards",
+            f"{servers} PostgreSQL servers, {nodes} Redis servers, {apps} app servers",
+            hint="choose a smaller stage, or lower app.desired, app.services, database.replicas or database.shards",
         )
     declared = of_instance_type(settings.database.instance_class)
     node = of_instance_type(next(iter(settings.cache.groups.values())).node_type)
@@ -72,9 +73,9 @@ def share_out(settings: StageSettings, machine: Machine) -> Shares:
     cache_mib = _between(SMALLEST_CACHE_MIB, int(machine.memory_mib * CACHES / nodes), node.memory_mib)
     broker = of_instance_type(settings.queue.instance_type)
     queue_mib = _between(SMALLEST_QUEUE_MIB, int(machine.memory_mib * QUEUE), broker.memory_mib)
-    cores = max(1, machine.cores // max(1, settings.app.desired))
+    cores = max(1, machine.cores // max(1, apps))
     return Shares(
-        app=Machine(cores, max(APP_SERVER_MIB, machine.memory_mib // 4 // max(1, settings.app.desired))),
+        app=Machine(cores, max(APP_SERVER_MIB, machine.memory_mib // 4 // max(1, apps))),
         database=Machine(machine.cores, database_mib),
         cache=Machine(1, cache_mib),
         queue=Machine(1, queue_mib),

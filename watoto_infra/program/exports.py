@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pulumi
 from pulumi_aws import rds
 
 from watoto_infra.components.app_servers import AppServers
@@ -15,11 +16,15 @@ from watoto_infra.components.edge import Edge
 from watoto_infra.components.encryption import Encryption
 from watoto_infra.components.firewall import Firewall
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecrets
+from watoto_infra.components.kubernetes.cluster import Cluster
+from watoto_infra.components.kubernetes.workloads import Workloads
 from watoto_infra.components.load_balancer import LoadBalancer
 from watoto_infra.components.network import Network
 from watoto_infra.components.queue import Queue
 from watoto_infra.components.storage import Storage
+from watoto_infra.gateway import POD_PORT, deployment
 from watoto_infra.settings import LOCAL, LoadedStage, StageSettings
+from watoto_infra.settings.app import ServerGroup
 from watoto_infra.settings.delivery import FrontDoor
 
 Values = dict[str, Any]
@@ -41,7 +46,8 @@ class Parts:
     backup_cipher: GeneratedSecret
     load_balancer: LoadBalancer
     edge: Edge | None
-    app: AppServers
+    app: AppServers | Workloads
+    cluster: Cluster | None
 
 
 def outputs(parts: Parts, loaded: LoadedStage) -> Values:
@@ -113,19 +119,44 @@ def _load_balancer(part: LoadBalancer) -> Values:
 
 def _app(parts: Parts, settings: StageSettings) -> Values:
     app = settings.app
+    common = {"platform": app.platform.value, "image": app.image, "port": app.port}
+    if isinstance(parts.app, AppServers):
+        group = parts.app.group
+        return {
+            **common,
+            "gateway_port": app.gateway_port,
+            "role_arn": parts.app.identity.role_arn,
+            "groups": [_group(app.groups[0], group.urn, group.name)],
+            "launch_template_id": parts.app.template.id,
+            "launch_template_version": parts.app.template.latest_version,
+        }
+    pods = {service: servers.deployment for service, servers in parts.app.servers.items()}
     return {
-        "urn": parts.app.group.urn,
-        "group_name": parts.app.group.name,
-        "launch_template_id": parts.app.template.id,
-        "launch_template_version": parts.app.template.latest_version,
-        "image": app.image,
-        "role_arn": parts.app.identity.role_arn,
-        "min_size": app.min_size,
-        "max_size": app.max_size,
-        "desired": app.desired,
-        "port": app.port,
-        "gateway_port": app.gateway_port,
+        **common,
+        "gateway_port": POD_PORT,
+        "role_arn": parts.app.role_arn,
+        "groups": [_group(group, pods[group.service].urn, deployment(group)) for group in app.groups],
+        "cluster": _cluster(parts.cluster),
     }
+
+
+def _group(group: ServerGroup, urn: pulumi.Output[str], name: pulumi.Input[str]) -> Values:
+    return {
+        "urn": urn,
+        "name": name,
+        "service": group.service,
+        "paths": group.paths,
+        "min_size": group.min_size,
+        "max_size": group.max_size,
+        "desired": group.desired,
+    }
+
+
+def _cluster(part: Cluster | None) -> Values | None:
+    if part is None:
+        return None
+    cluster = part.cluster
+    return {"urn": cluster.urn, "name": cluster.name, "arn": cluster.arn, "endpoint": cluster.endpoint}
 
 
 def _database(database: Database, shard: int) -> list[Values]:

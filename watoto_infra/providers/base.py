@@ -162,8 +162,11 @@ class Provider(SdkProvider):
 
     ``volatile`` says that what stands behind it may lose everything between two runs (an emulator in memory), so the
     engine reads one known id first: of a type that is not among the ``durable`` ones, which outlive such a loss.
+    ``foretells_unconfigured`` says that a preview needs no setting which is only known after an operation, such as the
+    address of a cluster that is yet to be made: it is configured without those that are not known.
     """
 
+    foretells_unconfigured: bool = False
     volatile: bool = False
     durable: Collection[str] = ()
 

@@ -6,20 +6,20 @@ A stage without a stack has addresses too, the same every time: loopback and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from watoto_infra.settings.app import ServerGroup
+from watoto_infra.settings.names import WORKERS
 from watoto_infra.settings.stage import StageSettings
 
 if TYPE_CHECKING:
     from watoto_infra.outputs import DatabaseOutput, StackOutputs
 
 LOOPBACK = "127.0.0.1"
-
-WORKERS = ("email", "notification", "analytics")
-"""One kind of job worker for each queue."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class DatabaseEndpoints:
 @dataclass(frozen=True)
 class Endpoints:
     """All addresses of one stack. ``databases`` starts with the main one; shards follow.
+
+    ``app_servers`` are those of the main service; ``services`` holds those of each other bounded context by its name.
 
     ``cache_replicas`` are named by their role: a group has one unless it has no replicas, or is in cluster mode, which
     one node with all slots stands for. ``cache_bus`` is where the nodes of such a cluster would find each other.
@@ -76,6 +78,12 @@ class Endpoints:
     media_origins: tuple[str, ...] = ()
     cache_replicas: tuple[Endpoint, ...] = ()
     cache_bus: Endpoint | None = None
+    services: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+
+    @property
+    def all_app_servers(self) -> tuple[Endpoint, ...]:
+        """The app servers of every service."""
+        return (*self.app_servers, *(server for servers in self.services.values() for server in servers))
 
 
 def is_loopback(host: str) -> bool:
@@ -95,9 +103,20 @@ def replicated_roles(settings: StageSettings) -> list[str]:
     return [role for role, group in settings.cache.groups.items() if group.replicas and group.shards == 1]
 
 
+def server_names(group: ServerGroup) -> list[str]:
+    """Give the names of a service's app servers, one at least: ``app1``, or ``app-identity1`` beside the main ones."""
+    prefix = "app" if group.is_main else f"app-{group.service}"
+    return [f"{prefix}{number}" for number in range(1, max(1, group.desired) + 1)]
+
+
 def of_stage(settings: StageSettings) -> Endpoints:
     """Give the documented addresses of a stage: loopback, the usual ports, counted up from them."""
-    apps = [f"app{number}" for number in range(1, settings.app.desired + 1)]
+    main, *others = settings.app.groups
+    taken = 8001 + max(1, main.desired)
+    services = {}
+    for group in others:
+        services[group.service] = _counted(taken, server_names(group))
+        taken += group.desired
     databases = []
     port = 5432
     for shard in range(settings.database.shards + 1):
@@ -114,7 +133,7 @@ def of_stage(settings: StageSettings) -> Endpoints:
     return Endpoints(
         front_door=Endpoint(LOOPBACK, 8080, "front-door"),
         front_door_status=Endpoint(LOOPBACK, 8081, "front-door"),
-        app_servers=_counted(8001, apps or ["app1"]),
+        app_servers=_counted(8001, server_names(main)),
         databases=tuple(databases),
         pgbouncer=Endpoint(LOOPBACK, 6432, "pgbouncer"),
         cache=cache_nodes[0],
@@ -136,6 +155,7 @@ def of_stage(settings: StageSettings) -> Endpoints:
         region=settings.region,
         cache_replicas=_counted(6389, replicated_roles(settings)),
         cache_bus=Endpoint(LOOPBACK, 16379, "cache") if settings.cache.cache.shards > 1 else None,
+        services=services,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from watoto_infra.contracts import SECRET_MARK, Json
-from watoto_infra.machines import Machine, of_instance_type
+from watoto_infra.machines import Machine, of_app_server, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints, is_loopback, of_outputs, of_stage
 from watoto_infra.rendering.versions import Versions
@@ -136,7 +136,8 @@ def for_stage(
         settings=settings,
         endpoints=of_stage(settings) if outputs is None else of_outputs(outputs, settings),
         versions=versions or Versions(settings.versions),
-        machine=of_instance_type(settings.app.instance_types[0]),
+        machine=of_app_server(settings.app),
+        balancer_machine=of_instance_type(settings.app.instance_types[0]),
         database_machine=of_instance_type(settings.database.instance_class),
         references=_references(settings, outputs),
         secrets=secrets or Secrets(),

@@ -51,6 +51,12 @@ def path(value: str, what: str) -> str:
     return value
 
 
+def relative_path(value: str, what: str) -> str:
+    """Give a path as ``path`` does, or one of the same signs that is relative to the server's own folder."""
+    path(value if value.startswith("/") else f"/{value}", what)
+    return value
+
+
 def origin(value: str) -> str:
     """Give a web origin: scheme, host and port."""
     if _ORIGIN.fullmatch(value) is None:

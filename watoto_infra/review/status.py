@@ -11,6 +11,11 @@ from typing import cast
 from watoto_infra.review.documents import SCHEMA_VERSION, ProcessDocument, StatusDocument, ThingDocument
 
 
+def is_manifest(type_: str) -> bool:
+    """Tell the types that no API server here takes: what its schema took is kept, and local servers do the work."""
+    return type_.startswith("kubernetes:")
+
+
 @dataclass(frozen=True)
 class DeclaredThing:
     """One resource of the state. ``since`` is when it was last changed, ISO 8601; ``state`` is a word for people."""

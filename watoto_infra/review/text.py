@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from watoto_infra.contracts import QUIET_OPS, REPLACEMENT_HALVES, Change, ChangeKind, Op, Plan, Result, Step
 from watoto_infra.review.documents import RunDocument
+from watoto_infra.review.status import is_manifest
 
 SIGNS = {
     Op.SAME: " ",
@@ -60,8 +61,12 @@ def result_lines(result: Result) -> Iterator[str]:
         yield f"Stack {result.plan.stack} is at {result.plan.stage} already: nothing was done."
         return
     yield f"{summary_line(result.summary, done=True)} in {result.seconds:.1f} s"
+    manifests = {step.urn for step in result.plan.steps if is_manifest(step.type)}.intersection(result.simulated)
+    if manifests:
+        yield f"  {len(manifests)} Kubernetes objects: validated manifests; local servers stand for their pods"
     for urn in result.simulated:
-        yield f"  simulated (the local control plane does not implement it): {urn}"
+        if urn not in manifests:
+            yield f"  simulated (the local control plane does not implement it): {urn}"
     for urn in result.left_behind:
         yield f"  stays, as on AWS: {urn}"
     for outcome in result.failures:

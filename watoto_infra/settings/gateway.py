@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from watoto_infra.settings.base import Strict, not_allowed
 from watoto_infra.settings.delivery import HostName
+from watoto_infra.settings.image import Image
 from watoto_infra.settings.network import Cidr
 
 VersionText = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){0,3}$")]
@@ -77,6 +78,8 @@ class GatewaySettings(Strict):
 
     kind: GatewayKind = GatewayKind.NGINX
     """What passes requests on to the app servers."""
+    image: Image | None = None
+    """On Kubernetes: the image of that program, pinned by digest; `source` (local target only): none is needed."""
     server_names: tuple[HostName, ...] = Field(default=("api.example.com",), min_length=1, max_length=50)
     """Host names the LMS answers to; any other is not answered at all."""
     balancing: BalancingSettings = BalancingSettings()

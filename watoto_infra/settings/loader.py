@@ -17,10 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from watoto_infra.errors import SettingsError, UsageError
 from watoto_infra.settings import yaml_file
-from watoto_infra.settings.app import SOURCE_IMAGE
+from watoto_infra.settings.app import Platform
+from watoto_infra.settings.image import SOURCE_IMAGE
 from watoto_infra.settings.merge import DEFAULT, Layers, Origin
 from watoto_infra.settings.problems import settings_error, shown
-from watoto_infra.settings.source_image import source_image
+from watoto_infra.settings.source_image import GATEWAY, LMS, source_image
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.settings.yaml_file import KeyPath, SettingsFile
 
@@ -118,11 +119,14 @@ def _stage_files(stage: str, root: Path) -> list[SettingsFile]:
 
 
 def _resolve_source(layers: Layers, root: Path) -> None:
-    """Replace the image ``source`` by the digest of the checkout's LMS; an installed package has no source tree."""
-    app = layers.values.get("app")
-    tree = root / "src" / "lms_app"
-    if isinstance(app, dict) and app.get("image") == SOURCE_IMAGE and tree.is_dir():
-        layers.lay({"app": {"image": source_image(tree)}}, "digest of src/lms_app")
+    """Replace the image ``source`` by the digest of what it stands for; an installed package has no source tree.
+
+    That is the checkout's LMS, and for the gateway the templates that this machine's own program is configured by.
+    """
+    for section, repository, source in (("app", LMS, "src/lms_app"), ("gateway", GATEWAY, "templates/nginx")):
+        values, tree = layers.values.get(section), root / source
+        if isinstance(values, dict) and values.get("image") == SOURCE_IMAGE and tree.is_dir():
+            layers.lay({section: {"image": source_image(tree, repository)}}, f"digest of {source}")
 
 
 def _validate(layers: Layers, stage: str) -> StageSettings:
@@ -147,12 +151,17 @@ def _check_target(settings: StageSettings, target: str, layers: Layers) -> None:
             f"{layers.set_at(('database', 'pgbouncer'))}: database.pgbouncer is true; allowed on the aws target: false",
             hint="the program declares no pooler; app servers pool their connections themselves (database.pool)",
         )
-    if settings.app.image in (None, SOURCE_IMAGE):
-        origin = layers.set_at(("app", "image"))
-        found = f"{origin}: app.image is {shown(settings.app.image)}" if origin else "app.image is not set"
+    images = {("app", "image"): (settings.app.image, "the LMS's image")}
+    if settings.app.platform is Platform.KUBERNETES:
+        images["gateway", "image"] = (settings.gateway.image, f"an image of {settings.gateway.kind}")
+    for path, (image, what) in images.items():
+        if image not in (None, SOURCE_IMAGE):
+            continue
+        name, origin = ".".join(path), layers.set_at(path)
+        found = f"{origin}: {name} is {shown(image)}" if origin else f"{name} is not set"
         raise SettingsError(
             f"{found}; allowed on the aws target: repository@sha256:<64 hex digits>",
-            hint="push the LMS's image and name it, with its digest, in stacks/overlays/aws.yaml",
+            hint=f"push {what} and name it, with its digest, in stacks/overlays/aws.yaml",
         )
 
 

@@ -12,6 +12,9 @@ QUEUE_SECRET = "watoto/queue"  # noqa: S105
 BACKUP_CIPHER = "watoto/backup/cipher"
 SERVICE_ACCOUNTS = "watoto/service-accounts"
 
+WORKERS = ("email", "notification", "analytics")
+"""One kind of job worker for each queue."""
+
 KUBERNETES_VERSION = "1.36"
 """The version of a cluster that none is declared for: one that EKS supports as a standard one, and has schemas here."""
 

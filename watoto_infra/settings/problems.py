@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 from typing import Any
 
@@ -79,11 +80,8 @@ def _where_to_look(path: KeyPath) -> str:
 
 
 def _holder(path: KeyPath) -> KeyPath:
-    """The key that holds a value: an item of a list is set where the list is."""
-    length = len(path)
-    while length and path[length - 1].isdigit():
-        length -= 1
-    return path[:length]
+    """The key that holds a value: an item of a list, and whatever is in it, is set where the list is."""
+    return tuple(itertools.takewhile(lambda key: not key.isdigit(), path))
 
 
 def shown(value: Any) -> str:
@@ -105,6 +103,8 @@ def _similar(path: KeyPath, model: type[BaseModel]) -> str:
 def _keys_at(path: KeyPath, model: type[BaseModel]) -> list[str]:
     current: type[BaseModel] | None = model
     for key in path:
+        if key.isdigit():  # an item of a list of sections, of which the list's own annotation tells the model
+            continue
         if current is None or key not in current.model_fields:
             return []
         current = section_model(current.model_fields[key].annotation)
@@ -112,6 +112,6 @@ def _keys_at(path: KeyPath, model: type[BaseModel]) -> list[str]:
 
 
 def section_model(annotation: Any) -> type[BaseModel] | None:
-    """The model behind a field's annotation (``Section`` or ``Section | None``), if it is a section."""
+    """The model behind a field's annotation, if it is a section, may be one, or is a list of them."""
     candidates = [annotation, *getattr(annotation, "__args__", ())]
     return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

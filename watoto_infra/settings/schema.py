@@ -41,9 +41,13 @@ def _section(path: str, schema: Schema, definitions: dict[str, Schema]) -> list[
     lines += ["| key | allowed | default | meaning |", "| --- | --- | --- | --- |"]
     below: list[str] = []
     for name, field in schema["properties"].items():
-        section = _section_of(field, definitions)
+        section, items = _section_of(field, definitions), _section_of(field.get("items", {}), definitions)
         here = f"{path}.{name}" if path else name
-        if section is None:
+        if items is not None:
+            allowed = f"list of sections{_length(field)}"
+            lines.append(f"| `{name}` | {allowed} | {_default(name, field, schema)} | {_text(field['description'])} |")
+            below += _section(f"{here}[]", items, definitions)
+        elif section is None:
             default = _default(name, field, schema)
             lines.append(f"| `{name}` | {_allowed(field, definitions)} | {default} | {_text(field['description'])} |")
         else:

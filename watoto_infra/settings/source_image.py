@@ -1,17 +1,17 @@
-"""The local target's image is the LMS's source tree: its digest names what runs, as an image's would."""
+"""The local target's images are source trees: their digests name what runs, as images' would."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-REPOSITORY = "watoto-lms"
+LMS, GATEWAY = "watoto-lms", "watoto-gateway"
 NOT_SOURCE = frozenset(
     {"__pycache__", "node_modules", "dist", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 )
 
 
-def source_image(tree: Path) -> str:
+def source_image(tree: Path, repository: str = LMS) -> str:
     """``watoto-lms@sha256:...`` over the paths and contents of a source tree; caches and builds do not count."""
     digest = hashlib.sha256()
     for path in sorted(tree.rglob("*")):
@@ -21,4 +21,4 @@ def source_image(tree: Path) -> str:
         content = path.read_bytes()
         digest.update(f"{relative.as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
-    return f"{REPOSITORY}@sha256:{digest.hexdigest()}"
+    return f"{repository}@sha256:{digest.hexdigest()}"

@@ -23,9 +23,11 @@ from watoto_infra.dataplane.services.lms_connections import connections
 from watoto_infra.dataplane.services.psql import Psql, identifier
 from watoto_infra.dataplane.topology import Topology, address
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.rendering.endpoints import WORKERS, Endpoint
+from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.families.postgresql import MONITOR
 from watoto_infra.settings import settings_root
+from watoto_infra.settings.app import Platform, ServerGroup
+from watoto_infra.settings.names import WORKERS
 from watoto_infra.settings.source_image import NOT_SOURCE, source_image
 
 ENVIRONMENT = Path(f"{Path(sys.prefix).resolve()}-lms")
@@ -35,7 +37,7 @@ MIGRATION, PLACEMENT = "lms-migrate", "lms-shards"
 MIGRATION_SECONDS, PLACEMENT_SECONDS = 180, 3600
 IN_FORCE = "the shard map is in force"
 """What `flask migrate` says when every user's rows lie where the LMS's shard map says."""
-PROCESSES = re.compile(r"app\d+|worker-\w+|relay|heartbeat|pgbouncer")
+PROCESSES = re.compile(r"app(-[a-z]+)?\d+|worker-\w+|relay|heartbeat|pgbouncer")
 """Whatever has connections to the databases as the LMS, of this stage or of the one before."""
 START_SECONDS = 180
 """Two to three seconds of processor time each; a busy machine takes its time for a dozen of them at once."""
@@ -61,7 +63,11 @@ def units(topology: Topology) -> tuple[Unit, ...]:
             due=lambda: not lms.in_force,
             kept_from=lambda name: PROCESSES.fullmatch(name) is not None,
         ),
-        *(lms.app_server(number) for number in range(1, topology.settings.app.desired + 1)),
+        *(
+            lms.app_server(group, number)
+            for group in topology.settings.app.groups
+            for number in range(1, group.desired + 1)
+        ),
         *(lms.worker(kind) for kind in WORKERS),
         lms.relay(),
         lms.heartbeat(),
@@ -135,18 +141,24 @@ class _Lms:
             )
         return str(done.stdout)
 
-    def app_server(self, number: int) -> Service:
-        endpoint = self._topology.endpoints.app_servers[number - 1]
+    def app_server(self, group: ServerGroup, number: int) -> Service:
+        endpoints = self._topology.endpoints
+        endpoint = (endpoints.app_servers if group.is_main else endpoints.services[group.service])[number - 1]
         configuration = str(self._source / "lms_app" / "gunicorn.conf.py")
         return self._service(
             endpoint.name,
             ("gunicorn", "-c", configuration, "lms_app.wsgi:app"),
-            stands_for=f"app server {number} of {self._topology.outputs.app.group_name}",
+            stands_for=f"app server {number} of {self._declared(self._topology.outputs.app.group(group.service).name)}",
             at=endpoint,
             health="/readyz",
             environment={"LMS_WEB_BIND": str(endpoint)},
             stop_seconds=WEB_STOP_SECONDS,
         )
+
+    def _declared(self, name: str) -> str:
+        """What a group of processes is called where it is declared."""
+        pods = self._topology.outputs.app.platform == Platform.KUBERNETES
+        return f"Deployment {name}" if pods else name
 
     def worker(self, kind: str) -> Service:
         number = WORKERS.index(kind)

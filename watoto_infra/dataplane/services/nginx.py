@@ -40,7 +40,7 @@ def units(topology: Topology) -> tuple[Unit, ...]:
             stop_signal="QUIT",
             stop_seconds=30,
             stops_as_group=False,
-            needs=tuple(endpoint.name for endpoint in topology.endpoints.app_servers),
+            needs=tuple(endpoint.name for endpoint in topology.endpoints.all_app_servers),
             rereads=tuple(sorted(_files(topology.config / ROLE))),
         ),
     )

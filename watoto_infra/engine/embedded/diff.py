@@ -72,11 +72,6 @@ def has_unknowns(value: PropertyValue) -> bool:
     return isinstance(held, Sequence) and not isinstance(held, str) and any(has_unknowns(item) for item in held)
 
 
-def any_unknown(properties: Properties) -> bool:
-    """Tell whether any property holds something unknown."""
-    return any(has_unknowns(value) for value in properties.values())
-
-
 def with_unknowns(properties: Properties, names: Iterable[str]) -> dict[str, PropertyValue]:
     """Give the properties with those in ``names`` made unknown."""
     return {**properties, **{name: PropertyValue.computed() for name in names}}

@@ -263,12 +263,13 @@ class Run:
             self._course.permit(step)
         new_id = UNKNOWN_SENTINEL if self._shop.dry_run else str(uuid.uuid4())
         state = replace(decision.state, id=old.id if old is not None else new_id, outputs=decision.state.inputs)
-        if diff.any_unknown(state.inputs):
+        known = {name: value for name, value in state.inputs.items() if not diff.has_unknowns(value)}
+        if len(known) < len(state.inputs) and not (self._shop.dry_run and provider.foretells_unconfigured):
             raise UnsupportedFeature(
                 f"{urn} is configured with something that is only known after an operation",
                 hint="give the provider values that are known beforehand",
             )
-        self._shop.pool.configure(urn, goal.type, state.inputs, provider)
+        self._shop.pool.configure(urn, goal.type, known, provider)
         self._ledger.reach(state, was=old)
         if not user:
             self._done(step)

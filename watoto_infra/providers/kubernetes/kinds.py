@@ -127,8 +127,11 @@ class Kind:
 
 
 def of_type(token: str, urn: str) -> Kind:
-    """Read a type token such as ``kubernetes:apps/v1:Deployment``. Raises ``UnsupportedFeature`` for any other."""
-    found = TYPE.fullmatch(token)
+    """Read a type token such as ``kubernetes:apps/v1:Deployment``; in a URN those of its parents stand before it.
+
+    Raises ``UnsupportedFeature`` for any other.
+    """
+    found = TYPE.fullmatch(token.rpartition("$")[2])
     if found is None:
         raise UnsupportedFeature(f"{urn}: resource type {token} is not served on this target")
     return Kind("" if found["group"] == "core" else found["group"], found["version"], found["name"])

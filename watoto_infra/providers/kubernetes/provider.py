@@ -50,6 +50,8 @@ class KubernetesProvider(base.Provider):
     ``version`` is major and minor, as EKS has it.
     """
 
+    foretells_unconfigured = True
+
     def __init__(self, store: ObjectStore, version: str = KUBERNETES_VERSION) -> None:
         self._store = store
         self._version = version

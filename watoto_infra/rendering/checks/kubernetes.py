@@ -13,13 +13,12 @@ import yaml
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.providers.kubernetes import kinds, schemas
 from watoto_infra.rendering.model import Finding, Verdict
-from watoto_infra.settings.names import KUBERNETES_VERSION
 
 FAMILY = "kubernetes"
 TOOL = "kubernetes-validate"
 
 
-def check(tree: Path, files: Sequence[str], version: str = KUBERNETES_VERSION) -> tuple[Finding, ...]:
+def check(tree: Path, files: Sequence[str], version: str) -> tuple[Finding, ...]:
     """Judge each file by the schemas of ``version``, unknown fields included.
 
     All that were judged are one finding; each of a kind without a schema is one of its own, not validated.

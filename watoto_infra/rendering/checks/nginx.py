@@ -18,9 +18,13 @@ PRIVILEGED = re.compile(r"(\blisten (?:[^;\s]*:)?)(\d{1,3})(?=[ ;])")
 UNPRIVILEGED = 20_000
 """What is added to a port below 1000; the same port stays the same in every server, and a taken one is no fault."""
 
-SKIPPED_RULES = "worker_rlimit_nofile_vs_connections"
-"""Wants two files for each worker connection; nginx counts a proxied request as two connections already, and the
-open-file cache is bounded. ``families.nginx.open_files_needed`` has the exact number, ``_open_files`` checks it."""
+IN_THE_CLUSTER = re.compile(r"(\bserver )[a-z][a-z0-9-]*(?=:\d+[ ;])")
+"""A server that is named by its Service in a Kubernetes cluster, a name that only pods can look up."""
+
+SKIPPED_RULES = "worker_rlimit_nofile_vs_connections,stale_dns_cache"
+"""The first wants two files for each worker connection; nginx counts a proxied request as two connections already, and
+the open-file cache is bounded. ``families.nginx.open_files_needed`` has the exact number, ``_open_files`` checks it.
+The second warns of names that are looked up once: ours are those of Services, whose addresses stay."""
 
 
 def check(tree: Path, files: Sequence[RenderedFile], *, connections: int, open_files: int) -> tuple[Finding, ...]:
@@ -47,10 +51,16 @@ def _nginx(tree: Path, main: str, covered: Sequence[str]) -> Finding:
 
 
 def _fitted(main: Path) -> Path:
-    """Give a copy beside the file with ports that a plain user may bind: nginx binds them while it only tests."""
-    if os.geteuid() == 0:
+    """Give the file, or a copy beside it with what differs here from where it will be used.
+
+    While it only tests nginx binds ports, of which a plain user may not have all, and looks up every name.
+    """
+    original = main.read_text(encoding="utf-8")
+    text = IN_THE_CLUSTER.sub(r"\g<1>127.0.0.1", original)
+    if os.geteuid() != 0:
+        text = PRIVILEGED.sub(lambda port: f"{port[1]}{int(port[2]) + UNPRIVILEGED}", text)
+    if text == original:
         return main
-    text = PRIVILEGED.sub(lambda port: f"{port[1]}{int(port[2]) + UNPRIVILEGED}", main.read_text(encoding="utf-8"))
     copy = main.with_name("fitted.conf")
     copy.write_text(text, encoding="utf-8")
     return copy

@@ -14,6 +14,7 @@ from watoto_infra.rendering.families import nginx
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.settings import names
+from watoto_infra.settings.app import Platform
 
 SUMMARY = "user data of the launch template: nginx gateway and the LMS's container by digest"
 
@@ -86,11 +87,13 @@ def context(inputs: Inputs) -> CloudInitContext:
 
 
 def pieces(inputs: Inputs) -> tuple[Piece, ...]:
-    """One document."""
+    """One document; none where the LMS is in pods, which boot no server of ours."""
+    if inputs.settings.app.platform is Platform.KUBERNETES:
+        return ()
     return (Piece(FILE, f"{FILE}.j2", context(inputs)),)
 
 
 def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
     """Ask cloud-init's schema, shellcheck for the script in it and nginx for the gateway in it."""
-    del files, inputs
-    return checks.check(tree, FILE)
+    del inputs
+    return checks.check(tree, FILE) if files else ()

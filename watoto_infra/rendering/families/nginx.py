@@ -6,13 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from watoto_infra.errors import RenderError
-from watoto_infra.gateway import Gates, NginxContext, Role, Server, Site, Tls, gateway_context, nginx_context
+from watoto_infra.gateway import (
+    AppService,
+    Gates,
+    NginxContext,
+    Role,
+    Server,
+    Site,
+    Tls,
+    gateway_context,
+    nginx_context,
+    pod_gateway_context,
+)
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import nginx as checks
 from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.rendering.versions import Versions
+from watoto_infra.settings.app import Platform
 from watoto_infra.settings.gateway import BalancingSettings
 
 SUMMARY = "load balancer (upstream backend_servers) and gateway in front of one LMS"
@@ -55,6 +67,8 @@ def gates(versions: Versions) -> Gates:
 def context(inputs: Inputs, role: Role) -> NginxContext:
     """Build the context of one role."""
     settings, endpoints, places = inputs.settings, inputs.endpoints, inputs.places
+    if role == "gateway" and settings.app.platform is Platform.KUBERNETES:
+        return pod_gateway_context(settings)
     if role == "gateway":
         return gateway_context(settings, gates(inputs.versions))
     status = endpoints.front_door_status
@@ -65,15 +79,29 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
         listen=f"{host}:{endpoints.front_door.port}",
         status_listen=f"{values.host(status.host, 'status address')}:{status.port}",
         server_names=(*map(values.server_name, settings.gateway.server_names), "localhost", host),
-        servers=members(endpoints.app_servers, settings.gateway.balancing),
+        services=_services(inputs),
         method=settings.gateway.balancing.method,
         trusted_proxies=settings.gateway.trusted_proxies,
         media_sources="".join(f" {values.origin(origin)}" for origin in endpoints.media_origins),
         static_root=None if places.static is None else values.path(places.static, "static files' folder"),
         tls=_tls(inputs),
-        access_log=places.access_log,
+        access_log=values.relative_path(places.access_log, "access log"),
     )
     return nginx_context(settings, site, gates(inputs.versions))
+
+
+def _services(inputs: Inputs) -> tuple[AppService, ...]:
+    """Weights and backups are the main service's; the others' servers are all alike."""
+    main, *others = inputs.settings.app.groups
+    endpoints, balancing = inputs.endpoints, inputs.settings.gateway.balancing
+    alike = BalancingSettings(method=balancing.method)
+    return (
+        AppService(main.service, main.paths, members(endpoints.app_servers, balancing)),
+        *(
+            AppService(group.service, group.paths, members(endpoints.services[group.service], alike))
+            for group in others
+        ),
+    )
 
 
 def _tls(inputs: Inputs) -> Tls | None:

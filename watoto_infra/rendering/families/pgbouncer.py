@@ -13,11 +13,12 @@ from pathlib import Path
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import pgbouncer as checks
-from watoto_infra.rendering.endpoints import WORKERS, Endpoint
+from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.families import gunicorn, postgresql
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.rendering.secrets import owner_name
+from watoto_infra.settings.names import WORKERS
 
 SUMMARY = "transaction pooling between app servers and databases, with sums that fit"
 
@@ -65,11 +66,16 @@ def scram(password: str, salt: bytes) -> str:
     return f"SCRAM-SHA-256${ROUNDS}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
+def most_app_servers(inputs: Inputs) -> int:
+    """Most app servers of all services together."""
+    return sum(group.max_size for group in inputs.settings.app.groups)
+
+
 def app_connections(inputs: Inputs) -> int:
     """Most connections of all app servers and job workers to one database."""
     one = gunicorn.context(inputs)
     per_server = one.workers * one.pool_size
-    return inputs.settings.app.max_size * per_server + (len(WORKERS) + 1) * one.pool_size
+    return most_app_servers(inputs) * per_server + (len(WORKERS) + 1) * one.pool_size
 
 
 def context(inputs: Inputs) -> PgbouncerContext:
@@ -80,7 +86,7 @@ def context(inputs: Inputs) -> PgbouncerContext:
     files = ceil(connections * 1.25) + servers * (POOL_SIZE + RESERVE)
     if files > MOST_FILES:
         raise RenderError(
-            f"{inputs.settings.app.max_size} app servers may open {connections:,} connections: PgBouncer would need "
+            f"{most_app_servers(inputs)} app servers may open {connections:,} connections: PgBouncer would need "
             f"{files:,} open files and takes {MOST_FILES:,}",
             hint="lower app.max_size, or database.pool.max_size",
         )

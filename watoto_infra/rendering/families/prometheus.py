@@ -91,7 +91,7 @@ def _postgres(endpoints: Endpoints) -> tuple[Target, ...]:
 def jobs(endpoints: Endpoints) -> tuple[Job, ...]:
     """List everything that is scraped."""
     return (
-        Job("lms", tuple(map(_target, endpoints.app_servers))),
+        Job("lms", tuple(map(_target, endpoints.all_app_servers))),
         Job("lms-workers", tuple(map(_target, endpoints.worker_metrics))),
         Job("node", tuple(map(_target, endpoints.node_exporters))),
         Job("postgres", _postgres(endpoints)),

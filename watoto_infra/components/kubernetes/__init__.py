@@ -1,0 +1,1 @@
+"""The LMS on Kubernetes: a cluster of EKS, and what runs on it."""
