@@ -16,6 +16,9 @@ STACK_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 ROOT_HOME = Path("/var/lib/watoto")
 
+OBJECTS_VARIABLE = "WATOTO_KUBERNETES_OBJECTS"
+"""Names the folder of Kubernetes objects to whoever serves them outside this command, such as the official engine."""
+
 
 @dataclass(frozen=True)
 class StackHome:
@@ -29,6 +32,11 @@ class StackHome:
     def state(self) -> Path:
         """The engine's state, journal, lock and history."""
         return self.root / "state"
+
+    @property
+    def objects(self) -> Path:
+        """The manifests of the Kubernetes objects that are declared."""
+        return self.root / "kubernetes"
 
     @property
     def logs(self) -> Path:

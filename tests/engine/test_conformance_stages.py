@@ -11,6 +11,7 @@ from tests.engine.official import PASSPHRASE, OfficialCli, operations
 from tests.stack.conftest import end, new_home
 from tests.stack.driver import Driver
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE
+from watoto_infra.stack_home import OBJECTS_VARIABLE
 
 pytestmark = pytest.mark.conformance
 
@@ -27,9 +28,8 @@ def test_each_stage_is_the_same_to_both_engines(stage: str, tmp_path: Path, requ
             planned = ours(stack, stage)
             stack.ok("up", "--stage", stage, "--yes")
             exports = dict(line.removeprefix("export ").split("=", 1) for line in stack.ok("env").splitlines())
-            official = OfficialCli(
-                tmp_path, "local", PROGRAM, {"AWS_STAND_IN": exports["AWS_ENDPOINT_URL"]}, ("aws", "random")
-            )
+            places = {"AWS_STAND_IN": exports["AWS_ENDPOINT_URL"], OBJECTS_VARIABLE: exports[OBJECTS_VARIABLE]}
+            official = OfficialCli(tmp_path, "local", PROGRAM, places, ("aws", "kubernetes", "random"))
             official.configure(watoto__stage=stage, watoto__target="local", aws__region=exports["AWS_REGION"])
             assert official.preview() == planned, "with an empty state"
             official.import_state(stack.json("state", "export"))

@@ -29,7 +29,7 @@ def sharded() -> Declared:
     return run("phase2", overrides=json.dumps(SPREAD))
 
 
-@pytest.fixture(params=STAGES.values(), ids=STAGES.keys())
+@pytest.fixture(params=tuple(STAGES.values()), ids=tuple(STAGES))
 def stage(request: pytest.FixtureRequest) -> Declared:
     name, overrides = request.param
     return run(name, overrides=json.dumps(overrides))

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 
 from lms_app.settings import load_settings
 from tests.program.declared import IMAGE, Declared, Resource, bare, run
 from watoto_infra.errors import SettingsError
 from watoto_infra.outputs import StackOutputs
+from watoto_infra.providers.kubernetes import kinds, schemas
 from watoto_infra.rendering.checks.kong import problems_in
 from watoto_infra.rendering.checks.nginx import IN_THE_CLUSTER
 from watoto_infra.settings import load_stage, scale_override
@@ -85,10 +85,10 @@ def test_everything_declared_is_what_the_api_of_the_declared_version_takes():
     declared = phase3()
     version = declared.one("aws:eks/cluster:Cluster").get("version")
 
-    found = [one for one in objects(declared) if not one.type.startswith("kubernetes:eks.amazonaws.com")]
+    found = objects(declared)
     assert len(found) > 20
     for one in found:
-        kubernetes_validate.validate(plain(one.inputs), version, strict=True)
+        assert list(schemas.faults(kinds.of_type(one.type, one.urn), plain(one.inputs), version)) == [], one.name
 
 
 def environment(declared: Declared, name: str) -> dict[str, str]:

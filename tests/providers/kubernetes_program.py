@@ -93,6 +93,10 @@ if config.get_bool("bound", True):
         opts=here,
     )
 
+if config.get_bool("second"):
+    later = k8s.Provider("second", kubeconfig=namespace.metadata["uid"])
+    k8s.core.v1.ConfigMap("elsewhere", metadata=metadata(), opts=pulumi.ResourceOptions(provider=later))
+
 pulumi.export("namespace", front.metadata["namespace"])
 pulumi.export("front", front.metadata["name"])
 pulumi.export("key", keys.string_data["KEY"])

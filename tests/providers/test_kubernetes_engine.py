@@ -158,6 +158,13 @@ def test_an_object_whose_creation_was_killed_before_it_was_recorded_is_taken_ove
     assert not stack.preview().has_changes
 
 
+def test_a_cluster_that_is_only_declared_yet_can_be_previewed(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack")
+    assert changed(stack.preview(second="true")).keys() >= {"create second", "create elsewhere"}
+    stack.up(second="true")
+    assert not stack.preview(second="true").has_changes
+
+
 def test_what_is_wrong_with_an_object_ends_the_preview_with_its_path(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "stack")
     where = r"Deployment::lms is not valid .*: spec\.selector\.matchLabels\.tier: must be string, not int"

@@ -20,6 +20,7 @@ from tests.engine.official import OfficialCli, operations
 from tests.providers.test_kubernetes_engine import PROGRAM, Stack
 from watoto_infra.errors import UsageError
 from watoto_infra.providers import plugin
+from watoto_infra.stack_home import OBJECTS_VARIABLE
 
 URN = "urn:pulumi:test::watoto::kubernetes:core/v1:Secret::keys"
 INPUTS = {"metadata": {"name": "keys"}, "stringData": {"KEY": "hunter2"}}
@@ -30,7 +31,7 @@ MAIN = f'import runpy; runpy.run_module("{PROGRAM}")'
 def stub(tmp_path: Path) -> Iterator[Any]:
     """Give a client of the plugin, started as the official engine starts it."""
     command = [sys.executable, "-m", "watoto_infra.providers.plugin", "kubernetes", "127.0.0.1:1"]
-    environment = os.environ | {plugin.OBJECTS_VARIABLE: str(tmp_path / "kubernetes")}
+    environment = os.environ | {OBJECTS_VARIABLE: str(tmp_path / "kubernetes")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
     try:
         assert process.stdout is not None
@@ -72,8 +73,8 @@ def test_a_secret_lives_its_life_over_the_official_protocol(stub: Any) -> None:
 
 
 def test_the_plugin_asks_for_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(plugin.OBJECTS_VARIABLE, raising=False)
-    with pytest.raises(UsageError, match=plugin.OBJECTS_VARIABLE):
+    monkeypatch.delenv(OBJECTS_VARIABLE, raising=False)
+    with pytest.raises(UsageError, match=OBJECTS_VARIABLE):
         plugin.provider("kubernetes")
 
 
@@ -84,7 +85,7 @@ def test_both_engines_do_the_same_to_the_same_objects(
 ) -> None:
     for name in ("pulumi", "pulumi-language-python"):
         require_binary(name)
-    folder = {plugin.OBJECTS_VARIABLE: str(tmp_path / "objects")}
+    folder = {OBJECTS_VARIABLE: str(tmp_path / "objects")}
     official = OfficialCli(tmp_path / "official", "test", MAIN, folder, ("kubernetes",))
     ours = Stack(tmp_path / "ours")
     changes: list[dict[str, str]] = [

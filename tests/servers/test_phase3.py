@@ -147,13 +147,48 @@ def test_status_names_what_stands_for_the_shards_and_every_app_server_uses_the_c
         replica = stands_for[f"postgresql-shard{shard}-replica1"]
         assert replica == f"RDS read replica watoto-shard-{shard}-replica-1"
     assert "one node with all slots" in stands_for["redis-cache"]
-    apps = [process for name, process in processes.items() if re.fullmatch(r"app\d+", name)]
-    assert len(apps) == 6
-    for app in apps:
+    apps = app_servers(filled)
+    assert {name: stands_for[name] for name in apps} == {
+        **{f"app{number}": f"app server {number} of Deployment watoto-backend" for number in (1, 2, 3)},
+        **{f"app-identity{number}": f"app server {number} of Deployment watoto-identity" for number in (1, 2)},
+        **{f"app-reports{number}": f"app server {number} of Deployment watoto-reports" for number in (1, 2)},
+    }
+    for app in apps.values():
         with urllib.request.urlopen(f"http://{app['address']}/readyz", timeout=5) as answer:
             parts = json.load(answer)["parts"]
         assert parts["cache"] == "in use"
         assert {parts[f"database {name}"] for name in ("main", "shard1", "shard2")} == {"readable"}
+
+
+def app_servers(stack: Running) -> dict[str, dict[str, Any]]:
+    return {name: one for name, one in stack.processes().items() if re.fullmatch(r"app(-[a-z]+)?\d+", name)}
+
+
+def test_what_is_only_a_manifest_here_and_what_nobody_acts_on_is_said(filled: Running):
+    states = {
+        thing["urn"].rpartition("::")[2]: thing["state"]
+        for thing in filled.driver.json("status", "--json")["things"]
+        if thing["type"].startswith("kubernetes:")
+    }
+
+    assert states["watoto-lms"] == states["watoto-relay"] == "validated manifest"
+    assert states["watoto-backend-hpa"] == "there, not acted on locally"
+
+
+def test_each_bounded_context_is_answered_by_its_own_app_servers_and_no_others(filled: Running):
+    filled.driver.ok("smoke", "--json")
+    answered: dict[str, set[str]] = {}
+    for name, process in app_servers(filled).items():
+        with urllib.request.urlopen(f"http://{process['address']}/metrics", timeout=5) as answer:
+            lines = re.findall(r'^http_requests_total\{endpoint="([^"]+)"', answer.read().decode(), flags=re.MULTILINE)
+        answered.setdefault(re.sub(r"\d+", "", name), set()).update(line for line in lines if line.startswith("/api"))
+
+    def begins(*paths: str) -> set[str]:
+        return {line for lines in answered.values() for line in lines if line.startswith(paths)}
+
+    assert answered["app-identity"] == begins("/api/auth", "/api/users") != set()
+    assert answered["app-reports"] == begins("/api/reports") != set()
+    assert answered["app"] == begins("/api/") - answered["app-identity"] - answered["app-reports"] != set()
 
 
 def test_another_up_changes_moves_and_restarts_nothing(filled: Running):

@@ -289,7 +289,7 @@ def _embedded_engine(stack: str, store: StackStore, target: LocalTarget, kuberne
     from watoto_infra.providers.random import RandomProvider  # noqa: PLC0415
     from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
 
-    objects = ObjectStore(target.home.root / "kubernetes")
+    objects = ObjectStore(target.home.objects)
     registry = {
         "aws": lambda: AwsProvider(target.endpoint, addresses=target.addresses),
         "kubernetes": lambda: KubernetesProvider(objects, kubernetes_version),

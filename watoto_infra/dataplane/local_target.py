@@ -18,7 +18,7 @@ from watoto_infra.dataplane.identity import Identity, process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.dataplane.service import Service
 from watoto_infra.dataplane.supervisor import Supervisor
-from watoto_infra.stack_home import StackHome
+from watoto_infra.stack_home import OBJECTS_VARIABLE, StackHome
 
 EMULATOR_CREDENTIALS = "emulator"
 """Key and secret that the emulator is sent: it takes any, and a user's own must never reach it."""
@@ -96,7 +96,7 @@ class LocalTarget:
         return self.identity.own_folder(self.home.run)
 
     def environment(self, region: str) -> dict[str, str]:
-        """Give the variables that point boto3 and the aws CLI at the stack."""
+        """Give the variables that point boto3, the aws CLI and our providers' plugins at the stack."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": EMULATOR_CREDENTIALS,
@@ -104,6 +104,7 @@ class LocalTarget:
             "AWS_DEFAULT_REGION": region,
             "AWS_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            OBJECTS_VARIABLE: str(self.home.objects),
         }
 
 

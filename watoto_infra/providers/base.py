@@ -162,13 +162,13 @@ class Provider(SdkProvider):
 
     ``volatile`` says that what stands behind it may lose everything between two runs (an emulator in memory), so the
     engine reads one known id first: of a type that is not among the ``durable`` ones, which outlive such a loss.
-    ``foretells_unconfigured`` says that a preview needs no setting which is only known after an operation, such as the
-    address of a cluster that is yet to be made: it is configured without those that are not known.
+    ``known_later`` names settings that a preview may be without, because none of its answers depends on them: the
+    address of a cluster that is yet to be made is one.
     """
 
-    foretells_unconfigured: bool = False
     volatile: bool = False
     durable: Collection[str] = ()
+    known_later: Collection[str] = ()
 
     async def adopt(self, request: AdoptRequest) -> AdoptResponse | None:
         """Find what a create that was killed had made, by its token or its natural key; None if there is nothing."""

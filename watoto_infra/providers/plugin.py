@@ -24,9 +24,9 @@ from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.kubernetes.provider import KubernetesProvider
 from watoto_infra.providers.kubernetes.store import ObjectStore
 from watoto_infra.providers.random import RandomProvider
+from watoto_infra.stack_home import OBJECTS_VARIABLE
 
 PACKAGES = ("aws", "kubernetes", "random")
-OBJECTS_VARIABLE = "WATOTO_KUBERNETES_OBJECTS"
 
 
 class Wired(base.Provider):
@@ -69,7 +69,7 @@ def provider(package: str) -> base.Provider:
     if package == "kubernetes":
         folder = os.environ.get(OBJECTS_VARIABLE)
         if not folder:
-            raise UsageError(f"{OBJECTS_VARIABLE} is not set", hint="name the folder that objects are kept in")
+            raise UsageError(f"{OBJECTS_VARIABLE} is not set", hint='eval "$(watoto env)" sets it')
         return KubernetesProvider(ObjectStore(Path(folder)))
     if package != "aws":
         raise UsageError(f"there is no provider for {package}; there are: {', '.join(PACKAGES)}")

@@ -68,6 +68,8 @@ class Cluster(pulumi.ComponentResource):
         self.provider = k8s.Provider(
             NAME,
             kubeconfig=self._kubeconfig(),
+            # By which objects are known to be on the same cluster when the way to reach it changes.
+            cluster_identifier=self.cluster.arn,
             # Changed in place: pods follow by a digest of their configuration, not by its name.
             enable_config_map_mutable=True,
             enable_secret_mutable=True,

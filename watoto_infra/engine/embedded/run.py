@@ -264,7 +264,7 @@ class Run:
         new_id = UNKNOWN_SENTINEL if self._shop.dry_run else str(uuid.uuid4())
         state = replace(decision.state, id=old.id if old is not None else new_id, outputs=decision.state.inputs)
         known = {name: value for name, value in state.inputs.items() if not diff.has_unknowns(value)}
-        if len(known) < len(state.inputs) and not (self._shop.dry_run and provider.foretells_unconfigured):
+        if state.inputs.keys() - known.keys() - set(provider.known_later if self._shop.dry_run else ()):
             raise UnsupportedFeature(
                 f"{urn} is configured with something that is only known after an operation",
                 hint="give the provider values that are known beforehand",

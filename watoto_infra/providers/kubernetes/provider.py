@@ -50,7 +50,7 @@ class KubernetesProvider(base.Provider):
     ``version`` is major and minor, as EKS has it.
     """
 
-    foretells_unconfigured = True
+    known_later = CONFIG_OF_THE_OFFICIAL_PROVIDER
 
     def __init__(self, store: ObjectStore, version: str = KUBERNETES_VERSION) -> None:
         self._store = store
