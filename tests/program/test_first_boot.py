@@ -49,7 +49,18 @@ def test_a_servers_first_boot_is_valid_cloud_init_and_shell(tmp_path: Path):
     (tmp_path / "script").write_text(script)
     subprocess.run(["sh", "-n", str(tmp_path / "script")], check=True)
     assert all(isinstance(word, str) for command in document["runcmd"] for word in command)
-    assert document["runcmd"][-1][-1] == IMAGE
+    containers = [command for command in document["runcmd"] if command[:2] == ["docker", "run"]]
+    roles = {" ".join(command[command.index(IMAGE) + 1 :]) for command in containers}
+    assert containers[0][-2:] == ["flask", "migrate"]
+    assert roles == {
+        "",
+        "flask migrate",
+        "flask worker notification_queue",
+        "flask worker analytics_queue",
+        "flask relay",
+        "flask heartbeat",
+    }
+    assert [command for command in containers if any("publish" in word for word in command)] == [containers[1]]
     assert "path=/watoto/aws/endpoints\n" in script
     assert "awslogs-group=/watoto/aws/app" in text
 
@@ -201,3 +212,18 @@ def test_a_server_that_cannot_read_what_it_needs_writes_no_environment(lost, tmp
     done = first_boot(run("phase2"), tmp_path, **lost)
     assert done.returncode != 0
     assert not (tmp_path / "etc/lms.env").exists()
+
+
+@pytest.mark.local
+def test_mail_is_sent_from_where_the_stage_says_and_by_nobody_else(tmp_path, require_binary):
+    require_binary("jq")
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:watoto/mail-AbCdEf"
+    declared = run("phase2", "aws", overrides=json.dumps({"app": {"mail_secret_arn": arn}}))
+    text = user_data(declared)
+
+    assert f"mail=$(secret {arn})\n" in text
+    assert "LMS_MAIL_URL=$mail\n" in text
+    assert [command[-1] for command in yaml.safe_load(text)["runcmd"] if "email_queue" in command] == ["email_queue"]
+    (policy,) = [one for one in declared.of("aws:iam/rolePolicy:RolePolicy") if one.name == "watoto-backend"]
+    readable = next(line for line in json.loads(policy.get("policy"))["Statement"] if line["Sid"] == "Secrets")
+    assert arn in readable["Resource"]

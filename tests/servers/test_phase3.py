@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.local, pytest.mark.long]
 USERS = 10_000
 PASSWORD = "correct horse battery"
 COUNTED = ("users", "enrollments", "module_completions", "notifications")
+REQUESTS = re.compile(r'^http_requests_total\{[^}]*endpoint="([^"]+)"', flags=re.MULTILINE)
 MOVED = re.compile(r"moved ([\d,]+) users to shard1, shard2 in [\d.]+ s; the LMS was stopped meanwhile")
 
 
@@ -180,7 +181,7 @@ def test_each_bounded_context_is_answered_by_its_own_app_servers_and_no_others(f
     answered: dict[str, set[str]] = {}
     for name, process in app_servers(filled).items():
         with urllib.request.urlopen(f"http://{process['address']}/metrics", timeout=5) as answer:
-            lines = re.findall(r'^http_requests_total\{endpoint="([^"]+)"', answer.read().decode(), flags=re.MULTILINE)
+            lines = REQUESTS.findall(answer.read().decode())
         answered.setdefault(re.sub(r"\d+", "", name), set()).update(line for line in lines if line.startswith("/api"))
 
     def begins(*paths: str) -> set[str]:

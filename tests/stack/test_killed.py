@@ -144,3 +144,33 @@ def test_of_two_runs_at_once_the_second_says_who_holds_the_lock(phase1: Driver):
         holding.communicate(timeout=120)
     assert refused.returncode == 11
     assert f"process {holding.pid}" in refused.stderr
+
+
+MOVE_TO_PODS = {
+    "aws:eks/addon:Addon",
+    "aws:eks/cluster:Cluster",
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+    "kubernetes:apps/v1:Deployment",
+    "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+    "kubernetes:core/v1:ConfigMap",
+    "kubernetes:core/v1:Namespace",
+    "kubernetes:core/v1:Secret",
+    "kubernetes:core/v1:Service",
+    "kubernetes:eks.amazonaws.com/v1:TargetGroupBinding",
+}
+
+
+@pytest.mark.long
+def test_killed_at_every_type_of_the_move_to_pods_cluster_and_objects_are_whole(own: Driver, tmp_path: Path):
+    own.ok("up", "--stage", "phase2", "--yes")
+    assert kill_at_every_type(own, tmp_path, "up", "--stage", "phase3", "--yes") >= MOVE_TO_PODS
+    own.ok("up", "--stage", "phase3", "--yes")
+    own.ok("preview", "--stage", "phase3", "--refresh", "--expect-no-changes")
+    deployment = own.json("state", "export")["deployment"]
+    assert deployment.get("pending_operations", []) == []
+    kept = {one["id"] for one in deployment["resources"] if one["type"].startswith("kubernetes:apps/")}
+    files = (own.home / own.stack / "kubernetes").glob("*/deployment.apps/*.json")
+    assert {f"{file.parts[-3]}/{file.stem}" for file in files} == kept
+    assert not [one["type"] for one in deployment["resources"] if "autoscaling/group" in one["type"]]
+    kill_at_every_type(own, tmp_path, "destroy", "--yes", "--delete-data")
+    assert not (own.home / own.stack).exists()

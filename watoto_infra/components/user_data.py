@@ -5,11 +5,13 @@ It names where secrets are kept and holds none: who may read instance metadata m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import pulumi
 
+from watoto_infra.first_boot import FirstBoot
 from watoto_infra.gateway import NginxContext
 from watoto_infra.templating import Templates
 
@@ -17,9 +19,10 @@ TEMPLATE = "cloud-init/user-data.yaml.j2"
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserData:
+class UserData(FirstBoot):
     """The template's context. ``gateway`` is nginx's, in front of the LMS.
 
+    ``jobs`` work beside the LMS's app server; ``mail_secret`` is empty where nobody says how mail is sent.
     ``parameters`` is the path below which Parameter Store has the addresses, ``*_secret`` are ARNs. Every field may be
     an output before it is rendered.
     """
@@ -39,15 +42,8 @@ class UserData:
     cache_secret: pulumi.Input[str]
     state_secret: pulumi.Input[str]
     queue_secret: pulumi.Input[str]
-
-    @property
-    def sign_in(self) -> str:
-        """The command that lets docker pull from a registry on ECR; nothing for any other registry."""
-        registry = self.image.partition("/")[0]
-        if not registry.endswith(".amazonaws.com"):
-            return "true"
-        password = f"aws ecr get-login-password --region {self.region}"
-        return f"{password} | docker login --username AWS --password-stdin {registry}"
+    mail_secret: str
+    jobs: Mapping[str, tuple[str, ...]]
 
 
 def render(data: UserData) -> pulumi.Output[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pulumi
 
@@ -18,9 +19,6 @@ from watoto_infra.components.firewall import Firewall, FirewallArgs, Role
 from watoto_infra.components.flow_logs import FlowLogs, FlowLogsArgs
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs, GeneratedSecrets
 from watoto_infra.components.identity import Access, StorageAccess
-from watoto_infra.components.kubernetes.cluster import Cluster, ClusterArgs
-from watoto_infra.components.kubernetes.configuration import configuration
-from watoto_infra.components.kubernetes.workloads import Workloads, WorkloadsArgs
 from watoto_infra.components.load_balancer import LoadBalancer, LoadBalancerArgs, Targets
 from watoto_infra.components.network import Network, NetworkArgs
 from watoto_infra.components.queue import Queue, QueueArgs
@@ -28,12 +26,17 @@ from watoto_infra.components.storage import BucketRole, Storage, StorageArgs
 from watoto_infra.components.user_data import UserData
 from watoto_infra.errors import SettingsError
 from watoto_infra.gateway import POD_PORT, gateway_context
+from watoto_infra.jobs import jobs
 from watoto_infra.program.exports import Parts
 from watoto_infra.settings import StageSettings, names, sharding
 from watoto_infra.settings.app import Platform
 from watoto_infra.settings.image import SOURCE_IMAGE
 from watoto_infra.settings.network import Tier
 from watoto_infra.settings.problems import shown
+
+if TYPE_CHECKING:
+    from watoto_infra.components.kubernetes.cluster import Cluster
+    from watoto_infra.components.kubernetes.workloads import Workloads
 
 
 class Builder:
@@ -237,6 +240,11 @@ class Builder:
         app = self.settings.app
         if app.platform is not Platform.KUBERNETES:
             return None
+        from watoto_infra.components.kubernetes.cluster import (  # noqa: PLC0415 - the SDK takes a second
+            Cluster,
+            ClusterArgs,
+        )
+
         args = ClusterArgs(
             context=self.context,
             settings=app.kubernetes,
@@ -260,6 +268,9 @@ class Builder:
 
     def _pods(self, cluster: Cluster) -> Workloads:
         """Pods first, then listeners: on a move from instances these serve until the pods do."""
+        from watoto_infra.components.kubernetes.configuration import configuration  # noqa: PLC0415 - as in ``cluster``
+        from watoto_infra.components.kubernetes.workloads import Workloads, WorkloadsArgs  # noqa: PLC0415
+
         args = WorkloadsArgs(
             context=self.context,
             settings=self.settings,
@@ -326,9 +337,10 @@ class Builder:
             *(cache.secret for cache in self.caches.values()),
             self.queue.secret,
         ]
+        mail = self.settings.app.mail_secret_arn
         return Access(
             storage=self._storage_access(),
-            secret_arns=[secret.arn for secret in secrets],
+            secret_arns=[*(secret.arn for secret in secrets), *([mail] if mail is not None else [])],
             parameters_arn=pulumi.Output.concat(
                 f"arn:aws:ssm:{self.settings.region}:",
                 self.network.account_id,
@@ -362,6 +374,8 @@ class Builder:
             cache_secret=cache.secret.arn,
             state_secret=self._state.secret.arn,
             queue_secret=self.queue.secret.arn,
+            mail_secret=settings.app.mail_secret_arn or "",
+            jobs=jobs(settings.app),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi_aws import rds
@@ -16,8 +16,6 @@ from watoto_infra.components.edge import Edge
 from watoto_infra.components.encryption import Encryption
 from watoto_infra.components.firewall import Firewall
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecrets
-from watoto_infra.components.kubernetes.cluster import Cluster
-from watoto_infra.components.kubernetes.workloads import Workloads
 from watoto_infra.components.load_balancer import LoadBalancer
 from watoto_infra.components.network import Network
 from watoto_infra.components.queue import Queue
@@ -26,6 +24,10 @@ from watoto_infra.gateway import POD_PORT, deployment
 from watoto_infra.settings import LOCAL, LoadedStage, StageSettings
 from watoto_infra.settings.app import ServerGroup
 from watoto_infra.settings.delivery import FrontDoor
+
+if TYPE_CHECKING:
+    from watoto_infra.components.kubernetes.cluster import Cluster
+    from watoto_infra.components.kubernetes.workloads import Workloads
 
 Values = dict[str, Any]
 

@@ -18,14 +18,11 @@ from watoto_infra.components.kubernetes.gateway import Gateway, GatewayArgs
 from watoto_infra.components.kubernetes.pod import CONFIGURATION, LmsPods, labels
 from watoto_infra.components.kubernetes.server_group import ServerGroupArgs, Servers, metadata
 from watoto_infra.components.policies import assumed_by, document
-from watoto_infra.settings.app import AppSettings
-from watoto_infra.settings.names import WORKERS
+from watoto_infra.jobs import jobs
 from watoto_infra.settings.stage import StageSettings
 
 NAMESPACE = "watoto"
 ACCOUNT = "watoto-backend"
-MAIL = "email"
-"""The kind of worker that sends mail, and cannot start where nobody says how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +38,6 @@ class WorkloadsArgs:
     storage: StorageAccess
     state: Cache
     target_group_arn: pulumi.Input[str]
-
-
-def jobs(app: AppSettings) -> dict[str, tuple[str, ...]]:
-    """Give the command of the LMS that the one pod of each Deployment beside the app servers runs."""
-    kinds = [kind for kind in WORKERS if kind != MAIL or app.mail_secret_arn is not None]
-    workers = {f"watoto-worker-{kind}": ("worker", f"{kind}_queue") for kind in kinds}
-    return {**workers, "watoto-relay": ("relay",), "watoto-heartbeat": ("heartbeat",)}
 
 
 class Workloads(pulumi.ComponentResource):
@@ -138,7 +128,8 @@ class Workloads(pulumi.ComponentResource):
         )
 
     def _start_jobs(self) -> None:
-        for name, arguments in jobs(self._args.settings.app).items():
+        for job, arguments in jobs(self._args.settings.app).items():
+            name = f"watoto-{job}"
             apps.v1.Deployment(
                 name,
                 metadata=metadata(name, self._namespace),

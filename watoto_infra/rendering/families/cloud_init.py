@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from watoto_infra.errors import RenderError
+from watoto_infra.first_boot import FirstBoot
 from watoto_infra.gateway import NginxContext
+from watoto_infra.jobs import jobs
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import cloud_init as checks
 from watoto_infra.rendering.families import nginx
@@ -19,11 +21,10 @@ from watoto_infra.settings.app import Platform
 SUMMARY = "user data of the launch template: nginx gateway and the LMS's container by digest"
 
 FILE = "cloud-init/user-data.yaml"
-ECR = ".amazonaws.com"
 
 
 @dataclass(frozen=True)
-class CloudInitContext:
+class CloudInitContext(FirstBoot):
     """What the user data may say; the same fields as the launch template's own context.
 
     ``parameters`` is the path below which Parameter Store has the addresses; ``*_secret`` name secrets and hold none.
@@ -44,15 +45,8 @@ class CloudInitContext:
     cache_secret: str
     state_secret: str
     queue_secret: str
-
-    @property
-    def sign_in(self) -> str:
-        """The command that lets docker pull from a registry on ECR; nothing for any other registry."""
-        registry = self.image.partition("/")[0]
-        if not registry.endswith(ECR):
-            return "true"
-        password = f"aws ecr get-login-password --region {self.region}"
-        return f"{password} | docker login --username AWS --password-stdin {registry}"
+    mail_secret: str
+    jobs: Mapping[str, tuple[str, ...]]
 
 
 CONTEXTS: tuple[type, ...] = (CloudInitContext,)
@@ -83,6 +77,8 @@ def context(inputs: Inputs) -> CloudInitContext:
         cache_secret=values.token(kept.cache_secret, "a secret's name"),
         state_secret=values.token(kept.state_secret, "a secret's name"),
         queue_secret=values.token(kept.queue_secret, "a secret's name"),
+        mail_secret=settings.app.mail_secret_arn or "",
+        jobs=jobs(settings.app),
     )
 
 
