@@ -20,7 +20,7 @@ from watoto_infra.cli.app import main
 from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.engine.embedded.state.recorder import Recorder
 
-REAL = ("aws:", "random:")
+REAL = ("aws:", "kubernetes:", "random:")
 QUIET_SECONDS = 2.0
 """A run in which nothing was recorded for so long waits for what is held back. If not, it only dies a little early."""
 
