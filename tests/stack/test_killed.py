@@ -22,10 +22,10 @@ STAGE = "phase1"
 
 TOLD_APART_BY = {
     "a token at creation": "aws:ec2/vpc:Vpc",
-    "its parent": "aws:s3/bucketLogging:BucketLogging",
+    "its parent": "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "its identifier": "aws:rds/instance:Instance",
 }
-"""How a thing that a killed run made is found again, each with a type that is; in the order a run reaches them."""
+"""How a thing that a killed run made is found again, each with a type that is; none can be there before the last."""
 
 
 def run_killer(stack: Driver, how: list[str], *arguments: str) -> bool:
@@ -67,7 +67,7 @@ def assert_whole(stack: Driver, expected: Counter[str]) -> None:
 
 def test_killed_again_and_again_up_ends_with_just_the_program_and_destroy_with_nothing(own: Driver, whole):
     killed = [kill_at(own, resource_type, "up", "--stage", STAGE, "--yes") for resource_type in TOLD_APART_BY.values()]
-    assert sum(killed) >= 2, killed
+    assert all(killed), killed
     emulator = own.process("control-plane")  # dies with the last of them
     assert kill_at(own, "aws:autoscaling/group:Group", "up", "--stage", STAGE, "--yes", companion=emulator)
     assert_whole(own, whole)
