@@ -18,7 +18,20 @@ from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.templating import Templates
 
-KEYWORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "group_left", "group_right", "bool", "offset"}
+KEYWORDS = {
+    "Inf",
+    "and",
+    "or",
+    "unless",
+    "by",
+    "on",
+    "without",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "bool",
+    "offset",
+}
 SECONDS = 10.0
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import quote
 
 from watoto_infra.smoke.client import Client
-from watoto_infra.smoke.journey import Failed, Inside, Journey, needed, wait_for
+from watoto_infra.smoke.journey import POLL_SECONDS, Failed, Inside, Journey, needed, wait_for
 from watoto_infra.smoke.user_checks import make_account
 
 READS = 20
@@ -62,17 +63,20 @@ def metric_scraped(journey: Journey) -> str:
     """Prometheus reaches everything it should, and has the LMS's requests."""
     inside = journey.seen_inside()
 
-    def scraped() -> float | None:
-        if _query(journey.visitor, inside, 'sum(http_requests_total{endpoint="/api/courses"})'):
-            return len(_query(journey.visitor, inside, "up == 1"))
-        return None
+    def asked() -> bool | None:
+        return bool(_query(journey.visitor, inside, 'sum(http_requests_total{endpoint="/api/courses"})')) or None
 
-    targets = wait_for(scraped, SCRAPE_SECONDS, "Prometheus has no request of the LMS")
-    down = [sample["metric"] for sample in _query(journey.visitor, inside, "up == 0")]
+    def unreached() -> list[str]:
+        found = [sample["metric"] for sample in _query(journey.visitor, inside, "up == 0")]
+        return sorted(f"{labels.get('job')}/{labels.get('server')}" for labels in found)
+
+    wait_for(asked, SCRAPE_SECONDS, "Prometheus has no request of the LMS")
+    deadline = time.monotonic() + SCRAPE_SECONDS / 2
+    while (down := unreached()) and time.monotonic() < deadline:  # looked at before it had come up, it may be
+        time.sleep(POLL_SECONDS)
     if down:
-        names = ", ".join(sorted(f"{labels.get('job')}/{labels.get('server')}" for labels in down))
-        raise Failed(f"Prometheus cannot reach {names}")
-    return f"{targets} targets up"
+        raise Failed(f"Prometheus cannot reach {', '.join(down)}")
+    return f"{len(_query(journey.visitor, inside, 'up == 1'))} targets up"
 
 
 def rule_loaded(journey: Journey) -> str:
