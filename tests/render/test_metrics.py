@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.local.monitoring import names_in
 from tests.render.nginx_server import backends, front
 from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.checks import rabbitmq, throwaway
@@ -36,17 +37,11 @@ RECOVERY = {
 """What backups and drills write for the node exporter's textfile collector."""
 
 EXPORTERS = ("node_", "pg_", "redis_", "rabbitmq_", "nginx_", "prometheus_", "alertmanager_")
-KEYWORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "group_left", "group_right", "bool", "offset"}
 
 
 def metrics_in(expression: str) -> set[str]:
     """Names of the metrics an expression reads; those it records itself (with a colon) are left out."""
-    bare = re.sub(r'"[^"]*"', "", expression)
-    bare = re.sub(r"{[^}]*}", "", bare)
-    bare = re.sub(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)", "", bare)
-    bare = re.sub(r"\[[^\]]*\]", "", bare)
-    names = re.findall(r"(?<![\w.])[a-zA-Z_][\w:]*(?!\w*\s*\()(?![\w:])", bare)
-    return {name for name in names if name not in KEYWORDS and ":" not in name}
+    return {name for name in names_in([expression]) if ":" not in name}
 
 
 @pytest.fixture(scope="module")
