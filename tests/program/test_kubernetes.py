@@ -101,7 +101,14 @@ def environment(declared: Declared, name: str) -> dict[str, str]:
     return {**held, **{one["name"]: one["value"] for one in container.get("env", [])}}
 
 
-@pytest.mark.parametrize("overrides", [{}, {"database": {"shards": 0}}, {"cache": {"cache": {"shards": 1}}}])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        pytest.param({"database": {"shards": 0}}, marks=pytest.mark.long),
+        pytest.param({"cache": {"cache": {"shards": 1}}}, marks=pytest.mark.long),
+    ],
+)
 def test_pods_are_started_with_an_environment_that_the_lms_takes(overrides):
     declared = phase3(**overrides)
     variables = environment(declared, "watoto-backend")
@@ -206,7 +213,7 @@ def test_phase3_without_kong_has_an_nginx_in_pods_that_nginx_itself_takes(tmp_pa
     assert "server watoto-reports:8000" in files["nginx.conf"]
 
 
-@pytest.mark.parametrize("stage", ["phase1", "phase2"])
+@pytest.mark.parametrize("stage", ["phase2", pytest.param("phase1", marks=pytest.mark.long)])
 def test_any_stage_can_run_in_pods_and_phase3_on_instances(stage):
     pods = run(stage, overrides=json.dumps({"app": {**ON_PODS, "spot": None}}))
     instances = phase3(app={"platform": "auto_scaling_group", "services": [], "scaling": {"memory_percent": None}})
