@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -180,7 +181,7 @@ def test_what_is_only_a_manifest_here_and_what_nobody_acts_on_is_said(filled: Ru
 def test_each_bounded_context_is_answered_by_its_own_app_servers_and_no_others(filled: Running):
     filled.driver.ok("smoke", "--json")
     with suppress(urllib.error.HTTPError):  # whoever refuses a stranger has answered too
-        urllib.request.urlopen(f"{filled.url}/api/reports", timeout=5)
+        urllib.request.urlopen(f"{filled.url}/api/reports/{uuid.uuid4()}", timeout=5)
     answered: dict[str, set[str]] = {}
     for name, process in app_servers(filled).items():
         with urllib.request.urlopen(f"http://{process['address']}/metrics", timeout=5) as answer:
