@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.local, pytest.mark.long]
 USERS = 10_000
 PASSWORD = "correct horse battery"
 COUNTED = ("users", "enrollments", "module_completions", "notifications")
-REQUESTS = re.compile(r'^http_requests_total\{[^}]*endpoint="([^"]+)"', flags=re.MULTILINE)
+REQUESTS = re.compile(r'^http_requests_total\{[^}]*endpoint="([^"]+)"[^}]*\} (\S+)', flags=re.MULTILINE)
 MOVED = re.compile(r"moved ([\d,]+) users to shard1, shard2 in [\d.]+ s; the LMS was stopped meanwhile")
 
 
@@ -178,22 +179,30 @@ def test_what_is_only_a_manifest_here_and_what_nobody_acts_on_is_said(filled: Ru
     assert states["watoto-backend-hpa"] == "there, not acted on locally"
 
 
+def answered(stack: Running) -> Counter[tuple[str, str]]:
+    """How often each kind of app server has answered each route; counters outlive the process, and the stage too."""
+    found: Counter[tuple[str, str]] = Counter()
+    for name, process in app_servers(stack).items():
+        with urllib.request.urlopen(f"http://{process['address']}/metrics", timeout=5) as answer:
+            for route, count in REQUESTS.findall(answer.read().decode()):
+                found[re.sub(r"\d+", "", name), route] += int(float(count))
+    return found
+
+
 def test_each_bounded_context_is_answered_by_its_own_app_servers_and_no_others(filled: Running):
+    before = answered(filled)
     filled.driver.ok("smoke", "--json")
     with suppress(urllib.error.HTTPError):  # whoever refuses a stranger has answered too
         urllib.request.urlopen(f"{filled.url}/api/reports/{uuid.uuid4()}", timeout=5)
-    answered: dict[str, set[str]] = {}
-    for name, process in app_servers(filled).items():
-        with urllib.request.urlopen(f"http://{process['address']}/metrics", timeout=5) as answer:
-            lines = REQUESTS.findall(answer.read().decode())
-        answered.setdefault(re.sub(r"\d+", "", name), set()).update(line for line in lines if line.startswith("/api"))
 
-    def begins(*paths: str) -> set[str]:
-        return {line for lines in answered.values() for line in lines if line.startswith(paths)}
-
-    assert answered["app-identity"] == begins("/api/auth", "/api/users") != set()
-    assert answered["app-reports"] == begins("/api/reports") != set()
-    assert answered["app"] == begins("/api/") - answered["app-identity"] - answered["app-reports"] != set()
+    asked = {(kind, route) for kind, route in answered(filled) - before if route.startswith("/api/")}
+    expected = {
+        route: "app-identity" if route.startswith(("/api/auth", "/api/users")) else "app-reports"
+        for _, route in asked
+        if route.startswith(("/api/auth", "/api/users", "/api/reports"))
+    }
+    assert {kind for kind, _ in asked} == {"app", "app-identity", "app-reports"}
+    assert asked == {(expected.get(route, "app"), route) for _, route in asked}
 
 
 def test_another_up_changes_moves_and_restarts_nothing(filled: Running):
