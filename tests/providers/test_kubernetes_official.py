@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import provider_pb2
 from pulumi.runtime.rpc import UNKNOWN
 
 from tests.engine.official import OfficialCli, operations
+from tests.providers.plugin_client import plain, plugin_client, struct
 from tests.providers.test_kubernetes_engine import PROGRAM, Stack
 from watoto_infra.errors import UsageError
 from watoto_infra.providers import plugin
@@ -30,24 +27,8 @@ MAIN = f'import runpy; runpy.run_module("{PROGRAM}")'
 @pytest.fixture
 def stub(tmp_path: Path) -> Iterator[Any]:
     """Give a client of the plugin, started as the official engine starts it."""
-    command = [sys.executable, "-m", "watoto_infra.providers.plugin", "kubernetes", "127.0.0.1:1"]
-    environment = os.environ | {OBJECTS_VARIABLE: str(tmp_path / "kubernetes")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
-    try:
-        assert process.stdout is not None
-        with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
-            yield provider_pb2_grpc.ResourceProviderStub(channel)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def struct(values: dict[str, Any]) -> struct_pb2.Struct:
-    return json_format.ParseDict(values, struct_pb2.Struct())
-
-
-def plain(values: struct_pb2.Struct) -> dict[str, Any]:
-    return dict(json_format.MessageToDict(values))
+    with plugin_client("kubernetes", {OBJECTS_VARIABLE: str(tmp_path / "kubernetes")}) as client:
+        yield client
 
 
 def test_a_secret_lives_its_life_over_the_official_protocol(stub: Any) -> None:

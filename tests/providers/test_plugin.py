@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
-import grpc
 import pytest
-from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import provider_pb2
 from pulumi.runtime.rpc import UNKNOWN
+
+from tests.providers.plugin_client import plain, plugin_client, struct
 
 pytestmark = pytest.mark.local
 
@@ -24,25 +22,8 @@ INPUTS = {"cidrBlock": "10.40.0.0/16", "tags": {"Name": "main"}}
 @pytest.fixture(scope="module")
 def stub(endpoint: str) -> Iterator[Any]:
     """Give a client of the AWS plugin, started as the official engine starts it."""
-    command = [sys.executable, "-m", "watoto_infra.providers.plugin", "aws", "127.0.0.1:1"]
-    environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
-    try:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield provider_pb2_grpc.ResourceProviderStub(channel)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def struct(values: dict[str, Any]) -> struct_pb2.Struct:
-    return json_format.ParseDict(values, struct_pb2.Struct())
-
-
-def plain(values: struct_pb2.Struct) -> dict[str, Any]:
-    return dict(json_format.MessageToDict(values))
+    with plugin_client("aws", {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}) as client:
+        yield client
 
 
 def test_a_vpc_lives_its_life_over_the_official_protocol(stub: Any) -> None:

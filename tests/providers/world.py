@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import boto3
+
 from watoto_infra.providers import base
 from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.values import to_plain_map, to_property_map
@@ -131,3 +133,14 @@ class World:
 
     def adopt(self, made: Made, token: str | None = None) -> base.AdoptResponse | None:
         return asyncio.run(self.provider.adopt(base.AdoptRequest(made.urn, made.inputs, token or made.token)))
+
+
+def client(world: World, service: str) -> Any:
+    """Give a client of one of the emulator's services, beside the provider."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=world.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.providers.aws.cases_ec2 import GROUP, INGRESS, group, new_subnet, new_vpc, subnets, vpc
@@ -21,22 +20,12 @@ from tests.providers.aws.cases_eks import (
     role,
     small_cluster,
 )
-from tests.providers.world import Made, World
+from tests.providers.world import Made, World, client
 from watoto_infra.errors import ProviderError
 from watoto_infra.providers import base
 from watoto_infra.providers.values import UNKNOWN, to_plain_map, to_property_map
 
 pytestmark = pytest.mark.local
-
-
-def client(world: World, service: str) -> Any:
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=world.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def groups(world: World, **filters: str) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.providers.aws.cases_cloudfront import distribution
@@ -13,21 +12,11 @@ from tests.providers.aws.cases_kms import KEY
 from tests.providers.aws.cases_mq import BROKER, broker
 from tests.providers.aws.cases_rds import INSTANCE, PARAMETER_GROUP, PARAMETERS, primary, replica
 from tests.providers.aws.cases_secretsmanager import SECRET, VERSION, secret
-from tests.providers.world import Made, World
+from tests.providers.world import Made, World, client
 from watoto_infra.errors import ProviderError
 from watoto_infra.providers.values import to_plain_map
 
 pytestmark = pytest.mark.local
-
-
-def client(world: World, service: str) -> Any:
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=world.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def instance(world: World, name: str) -> dict[str, Any]:

@@ -131,7 +131,6 @@ class Gateway(pulumi.ComponentResource):
             "timeout_seconds": 3,
         }
         container: core.v1.ContainerArgsDict = {
-            "name": self._kind.value,
             "image": self._args.image,
             **_COMMANDS[self._kind],
             "ports": [{"name": "http", "container_port": POD_PORT}],
