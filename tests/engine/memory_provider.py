@@ -73,15 +73,14 @@ class Cloud:
             if self._path is None:
                 yield self._held
                 return
-            with self._path.open("r+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                content = json.load(file)
+            with self._path.with_suffix(".lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                content = json.loads(self._path.read_text())
                 yield content
+                # In one step: the process may be killed at any moment, by another of its threads above all.
                 draft = self._path.with_suffix(".new")
                 draft.write_text(json.dumps(content))
-                file.seek(0)
-                file.write(draft.read_text())
-                file.truncate()
+                draft.replace(self._path)
 
     @property
     def things(self) -> dict[str, dict[str, Any]]:
