@@ -1,15 +1,12 @@
-"""Runs the program against the SDK's own mocks, in a process of its own, and gives what it declared as plain data.
-
-Run as a program it reads its configuration as JSON from stdin and prints the declarations as JSON.
-"""
+"""Runs the program against the SDK's own mocks, in a process of its own, and gives what it declared as plain data."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
-import sys
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -40,6 +37,10 @@ OUTPUTS_THAT_ARE_TEXT = (
     "endpoint",
 )
 
+# The SDK keeps one stack a process, and takes seconds to import: every run is a fork of a process that has done so.
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["tests.program.imported"])
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -66,6 +67,10 @@ class Resource:
             else:
                 value = (value or {}).get(key)
         return bare(value)
+
+
+Rule = tuple[str, Callable[[Resource], bool]]
+"""What holds for every resource of a type."""
 
 
 @dataclass(frozen=True)
@@ -107,25 +112,14 @@ def run(stage: str, target: str = "local", stack: str = "", overrides: str = "{}
         for section in ("app", "gateway"):
             laid_over[section] = {"image": IMAGE, **laid_over.get(section, {})}
     request = {"stage": stage, "target": target, "stack": stack or target, "overrides": json.dumps(laid_over)}
-    # The SDK's AWS modules are large: compiled once, they load three times as fast.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    child = subprocess.run(
-        [sys.executable, __file__],
-        input=json.dumps(request),
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr
-    answer = json.loads(child.stdout.splitlines()[-1])
+    with ProcessPoolExecutor(1, mp_context=FORKED) as process:
+        answer = process.submit(declare, request).result()
     return Declared(tuple(Resource(**one) for one in answer["resources"]), answer["outputs"])
 
 
 def declare(request: dict[str, str]) -> dict[str, Any]:
     """Run the program here, recording each request to the monitor."""
-    from watoto_infra.program.entry import main  # noqa: PLC0415 - imports every AWS module, in the child only
+    from watoto_infra.program.entry import main  # noqa: PLC0415 - imports every AWS module, for the child only
 
     registered: dict[str, dict[str, Any]] = {}
 
@@ -171,8 +165,3 @@ def declare(request: dict[str, str]) -> dict[str, Any]:
     pulumi.runtime.test(lambda: Stack(main) and None)()
     stack_outputs = next(one.pop("outputs", {}) for one in registered.values() if one["type"] == "pulumi:pulumi:Stack")
     return {"resources": list(registered.values()), "outputs": stack_outputs}
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-    sys.stdout.write(json.dumps(declare(json.loads(sys.stdin.read()))))

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.program.declared import Declared, Resource, run
-
-Rule = tuple[str, Callable[[Resource], bool]]
+from tests.program.declared import Declared, Resource, Rule, run
 
 INSTANCES = {"aws:ec2/launchTemplate:LaunchTemplate", "aws:autoscaling/group:Group"}
-"""What only a stage with servers of its own declares, and the other has in their place."""
-CLUSTER, DEPLOYMENT = "aws:eks/cluster:Cluster", "kubernetes:apps/v1:Deployment"
-PODS = {CLUSTER, DEPLOYMENT, "kubernetes:policy/v1:PodDisruptionBudget", "kubernetes:core/v1:ServiceAccount"}
+"""What no stage in pods declares; the rules of its own are in ``test_pod_security_rules.py``."""
 PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 
 
@@ -24,11 +19,6 @@ def parameter(name: str, value: str) -> Callable[[Resource], bool]:
         {"name": name, "value": value}.items()
         <= next((entry for entry in one.get("parameters") if entry["name"] == name), {}).items()
     )
-
-
-def containers(one: Resource) -> list[dict[str, Any]]:
-    pod = one.get("spec.template.spec")
-    return [*pod["containers"], *pod.get("initContainers", [])]
 
 
 def denies(one: Resource, condition: str) -> bool:
@@ -231,75 +221,6 @@ RULES: dict[str, Rule] = {
         "aws:cloudfront/originAccessControl:OriginAccessControl",
         lambda one: (one.get("signingBehavior"), one.get("signingProtocol")) == ("always", "sigv4"),
     ),
-    "a cluster's API is closed to the internet unless somebody opens it": (
-        CLUSTER,
-        lambda one: (
-            one.get("vpcConfig.endpointPublicAccess") is False and one.get("vpcConfig.endpointPrivateAccess") is True
-        ),
-    ),
-    "a cluster keeps its secrets by our key and logs all it can": (
-        CLUSTER,
-        lambda one: (
-            bool(one.get("encryptionConfig.provider.keyArn"))
-            and one.get("encryptionConfig.resources") == ["secrets"]
-            and len(one.get("enabledClusterLogTypes")) == 5
-            and one.get("deletionProtection") is True
-        ),
-    ),
-    "who may use a cluster is said by access entries": (
-        CLUSTER,
-        lambda one: one.get("accessConfig.authenticationMode") == "API",
-    ),
-    "a cluster's parts of Auto Mode are on together": (
-        CLUSTER,
-        lambda one: all(
-            one.get(path) is True
-            for path in (
-                "computeConfig.enabled",
-                "kubernetesNetworkConfig.elasticLoadBalancing.enabled",
-                "storageConfig.blockStorage.enabled",
-            )
-        ),
-    ),
-    "no pod runs as root or with a token of the cluster": (
-        DEPLOYMENT,
-        lambda one: (
-            one.get("spec.template.spec.securityContext.runAsNonRoot") is True
-            and one.get("spec.template.spec.securityContext.seccompProfile.type") == "RuntimeDefault"
-            and one.get("spec.template.spec.automountServiceAccountToken") is False
-        ),
-    ),
-    "containers gain no privilege, write only where they are given room, and have a limit of memory": (
-        DEPLOYMENT,
-        lambda one: all(
-            container["securityContext"]
-            == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-            and container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"]
-            for container in containers(one)
-        ),
-    ),
-    "containers run an image by its digest": (
-        DEPLOYMENT,
-        lambda one: all("@sha256:" in container["image"] for container in containers(one)),
-    ),
-    "pods spread over the zones": (
-        DEPLOYMENT,
-        lambda one: (
-            one.get("spec.template.spec.topologySpreadConstraints.0.topologyKey") == "topology.kubernetes.io/zone"
-        ),
-    ),
-    "nodes can always be emptied": (
-        "kubernetes:policy/v1:PodDisruptionBudget",
-        lambda one: one.get("spec.maxUnavailable") == 1,
-    ),
-    "service accounts hand out no token": (
-        "kubernetes:core/v1:ServiceAccount",
-        lambda one: one.get("automountServiceAccountToken") is False,
-    ),
     "secrets are encrypted by our key and can be had back": (
         "aws:secretsmanager/secret:Secret",
         lambda one: bool(one.get("kmsKeyId")) and one.get("recoveryWindowInDays") >= 7,
@@ -315,8 +236,8 @@ def production(request: pytest.FixtureRequest) -> Declared:
 @pytest.mark.parametrize(("type_token", "holds"), RULES.values(), ids=RULES.keys())
 def test_the_rule_holds_for_everything_declared(production, type_token, holds):
     declared = {one.type for one in production.resources}
-    if type_token in INSTANCES | PODS and type_token not in declared:
-        assert not declared & (INSTANCES if type_token in INSTANCES else PODS)
+    if type_token in INSTANCES and "aws:eks/cluster:Cluster" in declared:
+        assert not declared & INSTANCES
         return
     assert [one.urn for one in production.of(type_token) if not holds(one)] == []
 
