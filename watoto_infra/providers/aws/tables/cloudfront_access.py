@@ -7,7 +7,7 @@ from typing import Any
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import AutoName, Create, Delete, Find, Read, Resource, Update, made, text
-from watoto_infra.providers.aws.tables.rds_groups import DEFAULT_DESCRIPTION
+from watoto_infra.providers.aws.tables.database_groups import DEFAULT_DESCRIPTION
 
 CONFIG = "OriginAccessControlConfig"
 

@@ -1,7 +1,7 @@
-"""ElastiCache: replication groups, their subnet groups and parameter groups.
+"""ElastiCache: replication groups.
 
-moto 5.2.5 has no parameter groups, keeps subnet groups for ever, and reports nothing of what AWS reports on a group's
-member clusters (parameter and subnet group, security groups, version, maintenance).
+moto 5.2.5 reports nothing of what AWS reports on a group's member clusters (parameter and subnet group, security
+groups, version, maintenance).
 """
 
 from __future__ import annotations
@@ -10,37 +10,22 @@ from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import (
     AutoName,
-    Call,
     Create,
     Delete,
-    Item,
     Kind,
     Read,
     Resource,
-    Tags,
     Update,
     block_set,
     flag,
     integer,
-    made,
     output,
     string_set,
     text,
 )
-from watoto_infra.providers.aws.tables.rds_groups import DEFAULT_DESCRIPTION, portions
+from watoto_infra.providers.aws.tables.database_groups import TAGS, read_tags
 
 OF_THE_GROUP = {"ReplicationGroupId": "{id}"}
-
-TAGS = Tags(
-    read="TagList",
-    put=Call("add_tags_to_resource", {"ResourceName": "{arn}", "Tags": "{tags}"}),
-    remove=Call("remove_tags_from_resource", {"ResourceName": "{arn}", "TagKeys": "{tag_keys}"}),
-)
-
-
-def read_tags(arn: str) -> Read:
-    """Give the call that reads the tags of the thing whose ARN an earlier read found under ``arn``."""
-    return Read("list_tags_for_resource", {"ResourceName": f"{{{arn}}}"}, "TagList", under="TagList")
 
 
 def create_group(operation: Operation) -> str:
@@ -207,85 +192,4 @@ GROUP = Resource(
     auto_name=AutoName("replicationGroupId", 40, lower=True),
 )
 
-SUBNET_GROUP = Resource(
-    type="aws:elasticache/subnetGroup:SubnetGroup",
-    service="elasticache",
-    fields=(
-        text("name", "CacheSubnetGroupName", replaces=True, same=str.lower),
-        text("description", "CacheSubnetGroupDescription", default=DEFAULT_DESCRIPTION, always=True),
-        string_set("subnetIds", required=True, read="Subnets[].SubnetIdentifier"),
-        output("arn", "ARN"),
-        output("vpcId", "VpcId"),
-    ),
-    create=Create("create_cache_subnet_group", id="{name}"),
-    read=(
-        Read("describe_cache_subnet_groups", {"CacheSubnetGroupName": "{id}"}, "CacheSubnetGroups[0]"),
-        read_tags("ARN"),
-    ),
-    updates=(
-        Update("modify_cache_subnet_group", ("subnetIds", "description"), {"CacheSubnetGroupName": "{id}"}, whole=True),
-    ),
-    delete=Delete("delete_cache_subnet_group", {"CacheSubnetGroupName": "{id}"}),
-    tags=TAGS,
-    gone=("CacheSubnetGroupNotFoundFault",),
-    auto_name=AutoName("name", 255, lower=True),
-)
-
-
-def read_parameters(operation: Operation) -> Item:
-    """Give the parameters that somebody set."""
-    found: list[Item] = []
-    marker: dict[str, str] = {}
-    while True:
-        page = operation.call(
-            "describe_cache_parameters", CacheParameterGroupName=operation.id, Source="user", **marker
-        )
-        found += page.get("Parameters", [])
-        if not page.get("Marker"):
-            return {"Parameters": found}
-        marker = {"Marker": page["Marker"]}
-
-
-def change_parameters(operation: Operation, _: frozenset[str]) -> None:
-    """Set the parameters that differ, then take back those that are no longer named."""
-    old = {one["name"]: one["value"] for one in operation.state.get("parameters") or ()}
-    new = {one["name"]: one["value"] for one in operation.inputs.get("parameters") or ()}
-    changed = [name for name in sorted(new) if old.get(name) != new[name]]
-    dropped = [name for name in sorted(old) if name not in new]
-    for op, names in (("modify_cache_parameter_group", changed), ("reset_cache_parameter_group", dropped)):
-        for some in portions(
-            [{"ParameterName": name, "ParameterValue": new.get(name, old.get(name))} for name in names]
-        ):
-            operation.call(op, CacheParameterGroupName=operation.id, ParameterNameValues=some)
-
-
-PARAMETER_GROUP = Resource(
-    type="aws:elasticache/parameterGroup:ParameterGroup",
-    service="elasticache",
-    fields=(
-        text("name", "CacheParameterGroupName", replaces=True, same=str.lower),
-        text("family", "CacheParameterGroupFamily", required=True, replaces=True),
-        text("description", default=DEFAULT_DESCRIPTION, always=True, replaces=True),
-        block_set(
-            "parameters",
-            text("name", "ParameterName", required=True),
-            text("value", "ParameterValue", required=True),
-            key="name",
-            at_create=False,
-        ),
-        made("arn", "arn:aws:elasticache:{region}:{account}:parametergroup:{id}"),
-    ),
-    create=Create("create_cache_parameter_group", id="{name}"),
-    read=(
-        Read("describe_cache_parameter_groups", {"CacheParameterGroupName": "{id}"}, "CacheParameterGroups[0]"),
-        Read(do=read_parameters),
-        read_tags("ARN"),
-    ),
-    updates=(Update("modify_cache_parameter_group", ("parameters",), do=change_parameters),),
-    delete=Delete("delete_cache_parameter_group", {"CacheParameterGroupName": "{id}"}),
-    tags=TAGS,
-    gone=("CacheParameterGroupNotFound",),
-    auto_name=AutoName("name", 255, lower=True),
-)
-
-RESOURCES = (GROUP, SUBNET_GROUP, PARAMETER_GROUP)
+RESOURCES = (GROUP,)

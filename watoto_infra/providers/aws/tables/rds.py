@@ -10,13 +10,11 @@ from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request, update_request
 from watoto_infra.providers.aws.table import (
     AutoName,
-    Call,
     Create,
     Delete,
     Kind,
     Read,
     Resource,
-    Tags,
     Update,
     flag,
     integer,
@@ -24,12 +22,7 @@ from watoto_infra.providers.aws.table import (
     string_set,
     text,
 )
-
-TAGS = Tags(
-    read="TagList",
-    put=Call("add_tags_to_resource", {"ResourceName": "{arn}", "Tags": "{tags}"}),
-    remove=Call("remove_tags_from_resource", {"ResourceName": "{arn}", "TagKeys": "{tag_keys}"}),
-)
+from watoto_infra.providers.aws.tables.database_groups import TAGS
 
 
 def create_instance(operation: Operation) -> str:
