@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -35,11 +36,12 @@ class BenchStack:
     def __call__(self, *arguments: str) -> str:
         """Run a command to its end and give what it printed; a missed objective is an end too.
 
-        Raises CalledProcessError.
+        Raises CalledProcessError, after showing what the command told.
         """
         command = [PYTHON, "cli.py", *arguments, "--stack", "bench"]
-        done = subprocess.run(command, check=False, env=self._environment, stdout=subprocess.PIPE, text=True)
-        if done.returncode != ExitCode.OBJECTIVE_MISSED:
+        done = subprocess.run(command, check=False, env=self._environment, capture_output=True, text=True)
+        if done.returncode not in {0, ExitCode.OBJECTIVE_MISSED}:
+            sys.stderr.write(done.stderr)
             done.check_returncode()
         return done.stdout
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+from collections.abc import Iterator
+from textwrap import dedent
 from typing import Any
 
+from watoto_infra.settings.base import Strict
 from watoto_infra.settings.stage import StageSettings
 
 Schema = dict[str, Any]
@@ -12,7 +17,7 @@ Schema = dict[str, Any]
 
 def json_schema() -> Schema:
     """JSON Schema (2020-12) of a stage file: every key is optional, since a file may extend another one."""
-    schema = StageSettings.model_json_schema()
+    schema = _described()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "watoto stage"
     for part in (schema, *schema["$defs"].values()):
@@ -24,7 +29,7 @@ def json_schema() -> Schema:
 
 def render_reference() -> str:
     """The page docs/reference/settings.md: one table for each section, in the order of the models."""
-    schema = StageSettings.model_json_schema()
+    schema = _described()
     lines = [
         "# Settings of a stage",
         "",
@@ -34,6 +39,36 @@ def render_reference() -> str:
     ]
     lines += _section("", schema, schema["$defs"])
     return "\n".join(lines) + "\n"
+
+
+def _described() -> Schema:
+    """The models' schema, each field described by the docstring below it.
+
+    Pydantic can put them there, but then reads every model's source whenever one is imported.
+    """
+    schema = StageSettings.model_json_schema()
+    definitions = {StageSettings.__name__: schema, **schema["$defs"]}
+    for model in _models(Strict):
+        fields = definitions.get(model.__name__, {}).get("properties", {})
+        for name, text in _docstrings(model):
+            fields[name].setdefault("description", text)
+    return schema
+
+
+def _models(base: type[Strict]) -> Iterator[type[Strict]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+def _docstrings(model: type[Strict]) -> Iterator[tuple[str, str]]:
+    """The model's own fields that have a docstring, with it."""
+    lines = ast.parse(dedent(inspect.getsource(model))).body[0]
+    assert isinstance(lines, ast.ClassDef)
+    for line, below in zip(lines.body, lines.body[1:], strict=False):
+        match line, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def _section(path: str, schema: Schema, definitions: dict[str, Schema]) -> list[str]:
