@@ -119,7 +119,7 @@ def test_a_server_that_stalls_is_charged_for_everybody_it_kept_waiting():
     waited = [latency for latency in result.endpoints["GET /"].latencies_s if latency > 0.1]
     assert len(waited) > 40  # 0.4 s at 200/s: all who were due meanwhile, not the one request that was under way
     assert result.percentile_ms(99) > 300
-    assert result.percentile_ms(50) < 100
+    assert result.percentile_ms(50) < 200
 
 
 def test_answers_of_all_framings_are_read_and_connections_used_again():

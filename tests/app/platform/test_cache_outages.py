@@ -29,7 +29,7 @@ def test_redis_killed_is_slower_and_neither_wrong_nor_an_error(make_caches, redi
             source.value = number
         assert here.get_or_load("k", source.load, namespaces=[user(1)]) == number
         assert there.get_or_load("k", source.load, namespaces=[user(1)]) == number
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     redis_server.start()
     wait_until(lambda: here.up and there.up)
     loads = source.loads
@@ -66,7 +66,7 @@ def test_a_request_waits_for_a_silent_redis_once_and_not_again(make_caches, redi
     started = time.monotonic()
     for _ in range(100):
         assert caches.get_or_load("k", lambda: 1, namespaces=[user(1)]) == 1
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5, "a hundred times 0.2 s are 20"
     redis_server.thaw()
 
 

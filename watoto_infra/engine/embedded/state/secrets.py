@@ -15,6 +15,7 @@ import secrets as random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -150,7 +151,13 @@ def _open(passphrase: str, state: str) -> AESGCM:
 
 
 def _derive_key(passphrase: str, salt: bytes) -> bytes:
-    return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, ROUNDS, KEY_BYTES)
+    return _derived(passphrase, salt, ROUNDS)
+
+
+@lru_cache(maxsize=2)
+def _derived(passphrase: str, salt: bytes, rounds: int) -> bytes:
+    """Derive once what a command needs twice: its plan opens the state, and so does the run that carries it out."""
+    return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, rounds, KEY_BYTES)
 
 
 def _encrypt(cipher: AESGCM, plaintext: str) -> str:
