@@ -84,8 +84,14 @@ def test_the_front_door_of_a_checkout_says_the_version(tmp_path):
         (("settings", "--stage", "phase9"), "error: there is no stage 'phase9'", 2),
         (("preview", "--stack", "Ünïcode"), "error: 'Ünïcode' is not a stack name", 2),
         (("preview", "--stack", "../../etc"), "error: '../../etc' is not a stack name", 2),
-        (("preview", "--target", "moon"), "Invalid value for '--target'", 2),
-        (("launch",), "No such command 'launch'", 2),
+        (("preview", "--target", "moon"), "error: invalid value for '--target': 'moon' is not one of ", 2),
+        (("launch",), "error: no such command 'launch'\nhint: `watoto -h` shows what it takes\n", 2),
+        (("statu",), "error: no such command 'statu'. Did you mean 'status'", 2),
+        (("--colour", "preview"), "error: no such option: --colour\nhint: `watoto -h` shows what it takes\n", 2),
+        (("scale", "nothing", "2"), "error: invalid value for 'what': 'nothing' is not one of 'app'\n", 2),
+        (("load", "--rate", "fast"), "hint: `watoto load -h` shows what it takes\n", 2),
+        (("account", "a@b.example"), "error: missing option '--role'. Choose from: admin, teacher, student\n", 2),
+        (("state", "import"), "error: missing argument 'FILE'\nhint: `watoto state import -h` shows", 2),
         (("outputs",), "error: there is no stack local", 10),
         (("status",), "error: there is no stack local", 10),
         (("destroy", "--yes"), "error: there is no stack local", 10),
@@ -98,9 +104,27 @@ def test_wrong_use_is_named_in_one_line_and_makes_nothing(tmp_path, arguments, m
     outcome = watoto(*arguments, home=tmp_path / "home")
     assert outcome.returncode == code
     assert message in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+    assert [line.partition(":")[0] for line in outcome.stderr.splitlines()] == ["error", "hint"]
     assert outcome.stdout == ""
     assert not (tmp_path / "home").exists()
+
+
+def test_a_group_without_a_command_shows_its_help(tmp_path):
+    outcome = watoto("state", home=tmp_path)
+    assert outcome.returncode == 2
+    assert "Usage: watoto state" in outcome.stderr
+    assert "export" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [("phase3", "its manifests are a stack's; bring one up at this stage"), ("phase2", "nothing of it is declared")],
+)
+def test_a_stage_alone_has_no_manifests_and_it_is_said_why(tmp_path, stage, said):
+    outcome = watoto("render", "kubernetes", "--stage", stage, "--check", home=tmp_path)
+    assert outcome.returncode == 0
+    assert outcome.stderr.startswith(f"kubernetes: {said}")
+    assert outcome.stdout == ""
 
 
 def test_settings_name_the_file_and_line_each_value_comes_from(tmp_path):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer._click.exceptions import (  # typer brings its own click and exports no name of it
+    NoArgsIsHelpError,
+    UsageError,
+)
 from typer.core import TyperGroup
 
-from watoto_infra import __version__, console
+from watoto_infra import __version__, console, errors
 from watoto_infra.cli import account, doctor, drill, environment, load, render, servers, settings, smoke, stack, state
 from watoto_infra.errors import ExitCode, Interrupted, WatotoError
 
@@ -16,12 +20,21 @@ from watoto_infra.errors import ExitCode, Interrupted, WatotoError
 class Group(TyperGroup):
     """Prints expected errors as one line and a hint, whichever way the command was called."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read what stands before the command's name."""
+        try:
+            return super().make_context(*args, **extra)
+        except UsageError as error:
+            _report_misuse(error)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a traceback is shown only with ``--debug``."""
         try:
             return super().invoke(ctx)
         except WatotoError as error:
             code = _report(ctx, error)
+        except UsageError as error:
+            _report_misuse(error)
         except KeyboardInterrupt:
             code = _report(ctx, Interrupted("interrupted"))
         except BrokenPipeError:
@@ -30,7 +43,7 @@ class Group(TyperGroup):
         except OSError as error:
             code = _report(ctx, _from_system(error))
         except Exception as error:
-            if hasattr(error, "exit_code"):  # typer's own: usage errors and exits
+            if hasattr(error, "exit_code"):  # typer's own exits
                 raise
             code = _report(ctx, _unexpected(error))
         raise typer.Exit(int(code))
@@ -41,6 +54,16 @@ def _report(ctx: Any, error: WatotoError) -> ExitCode:
         raise error
     console.report_error(error)
     return error.exit_code
+
+
+def _report_misuse(error: UsageError) -> NoReturn:
+    """Say what typer did not understand; where it shows a group's help instead, that stays."""
+    if isinstance(error, NoArgsIsHelpError):
+        raise error
+    words = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")
+    command = error.ctx.command_path if error.ctx else "watoto"
+    console.report_error(errors.UsageError(words[:1].lower() + words[1:], hint=f"`{command} -h` shows what it takes"))
+    raise typer.Exit(int(ExitCode.USAGE)) from error
 
 
 def _from_system(error: OSError) -> WatotoError:

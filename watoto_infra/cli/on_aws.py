@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from watoto_infra import stack_home
+from watoto_infra.cli.next_steps import next_steps
 from watoto_infra.cli.options import TargetName
 from watoto_infra.contracts import Program
 from watoto_infra.deployment import CloudTarget, Deployment
@@ -47,11 +48,7 @@ class AwsSession:
     def next_steps(self) -> Iterator[str]:
         """Say what can be done with a stack that has just come up."""
         option = f" --target {TARGET}" + ("" if self.stack == TARGET else f" --stack {self.stack}")
-        yield ""
-        yield f"Stack {self.stack} is at {self.stage}. From here:"
-        yield f"  watoto outputs{option}                  addresses, names and ids"
-        yield f"  watoto preview{option} --stage phase3   what the next stage would change"
-        yield f"  watoto drift{option}                    what was changed by hand"
+        return next_steps(self.stack, self.stage, option, local=False)
 
 
 def configuration(stack: str | None) -> tuple[str | None, dict[str, Any]]:

@@ -59,12 +59,12 @@ def render(
         return
     files = use_cases.render(families, inputs, ours)
     if not files:
-        console.note(f"{family}: nothing of it is declared")
+        console.note(f"{family}: {_why_nothing(family, inputs)}")
     if diff is not None:
         console.data(use_cases.diff(files, diff, inputs.secrets).rstrip("\n") or f"nothing differs from {diff}")
-    elif out is None and not check:
+    elif files and out is None and not check:
         console.data(use_cases.to_text(files, inputs.secrets).rstrip("\n"))
-    if check:
+    if check and files:
         found = use_cases.check(families, files, inputs, begun=lambda name: console.note(f"checking {name} …"))
         _show(found, strict=strict)
     if out is not None:
@@ -84,6 +84,14 @@ def _inputs(stage: str | None, stack: str | None, target: TargetName, families: 
         stage = wiring.FIRST_STAGE
         console.note(f"stage: {stage} (there is no stack yet; --stage names another)")
     return for_stage(stage, load_stage(stage, target=target.value).settings, stack=name)
+
+
+def _why_nothing(family: str | None, inputs: Inputs) -> str:
+    from watoto_infra.settings.app import Platform  # noqa: PLC0415 - `watoto --help` needs no settings
+
+    if family == "kubernetes" and inputs.settings.app.platform is Platform.KUBERNETES:
+        return "its manifests are a stack's; bring one up at this stage and leave out --stage"
+    return "nothing of it is declared"
 
 
 def _show(findings: Sequence[Finding], *, strict: bool) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from watoto_infra import console, stack_home
+from watoto_infra.cli.next_steps import next_steps
 from watoto_infra.cli.options import TargetName
 from watoto_infra.contracts import Program
 from watoto_infra.deployment import Deployment
@@ -101,22 +102,8 @@ class StackSession:
 
     def next_steps(self) -> Iterator[str]:
         """Say what can be done with a stack that has just come up."""
-        option = self.option
-        yield ""
-        if self.deployment.data_plane is not None:
-            yield f"The LMS answers at {self.deployment.engine.outputs(show_secrets=False)['url']}"
-        yield f"Stack {self.stack} is at {self.stage}. From here:"
-        steps = (
-            (f"watoto account{option} you@school.example --role admin", "somebody who can sign in there"),
-            (f"watoto smoke{option}", "whether the LMS does what its users need"),
-            (f"watoto status{option}", "everything declared and every local process"),
-            (f"watoto outputs{option}", "addresses, names and ids"),
-            (f'eval "$(watoto env{option})"', "point boto3, the aws CLI and psql at it"),
-            (f"watoto preview{option} --stage phase3", "what the next stage would change"),
-            (f"watoto drift{option}", "what was changed by hand"),
-        )
-        width = max(len(command) for command, _ in steps)
-        yield from (f"  {command:<{width}}  {why}" for command, why in steps)
+        url = self.deployment.engine.outputs(show_secrets=False)["url"] if self.deployment.data_plane else None
+        return next_steps(self.stack, self.stage, self.option, local=True, url=url)
 
 
 def open_session(
