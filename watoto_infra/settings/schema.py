@@ -47,11 +47,11 @@ def _described() -> Schema:
     Pydantic can put them there, but then reads every model's source whenever one is imported.
     """
     schema = StageSettings.model_json_schema()
-    definitions = {StageSettings.__name__: schema, **schema["$defs"]}
-    for model in _models(Strict):
-        fields = definitions.get(model.__name__, {}).get("properties", {})
-        for name, text in _docstrings(model):
-            fields[name].setdefault("description", text)
+    models = {model.__name__: model for model in _models(Strict)}
+    for name, section in {StageSettings.__name__: schema, **schema["$defs"]}.items():
+        for part in models[name].__mro__ if name in models else ():
+            for field, text in _docstrings(part) if issubclass(part, Strict) else ():
+                section["properties"][field].setdefault("description", text)
     return schema
 
 
@@ -61,7 +61,7 @@ def _models(base: type[Strict]) -> Iterator[type[Strict]]:
         yield from _models(model)
 
 
-def _docstrings(model: type[Strict]) -> Iterator[tuple[str, str]]:
+def _docstrings(model: type) -> Iterator[tuple[str, str]]:
     """The model's own fields that have a docstring, with it."""
     lines = ast.parse(dedent(inspect.getsource(model))).body[0]
     assert isinstance(lines, ast.ClassDef)
