@@ -12,6 +12,5 @@ for name, module in list(sys.modules.items()):
     if name.startswith("watoto_infra.components"):
         for used in vars(module).values():
             if isinstance(used, ModuleType):
-                hasattr(
-                    used, "anything"
-                )  # the SDK's services are only imported when something of them is first looked at
+                # The SDK imports a service when something of it is first looked at.
+                hasattr(used, "anything")

@@ -6,10 +6,9 @@ import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer._click.exceptions import (  # typer brings its own click and exports no name of it
-    NoArgsIsHelpError,
-    UsageError,
-)
+
+# typer brings its own click along and gives its errors no public name
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
 from typer.core import TyperGroup
 
 from watoto_infra import __version__, console, errors
