@@ -97,3 +97,9 @@ def in_pods() -> Declared:
 @pytest.mark.parametrize(("type_token", "holds"), RULES.values(), ids=RULES.keys())
 def test_the_rule_holds_for_the_cluster_and_every_pod(in_pods, type_token, holds):
     assert [one.urn for one in in_pods.of(type_token) if not holds(one)] == []
+
+
+@pytest.mark.parametrize("stage", ["phase1", "phase2"])
+def test_a_stage_on_instances_declares_nothing_of_what_the_rules_are_about(stage):
+    declared = {one.type for one in run(stage, "aws").resources}
+    assert not declared & {type_token for type_token, _ in RULES.values()}

@@ -8,12 +8,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 # typer brings its own click along and gives its errors no public name
-from typer._click.exceptions import NoArgsIsHelpError, UsageError
+from typer._click.exceptions import NoArgsIsHelpError
+from typer._click.exceptions import UsageError as Misuse
 from typer.core import TyperGroup
 
-from watoto_infra import __version__, console, errors
+from watoto_infra import __version__, console
 from watoto_infra.cli import account, doctor, drill, environment, load, render, servers, settings, smoke, stack, state
-from watoto_infra.errors import ExitCode, Interrupted, WatotoError
+from watoto_infra.errors import ExitCode, Interrupted, UsageError, WatotoError
 
 
 class Group(TyperGroup):
@@ -23,7 +24,7 @@ class Group(TyperGroup):
         """Read what stands before the command's name."""
         try:
             return super().make_context(*args, **extra)
-        except UsageError as error:
+        except Misuse as error:
             _report_misuse(error)
 
     def invoke(self, ctx: Any) -> Any:
@@ -32,7 +33,7 @@ class Group(TyperGroup):
             return super().invoke(ctx)
         except WatotoError as error:
             code = _report(ctx, error)
-        except UsageError as error:
+        except Misuse as error:
             _report_misuse(error)
         except KeyboardInterrupt:
             code = _report(ctx, Interrupted("interrupted"))
@@ -55,13 +56,13 @@ def _report(ctx: Any, error: WatotoError) -> ExitCode:
     return error.exit_code
 
 
-def _report_misuse(error: UsageError) -> NoReturn:
+def _report_misuse(error: Misuse) -> NoReturn:
     """Say what typer did not understand; where it shows a group's help instead, that stays."""
     if isinstance(error, NoArgsIsHelpError):
         raise error
     words = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")
     command = error.ctx.command_path if error.ctx else "watoto"
-    console.report_error(errors.UsageError(words[:1].lower() + words[1:], hint=f"`{command} -h` shows what it takes"))
+    console.report_error(UsageError(words[:1].lower() + words[1:], hint=f"`{command} -h` shows what it takes"))
     raise typer.Exit(int(ExitCode.USAGE)) from error
 
 

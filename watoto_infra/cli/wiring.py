@@ -102,7 +102,8 @@ class StackSession:
 
     def next_steps(self) -> Iterator[str]:
         """Say what can be done with a stack that has just come up."""
-        url = self.deployment.engine.outputs(show_secrets=False)["url"] if self.deployment.data_plane else None
+        serving = self.deployment.data_plane is not None
+        url = self.deployment.engine.outputs(show_secrets=False)["url"] if serving else None
         return next_steps(self.stack, self.stage, self.option, local=True, url=url)
 
 

@@ -54,7 +54,7 @@ class PassphraseCrypter:
     def new(cls, passphrase: str) -> PassphraseCrypter:
         """Make a crypter with a fresh salt."""
         salt = random.token_bytes(SALT_BYTES)
-        cipher = AESGCM(_derive_key(passphrase, salt))
+        cipher = AESGCM(_derive_key(passphrase, salt, ROUNDS))
         crypter = cls(passphrase, f"v1:{_encode(salt)}:{_encrypt(cipher, PROOF)}")
         crypter._cipher = cipher
         return crypter
@@ -139,7 +139,7 @@ def _open(passphrase: str, state: str) -> AESGCM:
     try:
         if version != "v1":
             raise ValueError(f"unknown version {version!r}")
-        cipher = AESGCM(_derive_key(passphrase, _decode(salt)))
+        cipher = AESGCM(_derive_key(passphrase, _decode(salt), ROUNDS))
         opened = _decrypt(cipher, proof)
     except ValueError as error:
         raise StateError(f"the state's encryption salt is damaged: {error}") from error
@@ -150,12 +150,8 @@ def _open(passphrase: str, state: str) -> AESGCM:
     return cipher
 
 
-def _derive_key(passphrase: str, salt: bytes) -> bytes:
-    return _derived(passphrase, salt, ROUNDS)
-
-
 @lru_cache(maxsize=2)
-def _derived(passphrase: str, salt: bytes, rounds: int) -> bytes:
+def _derive_key(passphrase: str, salt: bytes, rounds: int) -> bytes:
     """Derive once what a command needs twice: its plan opens the state, and so does the run that carries it out."""
     return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, rounds, KEY_BYTES)
 

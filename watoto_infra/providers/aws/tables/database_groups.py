@@ -47,64 +47,62 @@ def read_tags(arn: str) -> Read:
 
 @dataclass(frozen=True, kw_only=True)
 class Spelling:
-    """A service's words: ``verb`` in its operations' names, ``noun`` in its members', and its list of parameters."""
+    """A service's words: ``verb`` in its operations' names, ``noun`` in its members', and its list of parameters.
+
+    ``timed``: its parameters say when they apply, and are reset by that instead of by their value.
+    """
 
     service: str
     verb: str
     noun: str
     parameters: str
+    timed: bool
 
     def subnet_group(self, *, arn: str, update: Update, gone: tuple[str, ...]) -> Resource:
         """Give the entry of subnet groups; ``arn`` is where their ARN is read."""
-        name, operation = f"{self.noun}SubnetGroupName", f"{self.verb}_subnet_group"
-        return Resource(
-            type=f"aws:{self.service}/subnetGroup:SubnetGroup",
-            service=self.service,
-            fields=(
-                text("name", name, replaces=True, same=str.lower),
-                text("description", f"{self.noun}SubnetGroupDescription", default=DEFAULT_DESCRIPTION, always=True),
-                string_set("subnetIds", required=True, read="Subnets[].SubnetIdentifier"),
-                output("arn", arn),
-                output("vpcId", "VpcId"),
-            ),
-            create=Create(f"create_{operation}", id="{name}"),
-            read=(Read(f"describe_{operation}s", {name: "{id}"}, f"{self.noun}SubnetGroups[0]"), read_tags(arn)),
-            updates=(update,),
-            delete=Delete(f"delete_{operation}", {name: "{id}"}),
-            tags=TAGS,
+        return self._group(
+            "Subnet",
+            text("description", f"{self.noun}SubnetGroupDescription", default=DEFAULT_DESCRIPTION, always=True),
+            string_set("subnetIds", required=True, read="Subnets[].SubnetIdentifier"),
+            output("arn", arn),
+            output("vpcId", "VpcId"),
+            reads=(read_tags(arn),),
+            update=update,
             gone=gone,
-            auto_name=AutoName("name", 255, lower=True),
         )
 
-    def parameter_group(
-        self, *outputs: Field, arn: str, of_a_parameter: tuple[Field, ...] = (), gone: tuple[str, ...]
+    def parameter_group(self, arn: Field, *, read_at: str, gone: tuple[str, ...]) -> Resource:
+        """Give the entry of parameter groups; ``read_at`` is where their ARN is read."""
+        when = text("applyMethod", "ApplyMethod", default="immediate", choices=("immediate", "pending-reboot"))
+        return self._group(
+            "Parameter",
+            text("family", f"{self.noun}ParameterGroupFamily", required=True, replaces=True),
+            text("description", default=DEFAULT_DESCRIPTION, always=True, replaces=True),
+            block_set(
+                "parameters",
+                text("name", "ParameterName", required=True),
+                text("value", "ParameterValue", required=True),
+                *((when,) if self.timed else ()),
+                key="name",
+                at_create=False,
+            ),
+            arn,
+            reads=(Read(do=self.read_parameters), read_tags(read_at)),
+            update=Update(f"modify_{self.verb}_parameter_group", ("parameters",), do=self.change_parameters),
+            gone=gone,
+        )
+
+    def _group(
+        self, kind: str, *fields: Field, reads: tuple[Read, ...], update: Update, gone: tuple[str, ...]
     ) -> Resource:
-        """Give the entry of parameter groups; ``arn`` is where their ARN is read."""
-        name, operation = f"{self.noun}ParameterGroupName", f"{self.verb}_parameter_group"
+        name, operation = f"{self.noun}{kind}GroupName", f"{self.verb}_{kind.lower()}_group"
         return Resource(
-            type=f"aws:{self.service}/parameterGroup:ParameterGroup",
+            type=f"aws:{self.service}/{kind.lower()}Group:{kind}Group",
             service=self.service,
-            fields=(
-                text("name", name, replaces=True, same=str.lower),
-                text("family", f"{self.noun}ParameterGroupFamily", required=True, replaces=True),
-                text("description", default=DEFAULT_DESCRIPTION, always=True, replaces=True),
-                block_set(
-                    "parameters",
-                    text("name", "ParameterName", required=True),
-                    text("value", "ParameterValue", required=True),
-                    *of_a_parameter,
-                    key="name",
-                    at_create=False,
-                ),
-                *outputs,
-            ),
+            fields=(text("name", name, replaces=True, same=str.lower), *fields),
             create=Create(f"create_{operation}", id="{name}"),
-            read=(
-                Read(f"describe_{operation}s", {name: "{id}"}, f"{self.noun}ParameterGroups[0]"),
-                Read(do=self.read_parameters),
-                read_tags(arn),
-            ),
-            updates=(Update(f"modify_{operation}", ("parameters",), do=self.change_parameters),),
+            read=(Read(f"describe_{operation}s", {name: "{id}"}, f"{self.noun}{kind}Groups[0]"), *reads),
+            updates=(update,),
             delete=Delete(f"delete_{operation}", {name: "{id}"}),
             tags=TAGS,
             gone=gone,
@@ -130,17 +128,20 @@ class Spelling:
         dropped = [old[name] for name in sorted(old) if name not in new]
         for verb, parameters in (("modify", changed), ("reset", dropped)):
             for at in range(0, len(parameters), MOST_PARAMETERS):
-                some = [self._parameter(one) for one in parameters[at : at + MOST_PARAMETERS]]
+                some = [self._parameter(one, reset=verb == "reset") for one in parameters[at : at + MOST_PARAMETERS]]
                 call = f"{verb}_{self.verb}_parameter_group"
                 operation.call(call, **self._of(operation), **{self.parameters: some})
 
     def _of(self, operation: Operation) -> dict[str, str]:
         return {f"{self.noun}ParameterGroupName": operation.id}
 
-    @staticmethod
-    def _parameter(one: Item) -> Item:
-        told = {"ParameterName": one["name"], "ParameterValue": one["value"]}
-        return told | ({"ApplyMethod": one["applyMethod"]} if "applyMethod" in one else {})
+    def _parameter(self, one: Item, *, reset: bool) -> Item:
+        told = {"ParameterName": one["name"]}
+        if self.timed:
+            told["ApplyMethod"] = one.get("applyMethod", "immediate")
+        if not (self.timed and reset):
+            told["ParameterValue"] = one["value"]
+        return told
 
 
 def change_subnets(operation: Operation, _: frozenset[str]) -> None:
@@ -161,8 +162,8 @@ def change_subnets(operation: Operation, _: frozenset[str]) -> None:
         operation.call("create_db_subnet_group", **group, Tags=tags)
 
 
-DATABASES = Spelling(service="rds", verb="db", noun="DB", parameters="Parameters")
-CACHES = Spelling(service="elasticache", verb="cache", noun="Cache", parameters="ParameterNameValues")
+DATABASES = Spelling(service="rds", verb="db", noun="DB", parameters="Parameters", timed=True)
+CACHES = Spelling(service="elasticache", verb="cache", noun="Cache", parameters="ParameterNameValues", timed=False)
 SUBNETS = ("subnetIds", "description")
 
 RESOURCES = (
@@ -173,10 +174,7 @@ RESOURCES = (
     ),
     DATABASES.parameter_group(
         output("arn", "DBParameterGroupArn"),
-        arn="DBParameterGroupArn",
-        of_a_parameter=(
-            text("applyMethod", "ApplyMethod", default="immediate", choices=("immediate", "pending-reboot")),
-        ),
+        read_at="DBParameterGroupArn",
         gone=("DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"),
     ),
     CACHES.subnet_group(
@@ -186,7 +184,7 @@ RESOURCES = (
     ),
     CACHES.parameter_group(
         made("arn", "arn:aws:elasticache:{region}:{account}:parametergroup:{id}"),
-        arn="ARN",
+        read_at="ARN",
         gone=("CacheParameterGroupNotFound",),
     ),
 )
