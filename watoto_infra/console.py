@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from watoto_infra.contracts import QUIET_OPS, Json, Step, StepOutcome
 from watoto_infra.errors import WatotoError
+from watoto_infra.values.contracts import QUIET_OPS, Json, Step, StepOutcome
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

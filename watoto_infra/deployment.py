@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from watoto_infra.contracts import (
+from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
+from watoto_infra.values.contracts import (
     QUIET_OPS,
     UNKNOWN_MARK,
     Allowances,
@@ -25,7 +26,6 @@ from watoto_infra.contracts import (
     Result,
     Step,
 )
-from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
 
 LOCAL, DATABASE, MAIN_DATABASE = "local", "aws:rds/instance:Instance", "watoto-primary"
 SHARD = re.compile(r"watoto-shard-\d+")

@@ -13,12 +13,12 @@ from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from watoto_infra.contracts import Program, Progress
 from watoto_infra.engine.embedded.goal import AliasSpec, Goal
 from watoto_infra.engine.embedded.monitor import Answer, Registrar
 from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.state.values import from_plain
 from watoto_infra.errors import ProgramError, WatotoError
+from watoto_infra.values.contracts import Program, Progress
 
 
 class DirectHost:

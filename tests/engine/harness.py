@@ -14,11 +14,11 @@ from typing import Any
 
 from tests.engine.direct import DirectHost
 from tests.engine.memory_provider import Cloud, Faults, MemoryProvider
-from watoto_infra.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.host import ProgramHost
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
+from watoto_infra.values.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
 
 THINGS = "tests.engine.programs.things"
 THING = "mem:index:Thing"

@@ -15,9 +15,9 @@ from pathlib import Path
 from tests.engine.harness import ThingStack
 from tests.engine.memory_provider import Faults
 from watoto_infra import console
-from watoto_infra.contracts import Allowances
 from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.errors import WatotoError
+from watoto_infra.values.contracts import Allowances
 
 ALL_ALLOWED = Allowances(delete_data=True)
 CHEAP_ROUNDS = 10

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.harness import THING, ThingStack
-from watoto_infra.contracts import Allowances, Plan, Result, StepOutcome
 from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.errors import PlanViolated
+from watoto_infra.values.contracts import Allowances, Plan, Result, StepOutcome
 
 Graph = list[dict[str, Any]]
 

@@ -10,11 +10,11 @@ import pytest
 from tests.engine import states
 from tests.engine.harness import ThingStack, thing
 from tests.engine.official import PASSPHRASE, OfficialCli, operations
-from watoto_infra.contracts import Allowances, Plan
 from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.upkeep import export_state, import_state
+from watoto_infra.values.contracts import Allowances, Plan
 
 pytestmark = pytest.mark.conformance
 

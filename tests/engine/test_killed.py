@@ -19,7 +19,7 @@ import pytest
 
 from tests.engine.harness import ThingStack, thing
 from tests.engine.run_things import CHEAP_ROUNDS
-from watoto_infra.contracts import Allowances
+from watoto_infra.values.contracts import Allowances
 
 Graph = list[dict[str, Any]]
 FREE = Allowances(delete_data=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.harness import THING, ThingStack, done, shown, thing, urn_of
-from watoto_infra.contracts import Allowances, Op
 from watoto_infra.errors import InvalidInputs, PlanViolated, ProtectedResource, UsageError
+from watoto_infra.values.contracts import Allowances, Op
 
 
 def kinds(plan, name):

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import ThingStack, Watcher, thing
-from watoto_infra.contracts import Plan, Program, Result, Step
 from watoto_infra.errors import ProgramError
 from watoto_infra.review.digest import plan_as_json, result_as_json
 from watoto_infra.review.markdown import plan_markdown
 from watoto_infra.review.state import resource_lines, state_as_json, state_lines
 from watoto_infra.review.text import plan_lines, result_lines, run_line
+from watoto_infra.values.contracts import Plan, Program, Result, Step
 
 PLANTED = "xyzzy-planted-7f3a"
 OTHER = "xyzzy-planted-other"

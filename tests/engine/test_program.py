@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import ThingStack, done, shown, thing, urn_of
-from watoto_infra.contracts import Program
 from watoto_infra.errors import ProgramError, UnsupportedFeature, UsageError, WatotoError
+from watoto_infra.values.contracts import Program
 
 FAILING = "tests.engine.programs.failing"
 READING = "tests.engine.programs.reading"

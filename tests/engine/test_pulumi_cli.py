@@ -12,7 +12,6 @@ import yaml
 
 from tests.engine.harness import THINGS, ThingStack, Watcher, done, shown, thing
 from tests.engine.official import PASSPHRASE, OfficialCli, state_the_version
-from watoto_infra.contracts import SECRET_MARK, Allowances, Plan, Program, Result
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
 from watoto_infra.engine.pulumi_cli import PulumiCliEngine
 from watoto_infra.errors import (
@@ -26,6 +25,7 @@ from watoto_infra.errors import (
     WatotoError,
     WrongPassphrase,
 )
+from watoto_infra.values.contracts import SECRET_MARK, Allowances, Plan, Program, Result
 
 Graph = list[dict[str, Any]]
 FREE = Allowances(delete_data=True)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.harness import ThingStack, done, shown, thing, urn_of
-from watoto_infra.contracts import Allowances, Op
 from watoto_infra.engine.embedded.deletion import deletion_step
 from watoto_infra.engine.embedded.guard import refuse_forbidden
 from watoto_infra.errors import DataAtRisk, NoSuchStack, ProviderError, StackLocked, UsageError
+from watoto_infra.values.contracts import Allowances, Op
 
 
 def data_thing(name: str, **props):

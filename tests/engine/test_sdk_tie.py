@@ -17,7 +17,6 @@ from pulumi.runtime.proto import resource_pb2
 
 from tests.engine.direct import DirectHost
 from tests.engine.harness import THINGS, Watcher, thing
-from watoto_infra.contracts import Program
 from watoto_infra.engine.embedded import child, goal
 from watoto_infra.engine.embedded.goal import Goal
 from watoto_infra.engine.embedded.host import ProgramHost
@@ -25,6 +24,7 @@ from watoto_infra.engine.embedded.monitor import FEATURES, Answer
 from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.urns import make_urn
 from watoto_infra.errors import UnsupportedFeature
+from watoto_infra.values.contracts import Program
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,11 +10,11 @@ import pytest
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, applied, create, names, store_in, thing, urn
-from watoto_infra.contracts import SECRET_MARK
 from watoto_infra.engine.embedded.state.model import OperationKind, Snapshot
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.errors import NoSuchStack, StateError, WrongPassphrase
+from watoto_infra.values.contracts import SECRET_MARK
 
 PLANTED = "xyzzy-planted-secret"
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from pulumi.provider.experimental.property_value import PropertyValue, ResourceReference
 
 from tests.engine.states import values
-from watoto_infra.contracts import SECRET_MARK, UNKNOWN_MARK
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.values import (
     ASSET_SIGNATURE,
@@ -26,6 +25,7 @@ from watoto_infra.engine.embedded.state.values import (
     to_json,
 )
 from watoto_infra.errors import StateError, UnsupportedFeature
+from watoto_infra.values.contracts import SECRET_MARK, UNKNOWN_MARK
 
 CRYPTER = PassphraseCrypter.new("x")
 

@@ -14,11 +14,11 @@ import boto3
 import urllib3
 from botocore.config import Config
 
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane.control_plane import control_plane, place_emulator
 from watoto_infra.dataplane.identity import process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.stack_home import StackHome
+from watoto_infra.values.contracts import Address
 
 DEADLINE = 60.0
 

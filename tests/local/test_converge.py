@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane import roster
 from watoto_infra.dataplane.converge import Convergence, Converger, in_order
 from watoto_infra.dataplane.health import listens
@@ -25,6 +24,7 @@ from watoto_infra.dataplane.service import Service, Task, Unit
 from watoto_infra.dataplane.supervisor import Supervisor
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome, locate
+from watoto_infra.values.contracts import Address
 
 pytestmark = pytest.mark.local
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane.identity import PYTHON, process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.dataplane.service import Service
 from watoto_infra.dataplane.supervisor import Supervisor
 from watoto_infra.errors import PortTaken, ServiceFailed
 from watoto_infra.stack_home import StackHome, locate
+from watoto_infra.values.contracts import Address
 
 pytestmark = pytest.mark.local
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.render.conftest import IMAGE
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane.converge import Convergence, Converger
 from watoto_infra.dataplane.identity import process_identity
 from watoto_infra.dataplane.ports import PortTable
@@ -27,7 +26,6 @@ from watoto_infra.dataplane.service import Service, Unit
 from watoto_infra.dataplane.supervisor import Supervisor
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.machines import Machine
-from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.endpoints import Endpoint, of_outputs, replicated_roles
 from watoto_infra.rendering.inputs import Inputs, Places, Secrets
@@ -36,6 +34,8 @@ from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
 from watoto_infra.templating import Templates
+from watoto_infra.values.contracts import Address
+from watoto_infra.values.outputs import StackOutputs
 
 SMALL_DATABASE = Machine(cores=2, memory_mib=256)
 SMALL_CACHE = Machine(cores=1, memory_mib=64)

@@ -18,7 +18,6 @@ import pytest
 
 from tests.engine.official import OfficialCli, operations
 from tests.program.declared import IMAGE, ROOT
-from watoto_infra.contracts import Plan, Program, Step, StepOutcome
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
@@ -28,6 +27,7 @@ from watoto_infra.providers.kubernetes.store import ObjectStore
 from watoto_infra.providers.random import RandomProvider
 from watoto_infra.settings.data_bearing import is_data_bearing
 from watoto_infra.stack_home import OBJECTS_VARIABLE
+from watoto_infra.values.contracts import Plan, Program, Step, StepOutcome
 
 pytestmark = [pytest.mark.conformance, pytest.mark.local, pytest.mark.timeout(1800)]
 

@@ -13,11 +13,11 @@ import pytest
 from lms_app.settings import load_settings
 from tests.program.declared import IMAGE, Declared, Resource, bare, run
 from watoto_infra.errors import SettingsError
-from watoto_infra.outputs import StackOutputs
 from watoto_infra.providers.kubernetes import kinds, schemas
 from watoto_infra.rendering.checks.kong import problems_in
 from watoto_infra.rendering.checks.nginx import IN_THE_CLUSTER
 from watoto_infra.settings import load_stage, scale_override
+from watoto_infra.values.outputs import StackOutputs
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 SCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"

@@ -11,10 +11,10 @@ import pytest
 
 from tests.program.declared import IMAGE, ROOT, SECRET_KEY, Declared, bare, is_secret, run, user_data
 from watoto_infra.errors import SettingsError
-from watoto_infra.outputs import DatabaseRole, StackOutputs
 from watoto_infra.settings import StageSettings, load_stage, scale_override
 from watoto_infra.settings.data_bearing import is_data_bearing
 from watoto_infra.settings.problems import section_model
+from watoto_infra.values.outputs import DatabaseRole, StackOutputs
 
 STAGES = ("phase1", "phase2", "phase3")
 STACK_TYPE = "pulumi:pulumi:Stack"

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import Watcher
-from watoto_infra.contracts import Allowances, Plan, Program, Result
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
@@ -23,6 +22,7 @@ from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.errors import InvalidInputs
 from watoto_infra.providers.kubernetes.provider import KubernetesProvider
 from watoto_infra.providers.kubernetes.store import Kept, Key, ObjectStore
+from watoto_infra.values.contracts import Allowances, Plan, Program, Result
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "tests.providers.kubernetes_program"

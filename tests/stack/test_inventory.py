@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.stack.driver import Driver
-from watoto_infra.outputs import StackOutputs
+from watoto_infra.values.outputs import StackOutputs
 
 pytestmark = pytest.mark.local
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from watoto_infra.contracts import Change, ChangeKind, Op, Plan, Step
 from watoto_infra.errors import UsageError
 from watoto_infra.review.drift import read_rules, without_ignored
+from watoto_infra.values.contracts import Change, ChangeKind, Op, Plan, Step
 
 GROUP = "urn:pulumi:local::watoto::aws:autoscaling/group:Group::watoto-backend-asg"
 CHANGES = (

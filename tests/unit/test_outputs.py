@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from watoto_infra.errors import StateError
-from watoto_infra.outputs import StackOutputs
+from watoto_infra.values.outputs import StackOutputs
 
 
 def exported() -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_a_shard_that_is_not_there_is_an_error_with_a_hint():
 
 
 def test_outputs_do_not_import_pulumi():
-    code = "import sys, watoto_infra.outputs; sys.exit(any(name.startswith('pulumi') for name in sys.modules))"
+    code = "import sys, watoto_infra.values.outputs; sys.exit(any(name.startswith('pulumi') for name in sys.modules))"
 
     run = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
     assert run.returncode == 0

@@ -14,7 +14,7 @@ from watoto_infra import console
 from watoto_infra.cli.options import AsJson, Stack, Target, TargetName
 from watoto_infra.cli.running import fill_if_empty, make_account, running_topology
 from watoto_infra.errors import UsageError
-from watoto_infra.review.documents import SCHEMA_VERSION, AccountDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, AccountDocument
 
 PASSWORD_BYTES = 18
 """Of a generated password: 24 characters."""

@@ -14,7 +14,7 @@ from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import AsJson, Stack, Target, TargetName
 from watoto_infra.errors import UsageError
-from watoto_infra.review.documents import SCHEMA_VERSION
+from watoto_infra.values.documents import SCHEMA_VERSION
 
 WATCH_SECONDS = 2.0
 CLEAR = "\x1b[H\x1b[2J"

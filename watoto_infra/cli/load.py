@@ -15,7 +15,7 @@ from watoto_infra.cli import wiring
 from watoto_infra.cli.options import AsJson, Stack, TargetName
 from watoto_infra.cli.running import running_topology, sessions_of
 from watoto_infra.errors import ObjectiveMissed, UsageError
-from watoto_infra.review.documents import SCHEMA_VERSION
+from watoto_infra.values.documents import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from watoto_infra.load.figures import LoadRun

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, cast
 from watoto_infra import stack_home
 from watoto_infra.cli.next_steps import next_steps
 from watoto_infra.cli.options import TargetName
-from watoto_infra.contracts import Program
 from watoto_infra.deployment import CloudTarget, Deployment
 from watoto_infra.engine.pulumi_project import PROJECT_FILE, stack_settings
 from watoto_infra.errors import UsageError
+from watoto_infra.values.contracts import Program
 
 if TYPE_CHECKING:
     from watoto_infra.engine.pulumi_cli import PulumiCliEngine
-    from watoto_infra.review.documents import RunDocument
     from watoto_infra.settings import LoadedStage
+    from watoto_infra.values.documents import RunDocument
 
 TARGET = TargetName.AWS.value
 

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 from watoto_infra import errors
 from watoto_infra.cli.app import app
 from watoto_infra.errors import ExitCode, WatotoError
-from watoto_infra.review.documents import DOCUMENTS
 from watoto_infra.settings import render_reference
+from watoto_infra.values.documents import DOCUMENTS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -95,7 +95,7 @@ def _json_page() -> str:
     lines = [
         "# JSON documents",
         "",
-        "Generated from `watoto_infra/review/documents.py`. Every document has `schema_version`; readers ignore fields",
+        "Generated from `watoto_infra/values/documents.py`. Every document has `schema_version`; readers ignore fields",
         "they do not know. `watoto outputs --json` is a plain object of the stack's outputs by name.",
     ]
     for document in DOCUMENTS:

@@ -23,7 +23,7 @@ PATIENCE = 5
 def running_topology(stack: str | None) -> Topology:
     """Give a local stack's topology. Raises ``NoSuchStack``, and ``ServiceFailed`` when its LMS does not answer."""
     from watoto_infra.dataplane.health import http_ok  # noqa: PLC0415 - only commands on stacks need it
-    from watoto_infra.outputs import StackOutputs  # noqa: PLC0415
+    from watoto_infra.values.outputs import StackOutputs  # noqa: PLC0415
 
     session = wiring.open_stack(stack, target=TargetName.LOCAL, must_exist=True)
     outputs = StackOutputs.from_outputs(session.deployment.engine.outputs(show_secrets=False))

@@ -10,7 +10,7 @@ import typer
 from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import AsJson, Stack, Stage, Target, TargetName
-from watoto_infra.review.documents import SCHEMA_VERSION, SettingsDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, SettingsDocument
 
 if TYPE_CHECKING:
     from watoto_infra.settings import LoadedStage

@@ -26,14 +26,14 @@ from watoto_infra.cli.options import (
     Yes,
 )
 from watoto_infra.console import LiveProgress
-from watoto_infra.contracts import Allowances, Plan, Result
 from watoto_infra.deployment import Confirm, Declined, UnexpectedChanges
 from watoto_infra.errors import ChangesFound, UsageError
 from watoto_infra.review.digest import plan_as_json, result_as_json
-from watoto_infra.review.documents import SCHEMA_VERSION
 from watoto_infra.review.drift import read_rules, without_ignored
 from watoto_infra.review.markdown import plan_markdown
 from watoto_infra.review.text import plan_lines, result_lines, run_line
+from watoto_infra.values.contracts import Allowances, Plan, Result
+from watoto_infra.values.documents import SCHEMA_VERSION
 
 
 def register(app: typer.Typer) -> None:

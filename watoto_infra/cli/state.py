@@ -13,8 +13,8 @@ import typer
 from watoto_infra import console
 from watoto_infra.cli import on_aws, wiring
 from watoto_infra.cli.options import AsJson, Stack, Target, TargetName, Yes
-from watoto_infra.contracts import Json
 from watoto_infra.errors import StateError, UsageError
+from watoto_infra.values.contracts import Json
 
 STDIN = Path("-")
 

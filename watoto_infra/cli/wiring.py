@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from watoto_infra import console, stack_home
 from watoto_infra.cli.next_steps import next_steps
 from watoto_infra.cli.options import TargetName
-from watoto_infra.contracts import Program
 from watoto_infra.deployment import Deployment
 from watoto_infra.errors import NoSuchStack, UsageError
 from watoto_infra.review.status import LocalProcess, StatusReport
+from watoto_infra.values.contracts import Program
 
 if TYPE_CHECKING:
     from watoto_infra.dataplane.alerting.reading import Alert
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from watoto_infra.dataplane.local_target import LocalTarget
     from watoto_infra.engine.embedded.state.store import StackStore
     from watoto_infra.rendering.inputs import Inputs
-    from watoto_infra.review.documents import RunDocument
     from watoto_infra.settings import LoadedStage
     from watoto_infra.stack_home import StackHome
+    from watoto_infra.values.documents import RunDocument
 
 PROJECT = "watoto"
 PROGRAM_MODULE = "watoto_infra.program"
@@ -207,10 +207,10 @@ def inputs_of_stack(stack: str | None, *, target: TargetName, with_objects: bool
     While it is not wholly up addresses are the stage's documented ones, and no secret is known. ``with_objects`` also
     reads the Kubernetes objects out of its state.
     """
-    from watoto_infra.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
     from watoto_infra.rendering.families.kubernetes import declared  # noqa: PLC0415
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415
     from watoto_infra.rendering.secrets import secrets_of, when_needed  # noqa: PLC0415
+    from watoto_infra.values.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
 
     session = open_session(stack, target=target)
     exists = not isinstance(session, StackSession) or session.store.exists

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from watoto_infra.dataplane.topology import Topology
-from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
 from watoto_infra.templating import pgpass
+from watoto_infra.values.outputs import StackOutputs
 
 PASSWORD_FILE = "psql-pgpass"  # noqa: S105 - the file's name
 

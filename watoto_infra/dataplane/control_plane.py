@@ -6,11 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
-from watoto_infra.contracts import Addresses
 from watoto_infra.dataplane.health import http_ok
 from watoto_infra.dataplane.identity import PYTHON, Identity
 from watoto_infra.dataplane.service import Service
 from watoto_infra.stack_home import StackHome
+from watoto_infra.values.contracts import Addresses
 
 SERVICE_NAME = "control-plane"
 OBJECTS = "s3"

@@ -33,12 +33,12 @@ from watoto_infra.dataplane.services.rehearsed import differences
 from watoto_infra.dataplane.sizing import Shares, share_out, this_machine
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.errors import MissingProgram, StackLocked
-from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.inputs import Places, Secrets, for_stage
 from watoto_infra.rendering.secrets import secrets_of
 from watoto_infra.review.status import LocalProcess
 from watoto_infra.settings import LoadedStage
+from watoto_infra.values.outputs import StackOutputs
 
 MODULES = (postgresql, pgbouncer, redis, rabbitmq, lms, nginx, prometheus, alertmanager, exporters)
 """Each gives the units of one kind of server."""

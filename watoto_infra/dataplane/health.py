@@ -8,8 +8,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
-from watoto_infra.contracts import Address
 from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.values.contracts import Address
 
 SECONDS = 1.0
 

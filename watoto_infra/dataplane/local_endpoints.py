@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from watoto_infra.contracts import Addresses
-from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering.endpoints import Endpoint, Endpoints, of_outputs, replicated_roles, server_names
 from watoto_infra.settings.names import WORKERS
 from watoto_infra.settings.stage import StageSettings
+from watoto_infra.values.contracts import Addresses
+from watoto_infra.values.outputs import StackOutputs
 
 HERE = "local"
 """What stands in place of a URN for a process that nothing declared stands behind."""

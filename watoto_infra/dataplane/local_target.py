@@ -12,13 +12,13 @@ from typing import IO
 
 from filelock import FileLock
 
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane.control_plane import SERVICE_NAME, control_plane, place_emulator
 from watoto_infra.dataplane.identity import Identity, process_identity
 from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.dataplane.service import Service
 from watoto_infra.dataplane.supervisor import Supervisor
 from watoto_infra.stack_home import OBJECTS_VARIABLE, StackHome
+from watoto_infra.values.contracts import Address
 
 EMULATOR_CREDENTIALS = "emulator"
 """Key and secret that the emulator is sent: it takes any, and a user's own must never reach it."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane.port_claims import Claims, claiming
 from watoto_infra.errors import PortTaken, StateError
+from watoto_infra.values.contracts import Address
 from watoto_infra.whole_file import write_whole
 
 LOOPBACK = "127.0.0.1"

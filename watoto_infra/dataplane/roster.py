@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from watoto_infra.contracts import Address
 from watoto_infra.dataplane.health import listens
 from watoto_infra.dataplane.service import Service, Unit
 from watoto_infra.dataplane.supervisor import UP, Supervisor
 from watoto_infra.review.status import LocalProcess, moment
 from watoto_infra.stack_home import StackHome
+from watoto_infra.values.contracts import Address
 from watoto_infra.whole_file import write_whole
 
 

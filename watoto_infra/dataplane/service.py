@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watoto_infra.contracts import Address
+from watoto_infra.values.contracts import Address
 
 
 @dataclass(frozen=True)

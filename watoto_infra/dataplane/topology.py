@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from watoto_infra.contracts import Address, Addresses
 from watoto_infra.dataplane.identity import Identity
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.outputs import StackOutputs
 from watoto_infra.rendering.endpoints import Endpoint, Endpoints
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
+from watoto_infra.values.contracts import Address, Addresses
+from watoto_infra.values.outputs import StackOutputs
 from watoto_infra.whole_file import write_whole
 
 

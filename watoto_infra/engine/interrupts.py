@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from watoto_infra.contracts import Progress
+from watoto_infra.values.contracts import Progress
 
 
 @contextmanager

@@ -19,7 +19,17 @@ import yaml
 from pulumi import automation
 from pulumi.automation.errors import InvalidVersionError
 
-from watoto_infra.contracts import (
+from watoto_infra.engine.embedded.guard import KEPT, PROTECTED, refuse_forbidden
+from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX
+from watoto_infra.engine.embedded.state.secrets import PassphraseSource
+from watoto_infra.engine.embedded.urns import is_default_provider
+from watoto_infra.engine.interrupts import stopping_on_interrupt
+from watoto_infra.engine.pulumi_errors import explain
+from watoto_infra.engine.pulumi_events import RunLog, shown
+from watoto_infra.engine.pulumi_project import stack_settings
+from watoto_infra.engine.run_folder import make_run_folder
+from watoto_infra.errors import MissingProgram, PlanViolated
+from watoto_infra.values.contracts import (
     SECRET_MARK,
     Allowances,
     DataBearing,
@@ -31,16 +41,6 @@ from watoto_infra.contracts import (
     Result,
     Step,
 )
-from watoto_infra.engine.embedded.guard import KEPT, PROTECTED, refuse_forbidden
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX
-from watoto_infra.engine.embedded.state.secrets import PassphraseSource
-from watoto_infra.engine.embedded.urns import is_default_provider
-from watoto_infra.engine.interrupts import stopping_on_interrupt
-from watoto_infra.engine.pulumi_errors import explain
-from watoto_infra.engine.pulumi_events import RunLog, shown
-from watoto_infra.engine.pulumi_project import stack_settings
-from watoto_infra.engine.run_folder import make_run_folder
-from watoto_infra.errors import MissingProgram, PlanViolated
 
 EXECUTABLE = "pulumi"
 ENVIRONMENT = {"PULUMI_SKIP_UPDATE_CHECK": "true"}

@@ -12,7 +12,12 @@ from typing import Any
 
 from pulumi.automation.events import EngineEvent, OpType, PropertyDiff, StepEventMetadata, StepEventStateMetadata
 
-from watoto_infra.contracts import (
+from watoto_infra.engine.embedded import paths
+from watoto_infra.engine.embedded.guard import KEPT, PROTECTED
+from watoto_infra.engine.embedded.state.model import STACK_TYPE
+from watoto_infra.engine.embedded.state.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
+from watoto_infra.engine.embedded.urns import is_default_provider
+from watoto_infra.values.contracts import (
     SECRET_MARK,
     UNKNOWN_MARK,
     Change,
@@ -24,11 +29,6 @@ from watoto_infra.contracts import (
     Step,
     StepOutcome,
 )
-from watoto_infra.engine.embedded import paths
-from watoto_infra.engine.embedded.guard import KEPT, PROTECTED
-from watoto_infra.engine.embedded.state.model import STACK_TYPE
-from watoto_infra.engine.embedded.state.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
-from watoto_infra.engine.embedded.urns import is_default_provider
 
 SEVERITIES = {"info", "warning", "error"}
 """What is passed on; ``debug`` is the SDK's chatter, ``info#err`` what the program wrote to its stderr."""

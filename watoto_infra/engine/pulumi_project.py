@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from watoto_infra.contracts import Json
 from watoto_infra.errors import StateError
+from watoto_infra.values.contracts import Json
 
 PROJECT_FILE = "Pulumi.yaml"
 

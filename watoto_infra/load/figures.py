@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from watoto_infra.errors import StateError
 from watoto_infra.load.thresholds import Reached
-from watoto_infra.review.documents import SCHEMA_VERSION, EndpointDocument, LoadDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, EndpointDocument, LoadDocument
 
 ALL = "all"
 """Name of the figures over every endpoint."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from watoto_infra.errors import StateError, UsageError
 from watoto_infra.load.figures import LoadRun
 from watoto_infra.load.page import page
-from watoto_infra.review.documents import SCHEMA_VERSION, ComparisonDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, ComparisonDocument
 from watoto_infra.whole_file import write_whole
 
 DOCUMENT, PAGE = "run.json", "report.html"

@@ -1,4 +1,4 @@
-"""What a stack exports: the values of ``watoto_infra.outputs.StackOutputs`` under its names, and no secret."""
+"""What a stack exports: the values of ``watoto_infra.values.outputs.StackOutputs`` under its names, and no secret."""
 
 from __future__ import annotations
 

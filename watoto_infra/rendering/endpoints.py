@@ -17,7 +17,7 @@ from watoto_infra.settings.names import WORKERS
 from watoto_infra.settings.stage import StageSettings
 
 if TYPE_CHECKING:
-    from watoto_infra.outputs import DatabaseOutput, StackOutputs
+    from watoto_infra.values.outputs import DatabaseOutput, StackOutputs
 
 LOOPBACK = "127.0.0.1"
 

@@ -14,7 +14,7 @@ from watoto_infra.errors import RenderError, StateError
 from watoto_infra.rendering.inputs import Secrets
 
 if TYPE_CHECKING:
-    from watoto_infra.outputs import SecretOutput, StackOutputs
+    from watoto_infra.values.outputs import SecretOutput, StackOutputs
 
 ANY = "emulator"
 """Key and secret where an endpoint is named: it takes any, and a user's own must never be sent to one."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from watoto_infra.contracts import Change, Plan, Result, Step
-from watoto_infra.review.documents import SCHEMA_VERSION, ChangeDocument, PlanDocument, ResultDocument, StepDocument
+from watoto_infra.values.contracts import Change, Plan, Result, Step
+from watoto_infra.values.documents import SCHEMA_VERSION, ChangeDocument, PlanDocument, ResultDocument, StepDocument
 
 
 def plan_as_json(plan: Plan) -> PlanDocument:

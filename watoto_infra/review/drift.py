@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from watoto_infra.contracts import Op, Plan, Step
 from watoto_infra.errors import UsageError
+from watoto_infra.values.contracts import Op, Plan, Step
 
 PARTS = 2
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from watoto_infra.contracts import Op, Plan, Step
 from watoto_infra.review.text import change_line, summary_line
+from watoto_infra.values.contracts import Op, Plan, Step
 
 ORDER = (Op.DELETE, Op.REPLACE, Op.UPDATE, Op.CREATE)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from watoto_infra.engine.embedded.state.model import ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.errors import UsageError
-from watoto_infra.review.documents import SCHEMA_VERSION, HeldDocument, StateDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, HeldDocument, StateDocument
 
 INDENT = "  "
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from watoto_infra.review.documents import SCHEMA_VERSION, ProcessDocument, StatusDocument, ThingDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, ProcessDocument, StatusDocument, ThingDocument
 
 
 def is_manifest(type_: str) -> bool:

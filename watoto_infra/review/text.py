@@ -6,9 +6,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
-from watoto_infra.contracts import QUIET_OPS, REPLACEMENT_HALVES, Change, ChangeKind, Op, Plan, Result, Step
-from watoto_infra.review.documents import RunDocument
 from watoto_infra.review.status import is_manifest
+from watoto_infra.values.contracts import QUIET_OPS, REPLACEMENT_HALVES, Change, ChangeKind, Op, Plan, Result, Step
+from watoto_infra.values.documents import RunDocument
 
 SIGNS = {
     Op.SAME: " ",

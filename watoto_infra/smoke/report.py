@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watoto_infra.review.documents import SCHEMA_VERSION, SmokeDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, SmokeDocument
 
 
 class Result(StrEnum):

@@ -10,7 +10,7 @@ from watoto_infra.dataplane.alerting.causes import CAUSES
 from watoto_infra.dataplane.alerting.reading import firing, state_at_prometheus, value_of
 from watoto_infra.dataplane.topology import Topology
 from watoto_infra.errors import ServiceFailed, UsageError
-from watoto_infra.review.documents import SCHEMA_VERSION, AlertDrillDocument
+from watoto_infra.values.documents import SCHEMA_VERSION, AlertDrillDocument
 
 FIRES_WITHIN_SECONDS = 900.0
 RESOLVES_WITHIN_SECONDS = 900.0

@@ -12,9 +12,9 @@ from watoto_infra.dataplane.services import archive, postgresql_contents, postgr
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.services.psql import Psql
 from watoto_infra.dataplane.topology import Topology, address
-from watoto_infra.outputs import DatabaseOutput
 from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint
 from watoto_infra.rendering.families.postgresql import REPLICATOR
+from watoto_infra.values.outputs import DatabaseOutput
 
 START_SECONDS = 120.0
 """A server that was killed replays what it had not yet written."""

@@ -13,9 +13,9 @@ from watoto_infra.dataplane.service import Service, Unit
 from watoto_infra.dataplane.services.programs import program
 from watoto_infra.dataplane.services.redis_client import ask
 from watoto_infra.dataplane.topology import Topology, address
-from watoto_infra.outputs import CacheOutput
 from watoto_infra.rendering.endpoints import Endpoint
 from watoto_infra.rendering.families.redis import MONITOR, folder
+from watoto_infra.values.outputs import CacheOutput
 
 START_SECONDS = 60.0
 """A server reads all it has kept before it answers."""

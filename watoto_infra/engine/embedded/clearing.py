@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from watoto_infra.contracts import DataBearing
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.deletion import deletion_step
 from watoto_infra.engine.embedded.ledger import Ledger
@@ -21,6 +20,7 @@ from watoto_infra.engine.embedded.operations import Operations
 from watoto_infra.engine.embedded.planner import replaced_with
 from watoto_infra.engine.embedded.state.model import Properties, ResourceState
 from watoto_infra.providers.base import DiffResponse
+from watoto_infra.values.contracts import DataBearing
 
 Compare = Callable[[ResourceState, Properties], DiffResponse]
 

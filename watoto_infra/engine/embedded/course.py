@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from watoto_infra.contracts import Progress, Step, StepOutcome
 from watoto_infra.engine.embedded.guard import PlanGuard
 from watoto_infra.errors import StateError, WatotoError
+from watoto_infra.values.contracts import Progress, Step, StepOutcome
 
 _T = TypeVar("_T")
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from watoto_infra.contracts import DataBearing, Op, Step
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.guard import KEPT, PROTECTED
 from watoto_infra.engine.embedded.operations import Operations
@@ -15,6 +14,7 @@ from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.urns import is_default_provider
 from watoto_infra.providers.base import DeleteResponse
+from watoto_infra.values.contracts import DataBearing, Op, Step
 
 
 def deletion_step(state: ResourceState, data_bearing: DataBearing, *, half: bool = False) -> Step:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
-from watoto_infra.contracts import Change, ChangeKind
 from watoto_infra.engine.embedded import paths
 from watoto_infra.engine.embedded.state.model import Properties
 from watoto_infra.engine.embedded.state.values import plain
 from watoto_infra.providers.base import DiffResponse, PropertyDiffKind
+from watoto_infra.values.contracts import Change, ChangeKind
 
 _KINDS = {
     PropertyDiffKind.ADD: ChangeKind.ADD,

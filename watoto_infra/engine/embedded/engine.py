@@ -12,21 +12,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from watoto_infra.contracts import (
-    QUIET_OPS,
-    UNKNOWN_MARK,
-    Allowances,
-    Change,
-    DataBearing,
-    Json,
-    Op,
-    Plan,
-    Program,
-    Progress,
-    Result,
-    Step,
-    StepOutcome,
-)
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.course import Course
 from watoto_infra.engine.embedded.deletion import Deletion, deletion_step, in_waves, reported
@@ -47,6 +32,21 @@ from watoto_infra.engine.embedded.survey import Finding, Survey
 from watoto_infra.engine.embedded.targets import Targets
 from watoto_infra.engine.interrupts import stopping_on_interrupt
 from watoto_infra.errors import Interrupted, NoSuchStack, ProviderError, StateError
+from watoto_infra.values.contracts import (
+    QUIET_OPS,
+    UNKNOWN_MARK,
+    Allowances,
+    Change,
+    DataBearing,
+    Json,
+    Op,
+    Plan,
+    Program,
+    Progress,
+    Result,
+    Step,
+    StepOutcome,
+)
 
 DEFAULT_PARALLEL = 16
 SPARE_WORKERS = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from shlex import quote
 
-from watoto_infra.contracts import Allowances, Op, Plan, Step
 from watoto_infra.errors import DataAtRisk, PlanViolated, ProtectedResource
+from watoto_infra.values.contracts import Allowances, Op, Plan, Step
 
 PROTECTED = "protected"
 """The note on a step whose resource the program, or for a deletion the state, protects."""

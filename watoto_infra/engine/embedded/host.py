@@ -22,11 +22,11 @@ import grpc
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
-from watoto_infra.contracts import Program, Progress
 from watoto_infra.engine.embedded.monitor import FEATURES, Monitor, Registrar
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLES
 from watoto_infra.engine.run_folder import make_run_folder
 from watoto_infra.errors import ProgramError
+from watoto_infra.values.contracts import Program, Progress
 
 CHILD_MODULE = "watoto_infra.engine.embedded.child"
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from watoto_infra.contracts import Op
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.ledger import Ledger
 from watoto_infra.engine.embedded.planner import Decision
@@ -29,6 +28,7 @@ from watoto_infra.providers.base import (
     ReadRequest,
     UpdateRequest,
 )
+from watoto_infra.values.contracts import Op
 
 
 def has_thing(state: ResourceState) -> bool:

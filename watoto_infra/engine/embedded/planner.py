@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 
-from watoto_infra.contracts import UNKNOWN_MARK, Change, Op
 from watoto_infra.engine.embedded import diff, paths
 from watoto_infra.engine.embedded.goal import AliasSpec, Goal
 from watoto_infra.engine.embedded.provider_pool import answer
@@ -19,6 +18,7 @@ from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, Prope
 from watoto_infra.engine.embedded.urns import is_default_provider, make_urn, name_of
 from watoto_infra.errors import InvalidInputs
 from watoto_infra.providers.base import CheckRequest, CheckResponse, DiffRequest, DiffResponse, Provider
+from watoto_infra.values.contracts import UNKNOWN_MARK, Change, Op
 
 SEED_BYTES = 32
 

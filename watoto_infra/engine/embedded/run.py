@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from watoto_infra.contracts import DataBearing, Op, Program, Step
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.clearing import Clearing
 from watoto_infra.engine.embedded.course import Course
@@ -34,6 +33,7 @@ from watoto_infra.engine.embedded.targets import Targets
 from watoto_infra.engine.embedded.urns import default_provider_urn, make_urn, name_of, package_of
 from watoto_infra.errors import ProgramError, UnsupportedFeature, UsageError
 from watoto_infra.providers.base import DiffRequest, DiffResponse, InvokeRequest
+from watoto_infra.values.contracts import DataBearing, Op, Program, Step
 
 
 @dataclass(frozen=True)

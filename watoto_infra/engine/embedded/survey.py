@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from watoto_infra.contracts import Change
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.ledger import Ledger
 from watoto_infra.engine.embedded.operations import Operations, has_thing
@@ -18,6 +17,7 @@ from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState
 from watoto_infra.errors import ProviderError
 from watoto_infra.providers.base import AdoptRequest
+from watoto_infra.values.contracts import Change
 
 
 @dataclass(frozen=True)

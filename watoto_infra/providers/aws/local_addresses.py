@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from watoto_infra.contracts import Address, Addresses
+from watoto_infra.values.contracts import Address, Addresses
 
 Outputs = dict[str, Any]
 Reserve = Callable[[str], Address]

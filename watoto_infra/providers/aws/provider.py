@@ -9,7 +9,6 @@ from typing import Any
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import CreateRequest as SdkCreateRequest
 
-from watoto_infra.contracts import Addresses
 from watoto_infra.errors import InvalidInputs, ProviderError, UnsupportedFeature
 from watoto_infra.providers import base
 from watoto_infra.providers.aws import lifecycle, reading, tagging
@@ -22,6 +21,7 @@ from watoto_infra.providers.aws.registry import FUNCTIONS, RESOURCES
 from watoto_infra.providers.aws.shape import BRACES, with_outputs, without_outputs
 from watoto_infra.providers.aws.table import Resource
 from watoto_infra.providers.values import UNKNOWN, has_unknown, secret_keys, to_plain_map, to_property_map
+from watoto_infra.values.contracts import Addresses
 
 CONFIG_USED = frozenset({"region", "defaultTags"})
 CONFIG_OF_THE_OFFICIAL_PROVIDER = frozenset(

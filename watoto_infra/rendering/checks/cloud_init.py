@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from watoto_infra.contracts import Json
 from watoto_infra.rendering.checks.run import Ran, absent, by_tool, judged, run
 from watoto_infra.rendering.model import Finding
 from watoto_infra.rendering.programs import find
+from watoto_infra.values.contracts import Json
 
 FAMILY = "cloud-init"
 MOST_BYTES = 16 * 1024

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import yaml
 
-from watoto_infra.contracts import Json
 from watoto_infra.rendering.checks.run import Ran, absent, by_tool, judged
 from watoto_infra.rendering.model import Finding, RenderedFile, Verdict
+from watoto_infra.values.contracts import Json
 
 FAMILY = "grafana"
 

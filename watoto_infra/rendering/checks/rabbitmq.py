@@ -10,11 +10,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.rendering.checks import throwaway
 from watoto_infra.rendering.checks.run import Ran, absent, judged, run
 from watoto_infra.rendering.model import Finding, RenderedFile
 from watoto_infra.rendering.programs import find
+from watoto_infra.values.contracts import Json
 
 FAMILY = "rabbitmq"
 NODE_TOOL = "a throw-away RabbitMQ"

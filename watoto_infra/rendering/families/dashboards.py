@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watoto_infra.contracts import Json
 from watoto_infra.rendering.families.alert_thresholds import QUEUES, RulesContext
+from watoto_infra.values.contracts import Json
 
 COLUMNS = 24
 WIDTH, HEIGHT = 12, 8

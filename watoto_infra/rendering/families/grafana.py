@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import grafana as checks
 from watoto_infra.rendering.families.alert_thresholds import thresholds
@@ -14,6 +13,7 @@ from watoto_infra.rendering.families.dashboards import dashboards, document
 from watoto_infra.rendering.families.prometheus import SCRAPE_INTERVAL_SECONDS
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.values.contracts import Json
 
 SUMMARY = "dashboards of application, hosts, database, cache, queues and backups, and their provisioning"
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from watoto_infra.contracts import SECRET_MARK, Json
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import kubernetes as checks
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.values.contracts import SECRET_MARK, Json
 
 SUMMARY = "manifests of the Kubernetes objects that a stack declares, numbered in the order to apply them in"
 

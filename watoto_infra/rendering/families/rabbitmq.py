@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.machines import Machine
 from watoto_infra.rendering import values
 from watoto_infra.rendering.checks import rabbitmq as checks
@@ -19,6 +18,7 @@ from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import Finding, Piece, RenderedFile
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.data import BrokerDeployment
+from watoto_infra.values.contracts import Json
 
 SUMMARY = "rabbitmq.conf, and the definitions of user, queues, dead letters and policies"
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from watoto_infra import __version__
-from watoto_infra.contracts import Json
 from watoto_infra.engine.embedded.state.model import (
     CustomTimeouts,
     OperationKind,
@@ -25,6 +24,7 @@ from watoto_infra.engine.embedded.state.model import (
 )
 from watoto_infra.engine.embedded.state.values import Crypter, properties_from_json, properties_to_json
 from watoto_infra.errors import StateError
+from watoto_infra.values.contracts import Json
 
 DEPLOYMENT_VERSION = 3
 WRITER = f"watoto-{__version__}"

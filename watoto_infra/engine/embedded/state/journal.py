@@ -14,9 +14,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.engine.embedded.state.files import read_file, sync_folder, write_error
 from watoto_infra.errors import StateError
+from watoto_infra.values.contracts import Json
 
 
 @dataclass(frozen=True)

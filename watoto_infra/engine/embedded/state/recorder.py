@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from watoto_infra.contracts import Json
 from watoto_infra.engine.embedded.state.integrity import ordered
 from watoto_infra.engine.embedded.state.journal import Journal
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.statefile import Key, Working, begin_entry, key_of, settle_entry
 from watoto_infra.errors import StateError
+from watoto_infra.values.contracts import Json
 
 if TYPE_CHECKING:
     from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.engine.embedded.state.deployment import (
     SECRETS_PROVIDER,
     from_deployment,
@@ -26,6 +25,7 @@ from watoto_infra.engine.embedded.state.journal import JournalContent
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import StateError
+from watoto_infra.values.contracts import Json
 
 FORMAT = 1
 DAMAGED_HINT = "`watoto state repair` puts it together again from the backup and the journals beside it"

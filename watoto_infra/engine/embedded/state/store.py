@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.engine.embedded.state.files import (
     make_private_folder,
     read_file,
@@ -29,6 +28,7 @@ from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter, Passph
 from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay, state_bytes
 from watoto_infra.engine.embedded.state.values import Crypter, Masking
 from watoto_infra.errors import NoSuchStack, StateError
+from watoto_infra.values.contracts import Json
 
 
 @dataclass

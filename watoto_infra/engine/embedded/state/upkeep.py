@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watoto_infra.contracts import Json
 from watoto_infra.engine.embedded.state.deployment import SECRETS_PROVIDER, from_deployment, to_deployment
 from watoto_infra.engine.embedded.state.files import write_error
 from watoto_infra.engine.embedded.state.integrity import check, ordered, repaired
@@ -21,6 +20,7 @@ from watoto_infra.engine.embedded.state.statefile import StateFile, Working, rea
 from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle
 from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import NoSuchStack, StateError
+from watoto_infra.values.contracts import Json
 
 
 def export_state(store: StackStore) -> Json:

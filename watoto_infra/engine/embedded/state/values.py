@@ -17,8 +17,8 @@ from typing import Protocol
 import pulumi
 from pulumi.provider.experimental.property_value import Computed, PropertyValue, ResourceReference
 
-from watoto_infra.contracts import SECRET_MARK, UNKNOWN_MARK, Json
 from watoto_infra.errors import StateError, UnsupportedFeature
+from watoto_infra.values.contracts import SECRET_MARK, UNKNOWN_MARK, Json
 
 SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a sentinel, published by Pulumi
