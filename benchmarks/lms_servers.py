@@ -149,7 +149,7 @@ def _object_store(stack: ExitStack, folder: Path) -> str:
     """Start the S3 of a local stack, with one bucket; returns where it is."""
     objects, port = folder / "objects", free_port()
     objects.mkdir()
-    command = [PYTHON, "-m", "watoto_infra.dataplane.emulator", "--objects", str(objects)]
+    command = [PYTHON, "-m", "watoto_infra.local.emulator", "--objects", str(objects)]
     _start(stack, [*command, "-H", "127.0.0.1", "-p", str(port)], {"PYTHONPATH": "."}, folder / "s3.log")
     url = f"http://127.0.0.1:{port}"
     _wait(f"{url}/moto-api/")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from watoto_infra.rendering.programs import find
+from watoto_infra.programs import find
 
 # A busy machine is no fault of the code: no example has a deadline, the suite's own time is watched instead.
 settings.register_profile("watoto", deadline=None)

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from watoto_infra.cli import account
 from watoto_infra.cli.app import app
-from watoto_infra.dataplane.services import lms
 from watoto_infra.errors import ServiceFailed
+from watoto_infra.servers.lms import process as lms
 
 EMAIL = "head@school.example"
 REFUSED = "the LMS's create-user failed: Error: head@school.example: this address has an account already"

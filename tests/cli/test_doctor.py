@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from watoto_infra.dataplane.requirements import REQUIREMENTS
+from watoto_infra.servers.requirements import REQUIREMENTS
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,11 +14,11 @@ import boto3
 import urllib3
 from botocore.config import Config
 
-from watoto_infra.dataplane.control_plane import control_plane, place_emulator
-from watoto_infra.dataplane.identity import process_identity
-from watoto_infra.dataplane.ports import PortTable
+from watoto_infra.local.control_plane import control_plane, place_emulator
 from watoto_infra.stack_home import StackHome
-from watoto_infra.values.contracts import Address
+from watoto_infra.supervision.ports import PortTable
+from watoto_infra.supervision.unix_user import process_identity
+from watoto_infra.values.addresses import Endpoint
 
 DEADLINE = 60.0
 
@@ -32,7 +32,7 @@ class Emulator:
         home.root.mkdir(parents=True, exist_ok=True)
         place_emulator(home, self.identity)
         self.service = control_plane(home, PortTable(home.run / "ports.json"))
-        assert isinstance(self.service.address, Address)
+        assert isinstance(self.service.address, Endpoint)
         self.endpoint = f"http://{self.service.address}"
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import yaml
 
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.families.alert_thresholds import thresholds
-from watoto_infra.rendering.families.dashboards import dashboards
 from watoto_infra.rendering.inputs import for_stage
+from watoto_infra.servers.grafana.dashboards import dashboards
+from watoto_infra.servers.prometheus.alert_thresholds import thresholds
 from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.templating import Templates

@@ -27,7 +27,7 @@ def of_stack(root: Path) -> set[int]:
 
 
 def listening(pids: Iterable[int]) -> set[tuple[str, int]]:
-    """Address and port of every TCP socket on which one of the processes listens."""
+    """Endpoint and port of every TCP socket on which one of the processes listens."""
     sockets = set()
     for pid in pids:
         with suppress(OSError):

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from watoto_infra.dataplane.alerting import drill
-from watoto_infra.dataplane.alerting.causes import CAUSES, burning_processors
-from watoto_infra.dataplane.identity import process_identity
+from watoto_infra.drills import alert_drill as drill
+from watoto_infra.drills.alert_causes import CAUSES, burning_processors
 from watoto_infra.errors import ServiceFailed, UsageError
-from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.supervision.unix_user import process_identity
+from watoto_infra.values.addresses import Endpoint
 
 ROOT = Path(__file__).parents[2]
 BURN = """
 from types import SimpleNamespace
-from watoto_infra.dataplane.alerting.causes import burning_processors
-from watoto_infra.dataplane.identity import process_identity
+from watoto_infra.drills.alert_causes import burning_processors
+from watoto_infra.supervision.unix_user import process_identity
 with burning_processors(SimpleNamespace(identity=process_identity())):
     print("burning", flush=True)
     input()

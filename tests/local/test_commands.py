@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from watoto_infra.dataplane.identity import process_identity
-from watoto_infra.dataplane.services.commands import run_as
 from watoto_infra.errors import ServiceFailed
+from watoto_infra.supervision.commands import run_as
+from watoto_infra.supervision.unix_user import process_identity
 
 
 def sh(script: str, *, seconds: float = 10, given: str | None = None) -> str:
@@ -42,8 +42,8 @@ def test_a_tool_that_hangs_is_ended_in_time():
 
 def test_a_tool_does_not_go_on_for_a_run_that_was_killed():
     script = (
-        "from watoto_infra.dataplane.identity import process_identity\n"
-        "from watoto_infra.dataplane.services.commands import run_as\n"
+        "from watoto_infra.supervision.unix_user import process_identity\n"
+        "from watoto_infra.supervision.commands import run_as\n"
         "run_as(process_identity(), ['/bin/sh', '-c', 'exec sleep 600'], seconds=600)\n"
     )
     run = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from watoto_infra.dataplane import roster
-from watoto_infra.dataplane.converge import Convergence, Converger, in_order
-from watoto_infra.dataplane.health import listens
-from watoto_infra.dataplane.identity import PYTHON, process_identity
-from watoto_infra.dataplane.orphans import end_orphans
-from watoto_infra.dataplane.ports import PortTable
-from watoto_infra.dataplane.service import Service, Task, Unit
-from watoto_infra.dataplane.supervisor import Supervisor
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome, locate
-from watoto_infra.values.contracts import Address
+from watoto_infra.supervision import expected_processes as roster
+from watoto_infra.supervision.converge import Convergence, Converger, in_order
+from watoto_infra.supervision.health import listens
+from watoto_infra.supervision.orphans import end_orphans
+from watoto_infra.supervision.ports import PortTable
+from watoto_infra.supervision.service import Service, Task, Unit
+from watoto_infra.supervision.supervisor import Supervisor
+from watoto_infra.supervision.unix_user import PYTHON, process_identity
+from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
 
@@ -68,7 +68,7 @@ class World:
             folder=self.home.run,
             stands_for="a test",
             healthy=lambda: listens(address.host, address.port),
-            address=Address(address.host, address.port),
+            address=Endpoint(address.host, address.port),
             **(defaults | more),
         )
 

@@ -13,10 +13,14 @@ import pytest
 
 from tests.local import processes
 from tests.local.topologies import LocalStack, local_stack
-from watoto_infra.dataplane.alerting.reading import firing, state_at_prometheus, value_of
-from watoto_infra.dataplane.services import alertmanager, exporters, postgresql, prometheus, redis
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.servers.alertmanager import process as alertmanager
+from watoto_infra.servers.alertmanager.alerts import firing, state_at_prometheus, value_of
+from watoto_infra.servers.node_exporter import process as exporters
+from watoto_infra.servers.postgresql import process as postgresql
+from watoto_infra.servers.prometheus import process as prometheus
+from watoto_infra.servers.redis import process as redis
+from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
 

@@ -10,8 +10,9 @@ import pytest
 
 from tests.local import processes
 from tests.local.topologies import LocalStack, local_stack
-from watoto_infra.dataplane.services import pgbouncer, postgresql
-from watoto_infra.dataplane.services.lms_connections import connections
+from watoto_infra.servers.lms.connections import connections
+from watoto_infra.servers.pgbouncer import process as pgbouncer
+from watoto_infra.servers.postgresql import process as postgresql
 
 pytestmark = pytest.mark.local
 

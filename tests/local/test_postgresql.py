@@ -13,13 +13,15 @@ import pytest
 
 from tests.local import processes
 from tests.local.topologies import SMALL_DATABASE, LocalStack, local_stack, temporary_home, topology_of
-from watoto_infra.dataplane.service import Service
-from watoto_infra.dataplane.services import archive, postgresql, postgresql_folders
-from watoto_infra.dataplane.services.commands import run_as
-from watoto_infra.dataplane.services.programs import program
-from watoto_infra.dataplane.services.psql import Psql
+from watoto_infra.derived.machines import Machine
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.machines import Machine
+from watoto_infra.programs import program
+from watoto_infra.servers.postgresql import archive
+from watoto_infra.servers.postgresql import data_folders as postgresql_folders
+from watoto_infra.servers.postgresql import process as postgresql
+from watoto_infra.servers.postgresql.psql import Psql
+from watoto_infra.supervision.commands import run_as
+from watoto_infra.supervision.service import Service
 
 pytestmark = pytest.mark.local
 

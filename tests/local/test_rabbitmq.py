@@ -9,7 +9,7 @@ import pytest
 
 from tests.local import processes
 from tests.local.topologies import LocalStack, local_stack
-from watoto_infra.dataplane.services import rabbitmq
+from watoto_infra.servers.rabbitmq import process as rabbitmq
 
 pytestmark = pytest.mark.local
 

@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from tests.local import processes
 from tests.local.topologies import ONE_SHARD, LocalStack, local_stack
-from watoto_infra.dataplane.services import redis as servers
+from watoto_infra.servers.redis import process as servers
 
 pytestmark = pytest.mark.local
 

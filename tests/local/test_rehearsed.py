@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watoto_infra.dataplane.services.rehearsed import differences
+from watoto_infra.servers.version_differences import differences
 from watoto_infra.settings import load_stage
 
 

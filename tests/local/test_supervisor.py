@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from watoto_infra.dataplane.identity import PYTHON, process_identity
-from watoto_infra.dataplane.ports import PortTable
-from watoto_infra.dataplane.service import Service
-from watoto_infra.dataplane.supervisor import Supervisor
 from watoto_infra.errors import PortTaken, ServiceFailed
 from watoto_infra.stack_home import StackHome, locate
-from watoto_infra.values.contracts import Address
+from watoto_infra.supervision.ports import PortTable
+from watoto_infra.supervision.service import Service
+from watoto_infra.supervision.supervisor import Supervisor
+from watoto_infra.supervision.unix_user import PYTHON, process_identity
+from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
 
@@ -41,7 +41,7 @@ def supervisor(home: StackHome):
     shutil.rmtree(home.sockets, ignore_errors=True)
 
 
-def web(home: StackHome, address: Address, *, command: tuple[str, ...] | None = None, seconds: float = 20) -> Service:
+def web(home: StackHome, address: Endpoint, *, command: tuple[str, ...] | None = None, seconds: float = 20) -> Service:
     serve = (PYTHON, "-m", "http.server", "--bind", address.host, str(address.port))
     return Service(
         name="web",
@@ -55,7 +55,7 @@ def web(home: StackHome, address: Address, *, command: tuple[str, ...] | None = 
     )
 
 
-def answers(address: Address | None) -> bool:
+def answers(address: Endpoint | None) -> bool:
     assert address is not None
     try:
         with urllib.request.urlopen(f"http://{address.host}:{address.port}/", timeout=1):
@@ -64,10 +64,10 @@ def answers(address: Address | None) -> bool:
         return False
 
 
-def free_address() -> Address:
+def free_address() -> Endpoint:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return Address("127.0.0.1", probe.getsockname()[1])
+        return Endpoint("127.0.0.1", probe.getsockname()[1])
 
 
 def gone(pid: int, seconds: float = 10) -> bool:
@@ -144,7 +144,7 @@ def test_a_taken_port_is_named_before_anything_starts(supervisor, home):
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
-        address = Address("127.0.0.1", squatter.getsockname()[1])
+        address = Endpoint("127.0.0.1", squatter.getsockname()[1])
         with pytest.raises(PortTaken, match=f"port {address.port}"):
             supervisor.start(web(home, address))
     assert "web" not in supervisor.states()
@@ -169,7 +169,7 @@ def test_a_reserved_port_is_the_same_for_ever_and_two_things_never_share_one(tmp
 
 def test_a_stopped_stacks_ports_are_given_to_no_other_stack_until_it_is_gone(tmp_path, monkeypatch):
     # Tables whose names hash alike look from the same place: without claims both would be given the same ports.
-    monkeypatch.setattr("watoto_infra.dataplane.ports.zlib.crc32", lambda _name: 4000)
+    monkeypatch.setattr("watoto_infra.supervision.ports.zlib.crc32", lambda _name: 4000)
     stopped, other, late = (PortTable(tmp_path / name / "ports.json") for name in ("stopped", "other", "late"))
     for name in ("stopped", "other", "late"):
         (tmp_path / name).mkdir()

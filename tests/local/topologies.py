@@ -19,22 +19,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.render.conftest import IMAGE
-from watoto_infra.dataplane.converge import Convergence, Converger
-from watoto_infra.dataplane.identity import process_identity
-from watoto_infra.dataplane.ports import PortTable
-from watoto_infra.dataplane.service import Service, Unit
-from watoto_infra.dataplane.supervisor import Supervisor
-from watoto_infra.dataplane.topology import Topology
-from watoto_infra.machines import Machine
+from watoto_infra.derived.machines import Machine
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.endpoints import Endpoint, of_outputs, replicated_roles
+from watoto_infra.rendering.endpoints import of_outputs, replicated_roles
 from watoto_infra.rendering.inputs import Inputs, Places, Secrets
 from watoto_infra.rendering.versions import Versions
+from watoto_infra.servers.topology import Topology
 from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
+from watoto_infra.supervision.converge import Convergence, Converger
+from watoto_infra.supervision.ports import PortTable
+from watoto_infra.supervision.service import Service, Unit
+from watoto_infra.supervision.supervisor import Supervisor
+from watoto_infra.supervision.unix_user import process_identity
 from watoto_infra.templating import Templates
-from watoto_infra.values.contracts import Address
+from watoto_infra.values.addresses import Endpoint
 from watoto_infra.values.outputs import StackOutputs
 
 SMALL_DATABASE = Machine(cores=2, memory_mib=256)
@@ -300,7 +300,7 @@ class LocalStack:
         self.services = {unit.name: unit for unit in units if isinstance(unit, Service)}
         return Converger(self.home, self.supervisor, lambda _: None).converge(units)
 
-    def address(self, name: str) -> Address:
+    def address(self, name: str) -> Endpoint:
         address = self.services[name].address
         assert address is not None
         return address

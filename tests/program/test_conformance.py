@@ -44,7 +44,7 @@ def emulator() -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "emulator", "-H", "127.0.0.1", "-p", str(port)]
     environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    rooms, quiet = ROOT / "watoto_infra" / "dataplane", subprocess.DEVNULL
+    rooms, quiet = ROOT / "watoto_infra" / "local", subprocess.DEVNULL
     with (
         tempfile.TemporaryDirectory() as objects,
         subprocess.Popen(

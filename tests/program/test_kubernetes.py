@@ -14,8 +14,8 @@ from lms_app.settings import load_settings
 from tests.program.declared import IMAGE, Declared, Resource, bare, run
 from watoto_infra.errors import SettingsError
 from watoto_infra.providers.kubernetes import kinds, schemas
-from watoto_infra.rendering.checks.kong import problems_in
-from watoto_infra.rendering.checks.nginx import IN_THE_CLUSTER
+from watoto_infra.servers.kong.check import problems_in
+from watoto_infra.servers.nginx.check import IN_THE_CLUSTER
 from watoto_infra.settings import load_stage, scale_override
 from watoto_infra.values.outputs import StackOutputs
 

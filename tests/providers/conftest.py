@@ -9,13 +9,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.providers.world import World
-from watoto_infra.dataplane.emulator.mends import mend
+from watoto_infra.local.emulator.moto_patches import patch_moto
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """Give the address of a real moto server on a free loopback port, mended as the local target's is."""
-    mend()
+    patch_moto()
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -12,13 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Protocol
 
-from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.checks import throwaway
-from watoto_infra.rendering.checks.rabbitmq import answers
-from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.programs import find
+from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.programs import find
+from watoto_infra.servers.rabbitmq.check import answers
 from watoto_infra.templating import Templates
+from watoto_infra.values.addresses import Endpoint
 
 HOST = "api.example.com"
 

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from watoto_infra.cli.app import app
-from watoto_infra.rendering.checks import nginx as nginx_checks
 from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.rendering.registry import FAMILIES
+from watoto_infra.servers.nginx import check as nginx_checks
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,13 +22,14 @@ from pydantic import BaseModel
 
 from watoto_infra.errors import RenderError, SettingsError
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.checks.kong import problems_in
-from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint, is_loopback
+from watoto_infra.rendering.endpoints import DatabaseEndpoints, is_loopback
 from watoto_infra.rendering.inputs import Inputs, Places, Secrets
 from watoto_infra.rendering.model import RenderedFile, Verdict
 from watoto_infra.rendering.registry import FAMILIES, family
+from watoto_infra.servers.kong.check import problems_in
 from watoto_infra.settings import load_stage
 from watoto_infra.templating import Templates, pgpass
+from watoto_infra.values.addresses import Endpoint
 
 NASTY = (
     *(

@@ -19,8 +19,8 @@ from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.engine.embedded.state.values import from_plain
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.families import kubernetes
 from watoto_infra.rendering.model import Verdict
+from watoto_infra.servers.kubernetes import config as kubernetes
 
 LABELS = {"app": "watoto-backend"}
 

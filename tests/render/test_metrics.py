@@ -16,12 +16,12 @@ import yaml
 
 from tests.local.monitoring import names_in
 from tests.render.nginx_server import backends, front
-from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.checks import rabbitmq, throwaway
-from watoto_infra.rendering.families.alert_thresholds import thresholds
-from watoto_infra.rendering.families.dashboards import dashboards
+from watoto_infra.programs import find
+from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.inputs import Secrets
-from watoto_infra.rendering.programs import find
+from watoto_infra.servers.grafana.dashboards import dashboards
+from watoto_infra.servers.prometheus.alert_thresholds import thresholds
+from watoto_infra.servers.rabbitmq import check as rabbitmq
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.render.nginx_server import HOST, Reply, backends, front
-from watoto_infra.rendering.checks import throwaway
+from watoto_infra.rendering import throwaway
 
 pytestmark = pytest.mark.local
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.checks import throwaway
-from watoto_infra.rendering.checks.rabbitmq import answers
-from watoto_infra.rendering.checks.run import Ran, run
-from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoint
-from watoto_infra.rendering.families import pgbouncer
+from watoto_infra.programs import find
+from watoto_infra.rendering import throwaway, use_cases
+from watoto_infra.rendering.endpoints import DatabaseEndpoints
 from watoto_infra.rendering.inputs import Inputs, Secrets
-from watoto_infra.rendering.programs import find
+from watoto_infra.rendering.run import Ran, run
+from watoto_infra.servers.pgbouncer import config as pgbouncer
+from watoto_infra.servers.rabbitmq.check import answers
 from watoto_infra.templating import Templates
+from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from watoto_infra.programs import find
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.checks import grafana as grafana_checks
 from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.rendering.model import Verdict
-from watoto_infra.rendering.programs import find
 from watoto_infra.rendering.registry import FAMILIES
+from watoto_infra.servers.grafana import check as grafana_checks
 
 pytestmark = pytest.mark.local
 

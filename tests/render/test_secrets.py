@@ -17,12 +17,11 @@ from tests.program.declared import run
 from watoto_infra.cli import wiring
 from watoto_infra.cli.app import app
 from watoto_infra.errors import RenderError, StateError
-from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.checks import throwaway
-from watoto_infra.rendering.families import cloud_init
+from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.inputs import Secrets, for_stage
 from watoto_infra.rendering.registry import FAMILIES
 from watoto_infra.rendering.secrets import secrets_of, when_needed
+from watoto_infra.servers.cloud_init import config as cloud_init
 from watoto_infra.settings import load_stage
 from watoto_infra.templating import Templates
 from watoto_infra.values.outputs import StackOutputs

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from watoto_infra.components.user_data import UserData
+from watoto_infra.derived.machines import Machine, of_instance_type
+from watoto_infra.derived.nginx import gateway_context, open_files_needed
 from watoto_infra.errors import RenderError, SettingsError
-from watoto_infra.gateway import gateway_context, open_files_needed
-from watoto_infra.machines import Machine, of_instance_type
+from watoto_infra.programs import find
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.families.cloud_init import CloudInitContext
-from watoto_infra.rendering.families.postgresql import sizes
 from watoto_infra.rendering.inputs import Places
 from watoto_infra.rendering.model import Verdict
-from watoto_infra.rendering.programs import find
 from watoto_infra.rendering.versions import Versions
+from watoto_infra.servers.cloud_init.config import CloudInitContext
+from watoto_infra.servers.postgresql.config import sizes
 from watoto_infra.settings.gateway import VersionSettings
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ import pytest
 
 from tests.local import monitoring
 from tests.servers.conftest import Running
-from watoto_infra.dataplane.alerting.reading import state_at_prometheus
-from watoto_infra.rendering.endpoints import Endpoint
+from watoto_infra.servers.alertmanager.alerts import state_at_prometheus
 from watoto_infra.settings import load_stage
+from watoto_infra.values.addresses import Endpoint
 
 pytestmark = [pytest.mark.local, pytest.mark.long]
 GUIDE = ["HighCPUUsage", "DatabaseConnectionPoolExhausted", "SlowResponseTime"]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.s3.models import FakeKey
 
-from watoto_infra.dataplane.emulator.as_stored import FIELDS, moto_versions, stored_version
-from watoto_infra.dataplane.emulator.object_store import ObjectStore, Version
+from watoto_infra.local.emulator.object_store import ObjectStore, Version
+from watoto_infra.local.emulator.s3_serialization import FIELDS, moto_versions, stored_version
 
 STORED_OTHERWISE = {"last_modified", "_metadata", "_expiry", "acl", "_value_buffer"}
 FOLLOWS_FROM_THE_PLACE = {"name", "bucket_name", "account_id", "region_name", "partition"}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watoto_infra.dataplane.sizing import share_out, this_machine
+from watoto_infra.derived.machines import Machine, of_instance_type
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.machines import Machine, of_instance_type
+from watoto_infra.local.sizing import share_out, this_machine
 from watoto_infra.settings import load_stage
 
 STAGES = {name: load_stage(name).settings for name in ("phase1", "phase2", "phase3")}

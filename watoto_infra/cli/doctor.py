@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed and what is missing, with the command that installs it."""
-    from watoto_infra.dataplane import requirements  # noqa: PLC0415 - help does not pay for the data plane
+    from watoto_infra.servers import requirements  # noqa: PLC0415 - help does not pay for the data plane
 
     findings = requirements.check()
     command = requirements.install_command(findings)

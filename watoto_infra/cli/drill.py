@@ -28,7 +28,7 @@ def alert(
     as_json: AsJson = False,
 ) -> None:
     """Make an alert of the guide fire by a true cause on the local stack, and see it resolved; about a quarter hour."""
-    from watoto_infra.dataplane.alerting import drill  # noqa: PLC0415 - `watoto --help` needs no data plane
+    from watoto_infra.drills import alert_drill as drill  # noqa: PLC0415 - `watoto --help` needs no data plane
 
     topology = running_topology(stack)
     fill_if_empty(topology)

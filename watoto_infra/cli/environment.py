@@ -14,6 +14,7 @@ from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import AsJson, Stack, Target, TargetName
 from watoto_infra.errors import UsageError
+from watoto_infra.review.status import status_as_json, status_lines
 from watoto_infra.values.documents import SCHEMA_VERSION
 
 WATCH_SECONDS = 2.0
@@ -61,9 +62,9 @@ def status(
 def _show_status(session: wiring.StackSession, *, as_json: bool) -> None:
     report = session.status()
     if as_json:
-        console.data_json(report.as_json())
+        console.data_json(status_as_json(report))
     else:
-        console.data("\n".join(report.lines()))
+        console.data("\n".join(status_lines(report)))
 
 
 def _show_alerts(session: wiring.StackSession, *, as_json: bool) -> None:

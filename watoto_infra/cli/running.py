@@ -12,7 +12,7 @@ from watoto_infra.cli.options import TargetName
 from watoto_infra.errors import ServiceFailed
 
 if TYPE_CHECKING:
-    from watoto_infra.dataplane.topology import Topology
+    from watoto_infra.servers.topology import Topology
     from watoto_infra.smoke.journey import Account, Inside
 
 SEED_SECONDS = 120
@@ -22,7 +22,7 @@ PATIENCE = 5
 
 def running_topology(stack: str | None) -> Topology:
     """Give a local stack's topology. Raises ``NoSuchStack``, and ``ServiceFailed`` when its LMS does not answer."""
-    from watoto_infra.dataplane.health import http_ok  # noqa: PLC0415 - only commands on stacks need it
+    from watoto_infra.supervision.health import http_ok  # noqa: PLC0415 - only commands on stacks need it
     from watoto_infra.values.outputs import StackOutputs  # noqa: PLC0415
 
     session = wiring.open_stack(stack, target=TargetName.LOCAL, must_exist=True)
@@ -42,7 +42,7 @@ def running_topology(stack: str | None) -> Topology:
 
 def inside_of(topology: Topology) -> Inside:
     """Give what the smoke suite can look at on the stack's own machine."""
-    from watoto_infra.dataplane.replica_reads import reads_on_replicas  # noqa: PLC0415
+    from watoto_infra.servers.postgresql.replica_reads import reads_on_replicas  # noqa: PLC0415
     from watoto_infra.smoke.journey import Inside  # noqa: PLC0415
 
     endpoints = topology.endpoints
@@ -67,7 +67,7 @@ def make_account(topology: Topology, email: str, password: str, *, role: str, na
 
     Raises ``ServiceFailed`` with the LMS's own words when it refuses.
     """
-    from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
+    from watoto_infra.servers.lms.process import flask  # noqa: PLC0415 - with the data plane
 
     file = topology.private_file(f"new-password-{os.getpid()}", password + "\n")
     called = () if name is None else ("--name", name)
@@ -92,7 +92,7 @@ def _what_then(why: str) -> str:
 
 def sessions_of(topology: Topology, number: int) -> tuple[str, ...]:
     """Give sessions of at most so many of the LMS's students; an LMS without accounts is filled with a school first."""
-    from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
+    from watoto_infra.servers.lms.process import flask  # noqa: PLC0415 - with the data plane
 
     fill_if_empty(topology)
     return tuple(flask(topology, "issue-sessions", "--existing", "--count", str(number)).split())
@@ -100,8 +100,8 @@ def sessions_of(topology: Topology, number: int) -> tuple[str, ...]:
 
 def fill_if_empty(topology: Topology) -> None:
     """Fill an LMS that nobody uses yet with a school, since what is tried on an empty one tells little."""
-    from watoto_infra.dataplane.services.lms import flask  # noqa: PLC0415 - with the data plane
-    from watoto_infra.dataplane.services.psql import Psql  # noqa: PLC0415
+    from watoto_infra.servers.lms.process import flask  # noqa: PLC0415 - with the data plane
+    from watoto_infra.servers.postgresql.psql import Psql  # noqa: PLC0415
 
     primary = topology.endpoints.databases[0].primary
     catalogue = Psql(topology.identity, topology.sockets, primary.port)

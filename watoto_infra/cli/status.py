@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
-from watoto_infra.review.status import DeclaredThing, StatusReport, is_manifest
+from watoto_infra.review.status import is_manifest
+from watoto_infra.values.status import DeclaredThing, StatusReport
 
 if TYPE_CHECKING:
     from watoto_infra.cli.wiring import StackSession

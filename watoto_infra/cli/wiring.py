@@ -17,15 +17,15 @@ from watoto_infra.cli.next_steps import next_steps
 from watoto_infra.cli.options import TargetName
 from watoto_infra.deployment import Deployment
 from watoto_infra.errors import NoSuchStack, UsageError
-from watoto_infra.review.status import LocalProcess, StatusReport
 from watoto_infra.values.contracts import Program
+from watoto_infra.values.status import LocalProcess, StatusReport
 
 if TYPE_CHECKING:
-    from watoto_infra.dataplane.alerting.reading import Alert
-    from watoto_infra.dataplane.data_plane import LocalDataPlane
-    from watoto_infra.dataplane.local_target import LocalTarget
     from watoto_infra.engine.embedded.state.store import StackStore
+    from watoto_infra.local.data_plane import LocalDataPlane
+    from watoto_infra.local.target import LocalTarget
     from watoto_infra.rendering.inputs import Inputs
+    from watoto_infra.servers.alertmanager.alerts import Alert
     from watoto_infra.settings import LoadedStage
     from watoto_infra.stack_home import StackHome
     from watoto_infra.values.documents import RunDocument
@@ -145,8 +145,8 @@ def open_stack(
     for a target that is not this machine.
     """
     _refuse_elsewhere(target)
-    from watoto_infra.dataplane.data_plane import LocalDataPlane  # noqa: PLC0415 - only commands on stacks need it
-    from watoto_infra.dataplane.local_target import LocalTarget  # noqa: PLC0415
+    from watoto_infra.local.data_plane import LocalDataPlane  # noqa: PLC0415 - only commands on stacks need it
+    from watoto_infra.local.target import LocalTarget  # noqa: PLC0415
     from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415 - pydantic is not free
 
     name = stack or target.value
@@ -207,9 +207,9 @@ def inputs_of_stack(stack: str | None, *, target: TargetName, with_objects: bool
     While it is not wholly up addresses are the stage's documented ones, and no secret is known. ``with_objects`` also
     reads the Kubernetes objects out of its state.
     """
-    from watoto_infra.rendering.families.kubernetes import declared  # noqa: PLC0415
     from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415
     from watoto_infra.rendering.secrets import secrets_of, when_needed  # noqa: PLC0415
+    from watoto_infra.servers.kubernetes.config import declared  # noqa: PLC0415
     from watoto_infra.values.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
 
     session = open_session(stack, target=target)

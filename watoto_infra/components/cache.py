@@ -11,8 +11,8 @@ from pulumi_aws import cloudwatch, elasticache
 
 from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
+from watoto_infra.derived.names import cache_secret
 from watoto_infra.settings.data import CacheGroupSettings, CacheSettings
-from watoto_infra.settings.names import cache_secret
 
 LOGS = ("slow-log", "engine-log")
 

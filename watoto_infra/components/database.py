@@ -12,11 +12,11 @@ from pulumi_aws import cloudwatch, iam, rds
 from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
 from watoto_infra.components.policies import assumed_by
+from watoto_infra.derived.names import database_secret
+from watoto_infra.derived.postgresql import NEEDS_RESTART, primary_parameters, replica_parameters
+from watoto_infra.derived.shards import Spans
 from watoto_infra.settings.data import DatabaseSettings
-from watoto_infra.settings.names import database_secret
 from watoto_infra.settings.objectives import DataClass
-from watoto_infra.settings.postgresql import NEEDS_RESTART, primary_parameters, replica_parameters
-from watoto_infra.settings.sharding import Spans
 from watoto_infra.settings.windows import days_later
 
 LOGS = ("postgresql", "upgrade")

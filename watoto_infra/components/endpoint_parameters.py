@@ -9,7 +9,7 @@ import pulumi
 from pulumi_aws import ssm
 
 from watoto_infra.components.context import Context
-from watoto_infra.settings.names import endpoint_parameters
+from watoto_infra.derived.names import endpoint_parameters
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from pulumi_aws import mq
 
 from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
+from watoto_infra.derived.names import QUEUE_SECRET
 from watoto_infra.settings.data import BrokerDeployment, QueueSettings
-from watoto_infra.settings.names import QUEUE_SECRET
 
 DAY_NAMES = {
     "mon": "MONDAY",

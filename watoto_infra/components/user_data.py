@@ -11,8 +11,8 @@ from typing import Any
 
 import pulumi
 
-from watoto_infra.first_boot import FirstBoot
-from watoto_infra.gateway import NginxContext
+from watoto_infra.derived.nginx import NginxContext
+from watoto_infra.derived.user_data import FirstBoot
 from watoto_infra.templating import Templates
 
 TEMPLATE = "cloud-init/user-data.yaml.j2"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from watoto_infra.errors import UsageError
+from watoto_infra.values.addresses import Endpoint
 
 OPENING_AT_ONCE = 256
 """Fewer than a server's backlog, so that none of many connections is refused while they are opened."""
@@ -21,23 +22,21 @@ NO_BODY = frozenset({204, 304})
 _LENGTH = b"\r\ncontent-length:"
 
 
-class Address(NamedTuple):
-    """Where requests go."""
+class Destination(NamedTuple):
+    """Where requests go; ``tls`` is None for plain HTTP."""
 
-    host: str
-    port: int
+    endpoint: Endpoint
     tls: ssl.SSLContext | None
 
     @classmethod
-    def of(cls, url: str, *, tls: ssl.SSLContext | None = None) -> Address:
+    def of(cls, url: str, *, tls: ssl.SSLContext | None = None) -> Destination:
         """Read ``http[s]://host[:port]``. Raises UsageError."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise UsageError(f"{url} is no address for load", hint="give it as http://host:port or https://host:port")
         secure = parts.scheme == "https"
         return cls(
-            parts.hostname,
-            parts.port or (443 if secure else 80),
+            Endpoint(parts.hostname, parts.port or (443 if secure else 80)),
             (tls or ssl.create_default_context()) if secure else None,
         )
 
@@ -142,9 +141,9 @@ class Pool:
     """A fixed number of connections, used in turn; requests wait when all are taken, and their time counts."""
 
     def __init__(
-        self, address: Address, *, answered: Callable[[Pending, int], None], broken: Callable[[Pending], None]
+        self, destination: Destination, *, answered: Callable[[Pending, int], None], broken: Callable[[Pending], None]
     ) -> None:
-        self._address = address
+        self._destination = destination
         self.answered = answered
         self.broken = broken
         self._free: deque[Connection] = deque()
@@ -211,7 +210,7 @@ class Pool:
                 return
 
     async def _connect(self) -> None:
-        host, port, tls = self._address
+        (host, port), tls = (self._destination.endpoint.host, self._destination.endpoint.port), self._destination.tls
         await asyncio.get_running_loop().create_connection(lambda: Connection(self), host, port, ssl=tls)
 
     def close(self) -> None:

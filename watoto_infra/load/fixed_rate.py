@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.load.client import Address, Pending, Pool
+from watoto_infra.load.client import Destination, Pending, Pool
 
 FAILED_FROM = 400
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -172,7 +172,7 @@ def run_fixed_rate(plan: FixedRatePlan, *, on_progress: Callable[[Progress], Non
 
     Raises UsageError for an address that is none, ServiceFailed when nothing answers there.
     """
-    run = _Run(plan, Address.of(plan.url, tls=plan.tls), on_progress)
+    run = _Run(plan, Destination.of(plan.url, tls=plan.tls), on_progress)
     gc.collect()
     gc.disable()  # a collection is a pause that would be charged to the server
     try:
@@ -186,10 +186,12 @@ def run_fixed_rate(plan: FixedRatePlan, *, on_progress: Callable[[Progress], Non
 
 
 class _Run:
-    def __init__(self, plan: FixedRatePlan, address: Address, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self, plan: FixedRatePlan, destination: Destination, on_progress: Callable[[Progress], None] | None
+    ) -> None:
         self._plan = plan
-        self._host = f"{address.host}:{address.port}"
-        self._pool = Pool(address, answered=self._answered, broken=self._broken)
+        self._host = str(destination.endpoint)
+        self._pool = Pool(destination, answered=self._answered, broken=self._broken)
         self._endpoints: dict[str, EndpointResult] = {}
         self._on_progress = on_progress
         self._sent = self._settled = 0

@@ -24,11 +24,13 @@ from watoto_infra.components.network import Network, NetworkArgs
 from watoto_infra.components.queue import Queue, QueueArgs
 from watoto_infra.components.storage import BucketRole, Storage, StorageArgs
 from watoto_infra.components.user_data import UserData
+from watoto_infra.derived import names
+from watoto_infra.derived import shards as sharding
+from watoto_infra.derived.background import jobs
+from watoto_infra.derived.nginx import POD_PORT, gateway_context
 from watoto_infra.errors import SettingsError
-from watoto_infra.gateway import POD_PORT, gateway_context
-from watoto_infra.jobs import jobs
 from watoto_infra.program.exports import Parts
-from watoto_infra.settings import StageSettings, names, sharding
+from watoto_infra.settings import StageSettings
 from watoto_infra.settings.app import Platform
 from watoto_infra.settings.image import SOURCE_IMAGE
 from watoto_infra.settings.network import Tier

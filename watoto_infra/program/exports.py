@@ -20,7 +20,7 @@ from watoto_infra.components.load_balancer import LoadBalancer
 from watoto_infra.components.network import Network
 from watoto_infra.components.queue import Queue
 from watoto_infra.components.storage import Storage
-from watoto_infra.gateway import POD_PORT, deployment
+from watoto_infra.derived.nginx import POD_PORT, deployment
 from watoto_infra.settings import LOCAL, LoadedStage, StageSettings
 from watoto_infra.settings.app import ServerGroup
 from watoto_infra.settings.delivery import FrontDoor

@@ -12,26 +12,15 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from watoto_infra.derived.names import WORKERS
 from watoto_infra.settings.app import ServerGroup
-from watoto_infra.settings.names import WORKERS
 from watoto_infra.settings.stage import StageSettings
+from watoto_infra.values.addresses import Endpoint
 
 if TYPE_CHECKING:
     from watoto_infra.values.outputs import DatabaseOutput, StackOutputs
 
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A host and a port; ``name`` is what alerts and dashboards call the instance."""
-
-    host: str
-    port: int
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from watoto_infra.machines import Machine, of_app_server, of_instance_type
+from watoto_infra.derived import names
+from watoto_infra.derived.machines import Machine, of_app_server, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints, is_loopback, of_outputs, of_stage
 from watoto_infra.rendering.versions import Versions
-from watoto_infra.settings import names
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.values.contracts import SECRET_MARK, Json
 

@@ -22,7 +22,7 @@ FAMILIES: dict[str, str] = {
     "pgbouncer": "pgbouncer",
     "redis": "redis",
     "rabbitmq": "rabbitmq",
-    "gunicorn": "gunicorn",
+    "gunicorn": "lms",
     "backup": "backup",
     "cloud-init": "cloud_init",
     "kubernetes": "kubernetes",
@@ -35,7 +35,7 @@ def family(name: str) -> Family:
     module = FAMILIES.get(name)
     if module is None:
         raise UsageError(f"there is no family {name!r}", hint=f"families: {', '.join([*FAMILIES, ALL])}")
-    return cast("Family", import_module(f"watoto_infra.rendering.families.{module}"))
+    return cast("Family", import_module(f"watoto_infra.servers.{module}.config"))
 
 
 def chosen(name: str) -> tuple[str, ...]:

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from watoto_infra.errors import RenderError, StateError
 from watoto_infra.rendering.inputs import Secrets
+from watoto_infra.values.addresses import EMULATOR_CREDENTIALS
 
 if TYPE_CHECKING:
     from watoto_infra.values.outputs import SecretOutput, StackOutputs
-
-ANY = "emulator"
-"""Key and secret where an endpoint is named: it takes any, and a user's own must never be sent to one."""
 
 APP, SERVICE_ACCOUNTS, BACKUP_CIPHER = "app", "service_accounts", "backup_cipher"
 """What the stack's output ``secrets`` calls its parts."""
@@ -96,7 +94,11 @@ def _reader(region: str, endpoint: str | None) -> Callable[[SecretOutput], str]:
 
     credentials: dict[str, Any] = {}
     if endpoint is not None:
-        credentials = {"aws_access_key_id": ANY, "aws_secret_access_key": ANY, "endpoint_url": endpoint}
+        credentials = {
+            "aws_access_key_id": EMULATOR_CREDENTIALS,
+            "aws_secret_access_key": EMULATOR_CREDENTIALS,
+            "endpoint_url": endpoint,
+        }
     patience = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
     try:
         client = boto3.client("secretsmanager", region_name=region, config=patience, **credentials)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import registry
-from watoto_infra.rendering.checks.elsewhere import without_strangers
 from watoto_infra.rendering.inputs import Inputs, Secrets
 from watoto_infra.rendering.model import Finding, RenderedFile
+from watoto_infra.rendering.version_mismatch import without_strangers
 from watoto_infra.templating import Templates
 
 AT_ONCE = 4

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from watoto_infra.errors import RenderError
-from watoto_infra.rendering.programs import find
+from watoto_infra.programs import find
 from watoto_infra.settings.gateway import VersionSettings
 
 Version = tuple[int, ...]

@@ -8,8 +8,10 @@ from pydantic import Field, StringConstraints, model_validator
 
 from watoto_infra.settings.base import Strict, not_allowed
 from watoto_infra.settings.delivery import UrlPath
-from watoto_infra.settings.names import KUBERNETES_VERSION
 from watoto_infra.settings.network import Cidr
+
+KUBERNETES_VERSION = "1.36"
+"""The version of a cluster that none is declared for: one that EKS supports as a standard one, and has schemas here."""
 
 
 class KubernetesSettings(Strict):

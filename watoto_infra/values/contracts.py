@@ -236,22 +236,5 @@ class Engine(Protocol):
     def import_state(self, deployment: Json) -> None: ...
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a local process answers for something declared."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-class Addresses(Protocol):
-    """The stack's port table. Reserving is idempotent: the same URN and kind give the same address for ever."""
-
-    def reserve(self, urn: str, kind: str) -> Address: ...
-
-
 DataBearing = Callable[[str, Mapping[str, Json]], bool]
 """Tells from a type token and plain inputs whether a resource holds data that cannot be made again."""

@@ -20,8 +20,8 @@ class _Output(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
-class Endpoint(_Output):
-    """Where something answers."""
+class EndpointOutput(_Output):
+    """Where something declared answers."""
 
     address: str
     port: int
@@ -141,8 +141,8 @@ class DatabaseOutput(_Output):
     secret: SecretOutput | None = None
 
     @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(address=self.address, port=self.port)
+    def endpoint(self) -> EndpointOutput:
+        return EndpointOutput(address=self.address, port=self.port)
 
 
 class CacheOutput(_Output):
@@ -155,8 +155,8 @@ class CacheOutput(_Output):
     urn: str
     id: str
     role: str
-    primary: Endpoint
-    reader: Endpoint
+    primary: EndpointOutput
+    reader: EndpointOutput
     nodes: int
     cluster_mode: bool
     tls: bool

@@ -14,10 +14,10 @@ from tests.providers.aws.cases_elbv2 import BALANCER, balancer_inputs
 from tests.providers.aws.cases_mq import BROKER, broker
 from tests.providers.aws.cases_rds import INSTANCE, primary
 from tests.providers.world import Made, World
-from watoto_infra.dataplane.ports import PortTable
 from watoto_infra.providers import base
 from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.values import UNKNOWN, to_plain_map, to_property_map
+from watoto_infra.supervision.ports import PortTable
 
 pytestmark = pytest.mark.local
 

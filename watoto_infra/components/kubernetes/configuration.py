@@ -15,8 +15,9 @@ from watoto_infra.components.cache import Cache
 from watoto_infra.components.database import Database
 from watoto_infra.components.generated_secret import GeneratedSecret
 from watoto_infra.components.queue import Queue
-from watoto_infra.machines import of_app_server
-from watoto_infra.settings import StageSettings, sharding
+from watoto_infra.derived import shards as sharding
+from watoto_infra.derived.machines import of_app_server
+from watoto_infra.settings import StageSettings
 
 Variables = Mapping[str, pulumi.Input[str]]
 

@@ -24,8 +24,8 @@ from watoto_infra.components.kubernetes.pod import (
     spread_over_zones,
 )
 from watoto_infra.components.kubernetes.server_group import ROLLING, disruption_budget, metadata
-from watoto_infra.gateway import POD_PORT, pod_gateway_context
-from watoto_infra.kong import KongPlace, kong_context
+from watoto_infra.derived.kong import KongPlace, kong_context
+from watoto_infra.derived.nginx import POD_PORT, pod_gateway_context
 from watoto_infra.settings.gateway import GatewayKind
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.templating import Templates

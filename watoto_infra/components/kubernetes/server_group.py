@@ -12,7 +12,7 @@ import pulumi
 from pulumi_kubernetes import apps, autoscaling, core, meta, policy
 
 from watoto_infra.components.kubernetes.pod import LmsPods, labels
-from watoto_infra.gateway import deployment
+from watoto_infra.derived.nginx import deployment
 from watoto_infra.settings.app import ScalingKind, ServerGroup
 
 CALM_SECONDS = 300

@@ -18,7 +18,7 @@ from watoto_infra.components.kubernetes.gateway import Gateway, GatewayArgs
 from watoto_infra.components.kubernetes.pod import CONFIGURATION, LmsPods, labels
 from watoto_infra.components.kubernetes.server_group import ServerGroupArgs, Servers, metadata
 from watoto_infra.components.policies import assumed_by, document
-from watoto_infra.jobs import jobs
+from watoto_infra.derived.background import jobs
 from watoto_infra.settings.stage import StageSettings
 
 NAMESPACE = "watoto"

@@ -13,15 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from watoto_infra.providers.aws.emulator import NOT_IMPLEMENTED, is_bare_page
+from watoto_infra.values.addresses import EMULATOR_CREDENTIALS
 
 GLOBAL_REGION = "us-east-1"
 """Where the services without regions (IAM, CloudFront) are signed for."""
 
 READING = ("describe_", "get_", "list_", "head_")
 """How the names of the calls begin that change nothing."""
-
-ANY = "emulator"
-"""Key and secret: an emulator takes any credentials, and a user's own must never be sent to one."""
 
 
 class ServiceError(Exception):
@@ -48,7 +46,9 @@ class Clients:
     def __init__(self, endpoint: str, region: str) -> None:
         self.endpoint = endpoint
         self.region = region
-        self._session = boto3.session.Session(aws_access_key_id=ANY, aws_secret_access_key=ANY, region_name=region)
+        self._session = boto3.session.Session(
+            aws_access_key_id=EMULATOR_CREDENTIALS, aws_secret_access_key=EMULATOR_CREDENTIALS, region_name=region
+        )
         self._config = Config(
             connect_timeout=2,
             read_timeout=60,

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from watoto_infra.values.contracts import Address, Addresses
+from watoto_infra.values.addresses import Addresses, Endpoint
 
 Outputs = dict[str, Any]
-Reserve = Callable[[str], Address]
+Reserve = Callable[[str], Endpoint]
 """Gives the address of the resource at hand for a kind of process."""
 
 GROUP_ADDRESSES = ("primaryEndpointAddress", "readerEndpointAddress", "configurationEndpointAddress")

@@ -21,7 +21,7 @@ from watoto_infra.providers.aws.registry import FUNCTIONS, RESOURCES
 from watoto_infra.providers.aws.shape import BRACES, with_outputs, without_outputs
 from watoto_infra.providers.aws.table import Resource
 from watoto_infra.providers.values import UNKNOWN, has_unknown, secret_keys, to_plain_map, to_property_map
-from watoto_infra.values.contracts import Addresses
+from watoto_infra.values.addresses import Addresses
 
 CONFIG_USED = frozenset({"region", "defaultTags"})
 CONFIG_OF_THE_OFFICIAL_PROVIDER = frozenset(

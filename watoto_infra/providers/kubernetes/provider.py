@@ -17,7 +17,7 @@ from watoto_infra.providers.kubernetes.kinds import Kind
 from watoto_infra.providers.kubernetes.secrecy import concealed, revealed
 from watoto_infra.providers.kubernetes.store import Kept, Key, ObjectStore, RefusedError
 from watoto_infra.providers.values import UNKNOWN, has_unknown, to_plain, to_plain_map, to_property_map
-from watoto_infra.settings.names import KUBERNETES_VERSION
+from watoto_infra.settings.kubernetes import KUBERNETES_VERSION
 
 CONFIG_USED = frozenset({"enableConfigMapMutable", "enableSecretMutable", "namespace"})
 CONFIG_OF_THE_OFFICIAL_PROVIDER = frozenset(

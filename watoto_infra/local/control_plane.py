@@ -1,0 +1,52 @@
+"""The local target's AWS: a moto server on a loopback port, first of the stack's supervised services."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from watoto_infra.stack_home import StackHome
+from watoto_infra.supervision.health import http_ok
+from watoto_infra.supervision.service import Service
+from watoto_infra.supervision.unix_user import PYTHON, Identity
+from watoto_infra.values.addresses import Addresses
+
+SERVICE_NAME = "control-plane"
+OBJECTS = "s3"
+"""The folder of the objects, below the stack's data."""
+EMULATOR = Path(__file__).with_name("emulator")
+
+
+def place_emulator(home: StackHome, identity: Identity) -> None:
+    """Put the emulator where the stack's processes can read it, whoever may read this checkout.
+
+    And make the folder in which it keeps the objects of S3.
+    """
+    folder = identity.own_folder(home.run / EMULATOR.name)
+    for file in EMULATOR.glob("*.py"):
+        copy = folder / file.name
+        if not copy.exists() or copy.read_bytes() != file.read_bytes():
+            shutil.copyfile(file, copy)
+            os.chown(copy, identity.uid, identity.gid)
+    identity.own_folder(identity.own_folder(home.root / "data") / OBJECTS)
+
+
+def control_plane(home: StackHome, addresses: Addresses) -> Service:
+    """Describe the stack's moto server; ``place_emulator`` must have put it there."""
+    address = addresses.reserve(SERVICE_NAME, "http")
+    where = ("--objects", str(home.root / "data" / OBJECTS))
+    return Service(
+        name=SERVICE_NAME,
+        command=(PYTHON, "-m", EMULATOR.name, *where, "-H", address.host, "-p", str(address.port)),
+        folder=home.run,
+        stands_for="the AWS control plane",
+        healthy=http_ok(address, "/moto-api/config"),
+        address=address,
+        environment={
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+            # What an upload took goes back to the system when it is done, instead of staying with some thread's heap.
+            "MALLOC_MMAP_THRESHOLD_": "1048576",
+        },
+    )

@@ -1,0 +1,171 @@
+"""Faults of moto 5.2.5 that the program or the LMS would meet, mended where they are."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from moto import backends
+from moto.ec2.exceptions import InvalidSubnetIdError
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.utils import parse_user_data
+from moto.eks.exceptions import InvalidParameterException
+from moto.eks.models import EKSBackend
+from moto.elasticache.models import ElastiCacheBackend
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart, S3Backend
+
+
+def patch_moto() -> None:
+    """Mend everything."""
+    _decode_user_data()
+    _drop_deleted_groups()
+    _ignore_conditional_statements()
+    _deliver_no_access_logs()
+    _keep_no_list_of_objects()
+    _list_modules_once()
+    _let_delete_markers_go()
+    _give_clusters_their_security_group()
+    _keep_the_rest_of_a_clusters_settings()
+
+
+def _decode_user_data() -> None:
+    """Decode user data whichever request brought it.
+
+    That of a template's second and later versions is kept undecoded, which a group that grows cannot read
+    (``LaunchTemplateVersion.user_data`` asserts it was decoded).
+    """
+    make = LaunchTemplateVersion.__init__
+
+    def decoding(self: Any, template: Any, number: int, data: dict[str, Any], *rest: Any, **named: Any) -> None:
+        if isinstance(data.get("UserData"), str):
+            data = data | {"UserData": parse_user_data(data["UserData"])}
+        make(self, template, number, data, *rest, **named)
+
+    LaunchTemplateVersion.__init__ = decoding
+
+
+def _drop_deleted_groups() -> None:
+    """Let a deleted replication group be gone: moto has it "deleting" for ever, and its name taken."""
+    delete = ElastiCacheBackend.delete_replication_group
+
+    def dropping(self: Any, replication_group_id: str, *rest: Any, **named: Any) -> Any:
+        group = delete(self, replication_group_id, *rest, **named)
+        self.replication_groups.pop(replication_group_id)
+        self.tagging_service.delete_all_tags_for_resource(group.arn)
+        return group
+
+    ElastiCacheBackend.delete_replication_group = dropping
+
+
+def _ignore_conditional_statements() -> None:
+    """Leave statements with a condition out when a bucket's policy is asked: moto takes every condition for met.
+
+    So a policy that refuses what comes without TLS would refuse everything. Loopback stands in for TLS here.
+    """
+
+    def permission(self: Any, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        policy = json.loads(self.policy)
+        statements = policy.get("Statement", [])
+        statements = [statements] if isinstance(statements, dict) else statements
+        binding = [statement for statement in statements if not statement.get("Condition")]
+        return IAMPolicy(json.dumps({**policy, "Statement": binding})).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = permission
+
+
+def _deliver_no_access_logs() -> None:
+    """Do not write access logs: AWS delivers them late and in bulk, moto would add an object for every request."""
+    S3Backend.log_incoming_request = lambda *_: None
+
+
+class _Forgetful(list[Any]):
+    """A list that stays empty."""
+
+    def append(self, _: Any) -> None:
+        """Forget it."""
+
+
+def _keep_no_list_of_objects() -> None:
+    """Let objects that are gone be collected: moto lists every one ever made, for its dashboard."""
+    for kind in (FakeKey, FakeMultipart):
+        kind.instances_tracked = _Forgetful()
+
+
+def _list_modules_once() -> None:
+    """Remember moto's modules: it lists their folder anew for every request, which takes longer than many answers."""
+    names = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: names
+
+
+def _let_delete_markers_go() -> None:
+    """Let the last versions of a deleted object be removed: moto disposes of each, which a marker cannot do."""
+    FakeDeleteMarker.dispose = lambda *_: None
+
+
+def _give_clusters_their_security_group() -> None:
+    """Make the security group that EKS makes with each cluster, and take it away with the cluster.
+
+    Control plane and nodes are in it, so rules of other groups refer to it; moto reports neither it nor the VPC.
+    """
+    create, delete = EKSBackend.create_cluster, EKSBackend.delete_cluster
+
+    def creating(self: Any, **named: Any) -> Any:
+        network = ec2_backends[self.account_id][self.region_name]
+        vpc = _vpc_of(network, named["resources_vpc_config"].get("subnetIds") or [])
+        cluster = create(self, **named)
+        group = _cluster_group(network, cluster.name, vpc)
+        cluster.resources_vpc_config |= {"clusterSecurityGroupId": group.id, "vpcId": vpc}
+        return cluster
+
+    def deleting(self: Any, name: str) -> Any:
+        cluster = delete(self, name)
+        groups = ec2_backends[self.account_id][self.region_name].groups[cluster.resources_vpc_config["vpcId"]]
+        groups.pop(cluster.resources_vpc_config["clusterSecurityGroupId"], None)
+        return cluster
+
+    EKSBackend.create_cluster = creating
+    EKSBackend.delete_cluster = deleting
+
+
+def _vpc_of(network: Any, subnets: list[str]) -> str:
+    try:
+        vpcs = {network.get_subnet(subnet).vpc_id for subnet in subnets}
+    except InvalidSubnetIdError as error:
+        raise InvalidParameterException(message=error.message) from error
+    if len(vpcs) != 1:
+        raise InvalidParameterException(message="Subnets specified must be in one VPC")
+    return str(vpcs.pop())
+
+
+def _cluster_group(network: Any, cluster: str, vpc: str) -> Any:
+    name = f"eks-cluster-sg-{cluster}-{secrets.randbelow(10**10)}"
+    group = network.create_security_group(
+        name,
+        "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes,"
+        " as well as any managed workloads.",
+        vpc_id=vpc,
+        tags={"Name": name, f"kubernetes.io/cluster/{cluster}": "owned", "aws:eks:cluster-name": cluster},
+    )
+    network.authorize_security_group_ingress(
+        group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}], vpc_id=vpc
+    )
+    return group
+
+
+def _keep_the_rest_of_a_clusters_settings() -> None:
+    """Change what an update names and nothing else: moto drops the network settings that it does not repeat."""
+    update = EKSBackend.update_cluster_config
+
+    def updating(self: Any, name: str, **named: Any) -> Any:
+        cluster = self.clusters.get(name)
+        for kind in ("resources_vpc_config", "kubernetes_network_config"):
+            if cluster is not None and named.get(kind):
+                named[kind] = {**getattr(cluster, kind), **named[kind]}
+        return update(self, name, **named)
+
+    EKSBackend.update_cluster_config = updating

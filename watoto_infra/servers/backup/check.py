@@ -1,0 +1,56 @@
+"""pgBackRest reads its configuration, shellcheck the job, systemd-analyze the units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from watoto_infra.programs import find
+from watoto_infra.rendering import throwaway
+from watoto_infra.rendering.model import Finding, RenderedFile
+from watoto_infra.rendering.run import Ran, absent, by_tool, judged, run
+
+FAMILY = "backup"
+
+NO_STANZA_YET = 55
+"""pgBackRest's exit status for a repository in which the stanza has not been made: FileMissingError."""
+
+
+def check(folder: Path, files: Sequence[RenderedFile], stanzas: Sequence[str]) -> tuple[Finding, ...]:
+    """Check the rendered folder ``backup``."""
+    units = [file.path for file in files if "/systemd/" in file.path]
+    calendars = [
+        line.partition("=")[2] for file in files for line in file.text.splitlines() if line.startswith("OnCalendar=")
+    ]
+    return (
+        _pgbackrest(folder, stanzas),
+        by_tool(
+            FAMILY, "shellcheck", ["--severity=style", "logical-dump.sh"], ["backup/logical-dump.sh"], folder=folder
+        ),
+        by_tool(FAMILY, "systemd-analyze", ["calendar", *calendars], units, folder=folder),
+    )
+
+
+def _pgbackrest(folder: Path, stanzas: Sequence[str]) -> Finding:
+    """Ask for a backup to an empty repository: it checks every option, then finds no stanza there, and that is right.
+
+    What it only warns of, such as an option it does not know, counts as refused.
+    """
+    tool, covered = "pgbackrest", ["backup/pgbackrest.conf"]
+    program = find(tool)
+    if program is None:
+        return absent(FAMILY, tool, covered)
+    throwaway.hand_over(folder)
+    fitted = [
+        f"--config={folder}/pgbackrest.conf",
+        f"--repo1-path={folder}",
+        f"--lock-path={folder}",
+        "--log-level-file=off",
+    ]
+    said = []
+    for stanza in stanzas:
+        ran = run([program, *fitted, f"--stanza={stanza}", "backup"], cwd=folder, user=throwaway.account())
+        warned = [line for line in ran.output.splitlines() if "WARN" in line]
+        refused = [] if ran.code == NO_STANZA_YET else [line for line in ran.output.splitlines() if "ERROR" in line]
+        said += warned + (refused or ([] if ran.code == NO_STANZA_YET else [ran.output]))
+    return judged(FAMILY, tool, covered, Ran(1 if said else 0, "\n".join(said)), folder=folder)

@@ -1,0 +1,46 @@
+"""Kong as API gateway: its declarative configuration and kong.conf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from watoto_infra.derived.kong import KongContext, KongPlace, kong_context
+from watoto_infra.rendering import values
+from watoto_infra.rendering.endpoints import is_loopback
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.servers.kong import check as checks
+from watoto_infra.servers.nginx import config as nginx
+
+SUMMARY = "declarative configuration of the API gateway, checked against Kong's published schema only"
+
+CONTEXTS: tuple[type, ...] = (KongContext,)
+
+
+def context(inputs: Inputs) -> KongContext:
+    """Build the context."""
+    state = inputs.endpoints.state
+    place = KongPlace(
+        declarative_file=values.path(f"{inputs.places.config}/kong/kong.yml", "declarative configuration"),
+        listen=str(inputs.endpoints.kong),
+        redis_host=values.host(state.host, "address of the state group"),
+        redis_port=state.port,
+        redis_tls=not is_loopback(state.host),
+        # ElastiCache's token is the default user's; our own Redis has a user for the app.
+        redis_username="app" if is_loopback(state.host) else "default",
+        nested_redis=inputs.versions.at_least("kong", 3, 6),
+    )
+    return kong_context(inputs.settings, nginx.context(inputs, "load-balancer"), place)
+
+
+def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+    """kong.yml and kong.conf; passwords are references that Kong resolves from its environment."""
+    ctx = context(inputs)
+    return tuple(Piece(f"kong/{name}", f"kong/{name}.j2", ctx) for name in ("kong.yml", "kong.conf"))
+
+
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
+    """Ask Kong itself where it is installed; else compare with its schema and say that this is all."""
+    del inputs
+    return checks.check(tree / "kong", files)

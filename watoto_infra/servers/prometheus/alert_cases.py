@@ -1,0 +1,379 @@
+"""Unit tests of the alert rules: each alert fires, is silent just under its threshold and without traffic, resolves.
+
+Samples are in promtool's notation: ``a+bxn`` is a, a+b … (n more samples), one a minute. The first phase, of ``PHASE``
+minutes, is the bad one, the second the good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watoto_infra.servers.prometheus.alert_thresholds import QUEUES, SECONDS, Burn, RulesContext
+
+PHASE = 40
+FIRES_AT = PHASE - 2
+RESOLVED_AT = 2 * PHASE - 2
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An expression, when it is evaluated, and the one value it gives (0: no sample at all)."""
+
+    expression: str
+    at: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RuleTest:
+    """One promtool test group."""
+
+    name: str
+    series: tuple[tuple[str, str], ...]
+    expected: tuple[Expected, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One alert. ``bad``, ``under``, ``good`` and ``quiet`` map series to what they do in a phase (start and step).
+
+    In the second phase a series that counts goes on from where it was, unless it ``jumps`` (as a timestamp does).
+    """
+
+    alert: str
+    bad: Mapping[str, tuple[float, float]]
+    under: Mapping[str, tuple[float, float]]
+    good: Mapping[str, tuple[float, float]]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    quiet: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    jumps: bool = False
+
+
+def gauge(alert: str, series: str, bad: float, under: float, good: float, **labels: str) -> Case:
+    """An alert on one series that holds a value."""
+    return Case(alert, {series: (bad, 0)}, {series: (under, 0)}, {series: (good, 0)}, labels)
+
+
+def counter(alert: str, series: str, bad: float, under: float, **labels: str) -> Case:
+    """An alert on the growth of one series a minute; a good one does not grow."""
+    return Case(alert, {series: (0, bad)}, {series: (0, under)}, {series: (0, 0)}, labels)
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _phase(start: float, step: float) -> str:
+    sign = "-" if step < 0 else "+"
+    return f"{_number(start)}{sign}{_number(abs(step))}x{PHASE - 1}"
+
+
+def _joined(first: tuple[float, float], second: tuple[float, float], *, jumps: bool) -> str:
+    """Write both phases."""
+    if jumps:
+        start = second[0] + second[1] * PHASE
+    else:
+        start = first[0] + first[1] * PHASE if first[1] or second[1] else second[0]
+    return f"{_phase(*first)} {_phase(start, second[1])}"
+
+
+def _firing(case: Case) -> str:
+    selector = ",".join(f'{key}="{value}"' for key, value in {"alertname": case.alert, **case.labels}.items())
+    return f'count(ALERTS{{alertstate="firing",{selector}}})'
+
+
+def _fires(case: Case) -> RuleTest:
+    series = {name: _joined(bad, case.good[name], jumps=case.jumps) for name, bad in case.bad.items()}
+    firing = _firing(case)
+    expected = (Expected(firing, f"{FIRES_AT}m", 1), Expected(firing, f"{RESOLVED_AT}m", 0))
+    return RuleTest("fires and resolves", tuple(series.items()), expected)
+
+
+def _silent(case: Case, when: str, phases: Mapping[str, tuple[float, float]]) -> RuleTest:
+    series = {name: _phase(*phase) for name, phase in phases.items()}
+    return RuleTest(when, tuple(series.items()), (Expected(_firing(case), f"{FIRES_AT}m", 0),))
+
+
+def _tests(cases: Sequence[Case]) -> tuple[RuleTest, ...]:
+    return (
+        *_packed([_fires(case) for case in cases]),
+        *_packed([_silent(case, "silent just under", case.under) for case in cases]),
+        *_packed([_silent(case, "silent without traffic", case.quiet) for case in cases]),
+    )
+
+
+def _packed(tests: Sequence[RuleTest]) -> list[RuleTest]:
+    """Put tests with no metric in common into one group: promtool opens a database for each group."""
+    groups: list[list[RuleTest]] = []
+    for test in tests:
+        fitting = (
+            group for group in groups if not _metrics(test) & {name for other in group for name in _metrics(other)}
+        )
+        group = next(fitting, None)
+        if group is None:
+            groups.append([test])
+        else:
+            group.append(test)
+    return [
+        RuleTest(
+            group[0].name,
+            tuple(series for test in group for series in test.series),
+            tuple(expected for test in group for expected in test.expected),
+        )
+        for group in groups
+    ]
+
+
+def _metrics(test: RuleTest) -> set[str]:
+    return {series.partition("{")[0] for series, _ in test.series}
+
+
+def rule_tests(rules: RulesContext) -> tuple[RuleTest, ...]:
+    """Build the tests of all alerts but the burn rates for these thresholds."""
+    return _tests([*_guide(rules), *_database(rules), *_services(), *_host(), *_recovery(rules), *_monitoring()])
+
+
+def burn_tests(rules: RulesContext) -> tuple[RuleTest, ...]:
+    """Build the tests of the burn rates: as for the others, and silent while only the short window burns."""
+    return (*_tests([_burn(burn) for burn in rules.burns]), *(_short_only(burn) for burn in rules.burns))
+
+
+HOST = 'instance="h:1",server="h"'
+
+
+def _guide(rules: RulesContext) -> list[Case]:
+    idle = f'node_cpu_seconds_total{{cpu="0",mode="idle",{HOST}}}'
+    active, total = (f'db_connections_{kind}{{pool="primary",{HOST}}}' for kind in ("active", "total"))
+    full = 20 * rules.pool_ratio
+    up = f'up{{job="lms",{HOST}}}'
+    return [
+        Case(
+            "HighCPUUsage",
+            {idle: (0, 60 * (1 - (rules.cpu_percent + 1) / 100))},
+            {idle: (0, 60 * (1 - (rules.cpu_percent - 1) / 100))},
+            {idle: (0, 60)},
+            quiet={idle: (0, 60)},
+        ),
+        Case(
+            "DatabaseConnectionPoolExhausted",
+            {active: (full + 1, 0), total: (20, 0)},
+            {active: (full, 0), total: (20, 0)},
+            {active: (1, 0), total: (20, 0)},
+            quiet={active: (0, 0), total: (0, 0)},
+        ),
+        _latency("SlowResponseTime", rules.slow_seconds),
+        _latency("ApiSlowerThanObjective", rules.api_seconds),
+        gauge("AppServerDown", up, 0, 1, 1),
+        gauge("LmsDown", up, 0, 1, 1),
+        gauge("LoadBalancerDown", f"nginx_up{{{HOST}}}", 0, 1, 1),
+    ]
+
+
+def _latency(alert: str, threshold: float) -> Case:
+    """A histogram with 94 % of requests at or below the threshold fires; with 95 % it is exactly on it."""
+
+    def share(percent: float) -> dict[str, tuple[float, float]]:
+        labels = f'method="GET",endpoint="/api/courses",{HOST}'
+        bounds = {"0.01": 0.0, _bound(threshold): percent, "3.0": 100.0, "+Inf": 100.0}
+        return {
+            f'http_request_duration_seconds_bucket{{le="{le}",{labels}}}': (0, count) for le, count in bounds.items()
+        }
+
+    return Case(alert, share(94), share(95), share(100), quiet=share(0) | _nothing(share(0)))
+
+
+def _bound(threshold: float) -> str:
+    return repr(float(threshold))
+
+
+def _nothing(series: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    return dict.fromkeys(series, (0, 0))
+
+
+def _database(rules: RulesContext) -> list[Case]:
+    primary = 'watoto_heartbeat_timestamp_seconds{job="postgres",role="primary",shard="0",server="p"}'
+    replica = 'watoto_heartbeat_timestamp_seconds{job="postgres",role="replica",shard="0",server="r"}'
+    activity, limit = f'pg_stat_activity_count{{state="active",{HOST}}}', f"pg_settings_max_connections{{{HOST}}}"
+    archive = f'pg_stat_archiver_last_archive_age{{role="primary",{HOST}}}'
+    beating = {primary: (0.0, 60.0)}
+
+    def behind(seconds: float) -> dict[str, tuple[float, float]]:
+        return {primary: (0, 60), replica: (-seconds, 60)}
+
+    def lag(severity: str, seconds: float) -> Case:
+        labels = {"severity": severity}
+        return Case("ReplicationLag", behind(seconds + 1), behind(seconds), behind(0), labels, beating, jumps=True)
+
+    def stale(severity: str, seconds: float) -> Case:
+        return gauge("WalArchiveStale", archive, seconds + 1, seconds, 1, severity=severity)
+
+    return [
+        gauge("DatabaseDown", f"pg_up{{{HOST}}}", 0, 1, 1),
+        Case(
+            "DatabaseConnectionsNearLimit",
+            {activity: (81, 0), limit: (100, 0)},
+            {activity: (80, 0), limit: (100, 0)},
+            {activity: (10, 0), limit: (100, 0)},
+            quiet={activity: (0, 0), limit: (100, 0)},
+        ),
+        Case(
+            "DatabaseNotWritten",
+            {primary: (-rules.heartbeat_seconds - 1, 60)},
+            {primary: (-rules.heartbeat_seconds, 60)},
+            {primary: (0, 60)},
+            jumps=True,
+        ),
+        lag("warning", rules.lag_warning_seconds),
+        lag("critical", rules.lag_critical_seconds),
+        gauge("ReplicationSlotInactive", f'pg_replication_slots_active{{slot_name="r",{HOST}}}', 0, 1, 1),
+        counter("WalArchiveFailing", f"pg_stat_archiver_failed_count{{{HOST}}}", 1, 0),
+        stale("warning", rules.wal_warning_seconds),
+        stale("critical", rules.wal_critical_seconds),
+    ]
+
+
+def _services() -> list[Case]:
+    used, most = f"redis_memory_used_bytes{{{HOST}}}", f"redis_memory_max_bytes{{{HOST}}}"
+    info = f'redis_instance_info{{maxmemory_policy="noeviction",{HOST}}}'
+    memory, memory_limit = (
+        f"rabbitmq_{name}{{{HOST}}}" for name in ("process_resident_memory_bytes", "resident_memory_limit_bytes")
+    )
+
+    def full(percent: float) -> dict[str, tuple[float, float]]:
+        return {used: (percent, 0), most: (100, 0), info: (1, 0)}
+
+    def queue(metric: str, name: str) -> str:
+        return f'rabbitmq_detailed_queue_{metric}{{queue="{name}",vhost="/",{HOST}}}'
+
+    return [
+        gauge("CacheDown", f"redis_up{{{HOST}}}", 0, 1, 1),
+        Case("CacheMemoryHigh", full(91), full(90), full(10), quiet={used: (91, 0), most: (0, 0), info: (1, 0)}),
+        counter("CacheRejectsConnections", f"redis_rejected_connections_total{{{HOST}}}", 2, 1),
+        counter("StateEvicted", f'redis_evicted_keys_total{{role="state",{HOST}}}', 1, 0),
+        gauge("QueueDown", f'up{{job="rabbitmq",{HOST}}}', 0, 1, 1),
+        gauge("DeadLetters", queue("messages_ready", f"{QUEUES[0]}.dead"), 1, 0, 0),
+        gauge("QueueWithoutWorker", queue("consumers", QUEUES[0]), 0, 1, 1),
+        gauge("QueueBacklog", queue("messages_ready", QUEUES[0]), 1001, 1000, 0),
+        Case(
+            "QueueMemoryHigh",
+            {memory: (91, 0), memory_limit: (100, 0)},
+            {memory: (90, 0), memory_limit: (100, 0)},
+            {memory: (10, 0), memory_limit: (100, 0)},
+            quiet={memory: (0, 0), memory_limit: (0, 0)},
+        ),
+    ]
+
+
+def _host() -> list[Case]:
+    def ratio(alert: str, part: str, whole: str, bad: float, under: float) -> Case:
+        def at(percent: float) -> dict[str, tuple[float, float]]:
+            return {part: (percent, 0), whole: (100, 0)}
+
+        return Case(alert, at(bad), at(under), at(90), quiet={part: (0, 0), whole: (0, 0)})
+
+    disk = f'{{mountpoint="/",device="d",fstype="ext4",{HOST}}}'
+    free, size = f"node_filesystem_avail_bytes{disk}", f"node_filesystem_size_bytes{disk}"
+    sinking = Case(
+        "DiskFillsWithinADay",
+        {free: (39_000, -30), size: (100_000, 0)},
+        {free: (39_000, -26), size: (100_000, 0)},
+        {free: (39_000, 60), size: (100_000, 0)},
+        quiet={free: (39_000, 0), size: (100_000, 0)},
+    )
+    return [
+        ratio("DiskAlmostFull", free, size, 9, 10),
+        sinking,
+        ratio("MemoryLow", f"node_memory_MemAvailable_bytes{{{HOST}}}", f"node_memory_MemTotal_bytes{{{HOST}}}", 9, 10),
+        counter("ProcessKilledForMemory", f"node_vmstat_oom_kill{{{HOST}}}", 1, 0),
+        gauge("ClockWrong", f"node_timex_offset_seconds{{{HOST}}}", -0.051, 0.05, 0.001),
+    ]
+
+
+def _recovery(rules: RulesContext) -> list[Case]:
+    """Ages: a success at the time -age is that much older at minute 0, and a new success follows time."""
+
+    def age(alert: str, series: str, most: int) -> Case:
+        elapsed = FIRES_AT * 60
+        return Case(
+            alert,
+            {series: (elapsed - most - 1, 0)},
+            {series: (elapsed - most, 0)},
+            {series: (RESOLVED_AT * 60, 0)},
+        )
+
+    return [
+        age(
+            "BackupMissing",
+            'watoto_backup_last_success_timestamp_seconds{kind="database"}',
+            rules.backup_max_age_seconds,
+        ),
+        age(
+            "RestoreDrillStale",
+            'watoto_drill_last_success_timestamp_seconds{drill="restore"}',
+            rules.drill_max_age_seconds,
+        ),
+        gauge(
+            "RecoveryTimeMissed",
+            'watoto_drill_rto_seconds{drill="restore"}',
+            rules.rto_seconds + 1,
+            rules.rto_seconds,
+            1,
+        ),
+        gauge(
+            "RecoveryPointMissed",
+            'watoto_drill_rpo_seconds{drill="restore"}',
+            rules.rpo_seconds + 1,
+            rules.rpo_seconds,
+            1,
+        ),
+    ]
+
+
+def _monitoring() -> list[Case]:
+    return [
+        gauge("TargetDown", f'up{{job="node",{HOST}}}', 0, 1, 1),
+        gauge("MonitoringConfigRefused", f"prometheus_config_last_reload_successful{{{HOST}}}", 0, 1, 1),
+        gauge("MonitoringConfigRefused", f"alertmanager_config_last_reload_successful{{{HOST}}}", 0, 1, 1),
+        counter("RuleEvaluationFailing", f"prometheus_rule_evaluation_failures_total{{{HOST}}}", 1, 0),
+        counter("NotificationsFailing", f"alertmanager_notifications_failed_total{{{HOST}}}", 1, 0),
+    ]
+
+
+def _requests(status: int) -> str:
+    return f'http_requests_total{{status="{status}",method="GET",endpoint="/api/courses",{HOST}}}'
+
+
+EACH_MINUTE = 100_000
+"""Requests a minute in the tests of burn rates, so that a share of them is a whole number."""
+
+
+LIMITED = 0.05
+"""Share of requests that were too many and answered 429, which costs no budget."""
+
+
+def _burn(burn: Burn) -> Case:
+    """A share of requests fails that is just above or just below the threshold."""
+
+    def at(share: float) -> dict[str, tuple[float, float]]:
+        answers = {200: 1 - share - LIMITED, 429: LIMITED, 500: share}
+        return {_requests(status): (0, EACH_MINUTE * part) for status, part in answers.items()}
+
+    bad, under = at(burn.threshold * 1.01), at(burn.threshold * 0.99)
+    return Case("ErrorBudgetBurn", bad, under, at(0), {"window": burn.long}, _nothing(at(0)))
+
+
+def _short_only(burn: Burn) -> RuleTest:
+    """A good long window, then a short one in which twice the threshold fails."""
+    long, short = burn.long_seconds // 60, SECONDS[burn.short] // 60
+    failing = EACH_MINUTE * burn.threshold * 2
+    succeeding = EACH_MINUTE - failing
+    series = (
+        (_requests(200), f"0+{EACH_MINUTE}x{long} {long * EACH_MINUTE}+{_number(succeeding)}x{short}"),
+        (_requests(500), f"0+0x{long} 0+{_number(failing)}x{short}"),
+    )
+    firing = f'count(ALERTS{{alertstate="firing",alertname="ErrorBudgetBurn",window="{burn.long}"}})'
+    name = f"ErrorBudgetBurn {burn.long}: silent while only the last {burn.short} burn"
+    hot = f"count(watoto:http_requests:error_ratio_{burn.short} > {burn.threshold})"
+    at = f"{long + short}m"
+    return RuleTest(name, series, (Expected(hot, at, 1), Expected(firing, at, 0)))
