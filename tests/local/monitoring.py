@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import yaml
 
+from tests.render.families import families
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.inputs import for_stage
 from watoto_infra.servers.grafana.dashboards import dashboards
 from watoto_infra.servers.prometheus.alert_thresholds import thresholds
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.templating import Templates
@@ -54,7 +55,7 @@ def queries_without_data(prometheus: str, settings: StageSettings) -> list[str]:
 def metrics_nobody_exports(prometheus: str, stage: str) -> set[str]:
     """Names in rules and dashboards of which this Prometheus has no series."""
     settings = load_stage(stage).settings
-    files = use_cases.render(["prometheus"], for_stage(stage, settings), Templates())
+    files = use_cases.render(families("prometheus"), for_stage(stage, settings), Templates())
     documents = [yaml.safe_load(file.text) for file in files if file.path.startswith("prometheus/rules/")]
     expressions = [rule["expr"] for document in documents for group in document["groups"] for rule in group["rules"]]
     expressions += [text for board in dashboards(thresholds(settings)) for text in board.expressions]

@@ -16,7 +16,7 @@ import pytest
 
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.stack_home import StackHome, locate
-from watoto_infra.supervision import expected_processes as roster
+from watoto_infra.supervision import expected_processes
 from watoto_infra.supervision.converge import Convergence, Converger, in_order
 from watoto_infra.supervision.health import listens
 from watoto_infra.supervision.orphans import end_orphans
@@ -120,7 +120,7 @@ def test_what_is_needed_is_healthy_before_what_needs_it_starts(world: World):
 def test_a_task_that_is_not_due_is_left_out_and_stops_nothing(world: World):
     done: list[str] = []
     between = Task(
-        "between", lambda: done.append("done"), needs=("first",), due=lambda: False, kept_from=lambda _name: True
+        "between", lambda: done.append("done"), needs=("first",), due=lambda: False, stops_database_users=True
     )
     units = (world.server("first"), between, world.server("third", needs=("between",)))
     world.converge(*units)
@@ -132,7 +132,8 @@ def test_a_task_that_is_not_due_is_left_out_and_stops_nothing(world: World):
 
 
 def test_what_must_not_run_beside_a_task_is_stopped_for_it_and_comes_up_after_it(world: World):
-    world.converge(world.server("first"), world.server("pool"), world.server("third"), world.server("gone"))
+    users = {name: world.server(name, uses_database=True) for name in ("pool", "third", "gone")}
+    world.converge(world.server("first"), *users.values())
     before = world.pid("first")
     seen: list[str] = []
 
@@ -140,9 +141,9 @@ def test_what_must_not_run_beside_a_task_is_stopped_for_it_and_comes_up_after_it
         seen.extend(name for name in ("first", "pool", "third", "gone") if world.supervisor.is_running(name))
         return "moved 3 users"
 
-    beside = {"pool", "third", "gone"}
-    between = Task("between", run, needs=("first", "pool"), kept_from=lambda name: name in beside)
-    world.converge(world.server("first"), world.server("pool"), between, world.server("third", needs=("between",)))
+    between = Task("between", run, needs=("first", "pool"), stops_database_users=True)
+    third = world.server("third", needs=("between",), uses_database=True)
+    world.converge(world.server("first"), users["pool"], between, third)
 
     assert seen == ["first"]
     assert world.pid("first") == before
@@ -153,14 +154,14 @@ def test_what_must_not_run_beside_a_task_is_stopped_for_it_and_comes_up_after_it
 
 
 def test_what_was_stopped_for_a_task_that_fails_goes_on_as_it_was(world: World):
-    world.converge(world.server("first"), world.server("third"))
+    world.converge(world.server("first"), world.server("third", uses_database=True))
 
     def run() -> str:
         raise ServiceFailed("somebody else is connected")
 
-    between = Task("between", run, needs=("first",), kept_from=lambda name: name == "third")
+    between = Task("between", run, needs=("first",), stops_database_users=True)
     with pytest.raises(ServiceFailed, match="somebody else is connected"):
-        world.converge(world.server("first"), between, world.server("third", needs=("between",)))
+        world.converge(world.server("first"), between, world.server("third", needs=("between",), uses_database=True))
 
     world.wait_for("end third")
     deadline = time.monotonic() + 10
@@ -266,7 +267,10 @@ def test_a_look_at_the_processes_says_which_runs_which_does_not_and_why(world: W
     world.converge(world.server("well"), world.server("gone"))
     world.supervisor.stop("gone")
 
-    looks = {process.name: process for process in roster.look(world.supervisor, roster.read(world.home))}
+    looks = {
+        process.name: process
+        for process in expected_processes.process_states(world.supervisor, expected_processes.read(world.home))
+    }
 
     assert (looks["well"].state, looks["well"].pid) == ("healthy", world.pid("well"))
     assert (looks["gone"].state, looks["gone"].pid) == ("stopped", None)

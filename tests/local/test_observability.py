@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,18 +14,21 @@ from tests.local import processes
 from tests.local.topologies import LocalStack, local_stack
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.servers.alertmanager import process as alertmanager
+from watoto_infra.servers.alertmanager import server as alertmanager_server
 from watoto_infra.servers.alertmanager.alerts import firing, state_at_prometheus, value_of
-from watoto_infra.servers.node_exporter import process as exporters
+from watoto_infra.servers.node_exporter import process as node_exporter
+from watoto_infra.servers.node_exporter import server as node_exporter_server
 from watoto_infra.servers.postgresql import process as postgresql
+from watoto_infra.servers.postgresql import server as postgresql_server
 from watoto_infra.servers.prometheus import process as prometheus
+from watoto_infra.servers.prometheus import server as prometheus_server
 from watoto_infra.servers.redis import process as redis
+from watoto_infra.servers.redis import server as redis_server
 from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
 
-# nginx's exporter waits for nginx, which would need the whole LMS: the tests of whole stacks have it.
-WITHOUT_NGINX = SimpleNamespace(units=lambda t: [unit for unit in exporters.units(t) if unit.name != "nginx-exporter"])
-MODULES: list[Any] = [postgresql, redis, prometheus, alertmanager, WITHOUT_NGINX]
+MODULES: list[Any] = [postgresql, redis, prometheus, alertmanager, node_exporter]
 OURS = ("prometheus", "alertmanager", "node-exporter", "postgres-exporter-primary", "redis-exporter-cache")
 
 
@@ -48,22 +50,27 @@ def page(endpoint: Endpoint, path: str = "/metrics") -> str:
 
 
 def asked(stack: LocalStack, expression: str) -> dict[str, float]:
-    found = json.loads(page(stack.topology.endpoints.prometheus, f"/api/v1/query?query={quote(expression)}"))
+    found = json.loads(
+        page(stack.topology.endpoints.one(prometheus_server.WEB), f"/api/v1/query?query={quote(expression)}")
+    )
     return {sample["metric"].get("job", ""): float(sample["value"][1]) for sample in found["data"]["result"]}
 
 
 def test_the_exporters_sign_in_to_their_servers(stack):
     endpoints = stack.topology.endpoints
-    assert "\nredis_up 1\n" in page(endpoints.redis_exporters[0])
-    stack.wait(lambda: "\npg_up 1\n" in page(endpoints.postgres_exporters[0]), "PostgreSQL's exporter has no access")
-    assert 'pg_stat_database_xact_commit{datid="' in page(endpoints.postgres_exporters[0])
+    assert "\nredis_up 1\n" in page(endpoints.all(redis_server.EXPORTER)[0])
+    stack.wait(
+        lambda: "\npg_up 1\n" in page(endpoints.all(postgresql_server.EXPORTER)[0]),
+        "PostgreSQL's exporter has no access",
+    )
+    assert 'pg_stat_database_xact_commit{datid="' in page(endpoints.all(postgresql_server.EXPORTER)[0])
 
 
 def test_what_is_left_in_the_metrics_folder_is_told_with_the_machine_s(stack):
     folder = stack.topology.folder("metrics")
     (folder / "probe.prom").write_text("watoto_probe 7\n")
     (folder / "probe.prom").chmod(0o644)
-    assert "\nwatoto_probe 7\n" in page(stack.topology.endpoints.node_exporters[0])
+    assert "\nwatoto_probe 7\n" in page(stack.topology.endpoints.all(node_exporter_server.WEB)[0])
 
 
 def test_every_socket_is_on_loopback(stack):
@@ -80,16 +87,16 @@ def test_no_secret_stands_in_an_argument_an_environment_or_a_file_that_others_ca
 
 
 def test_prometheus_reaches_what_runs_and_alertmanager_gets_its_alerts(stack):
-    alertmanager_at = stack.topology.endpoints.alertmanager
+    alertmanager_at = stack.topology.endpoints.one(alertmanager_server.WEB)
     running = {"node", "postgres", "redis", "prometheus", "alertmanager"}
     stack.wait(lambda: running <= {job for job, up in asked(stack, "up").items() if up}, "not everything is scraped")
     always = f"/api/v2/alerts?filter={quote('alertname=DeadMansSwitch')}"
     stack.wait(lambda: json.loads(page(alertmanager_at, always)) != [], "the alert that always fires is not there", 180)
     news = {alert.name for alert in firing(alertmanager_at)}
     assert "DeadMansSwitch" not in news, "what always fires is no news"
-    assert state_at_prometheus(stack.topology.endpoints.prometheus, "DeadMansSwitch") == "firing"
-    assert value_of(stack.topology.endpoints.prometheus, "vector(3) or vector(2)") == 3
-    assert value_of(stack.topology.endpoints.prometheus, "vector(3) > 4") is None
+    assert state_at_prometheus(stack.topology.endpoints.one(prometheus_server.WEB), "DeadMansSwitch") == "firing"
+    assert value_of(stack.topology.endpoints.one(prometheus_server.WEB), "vector(3) or vector(2)") == 3
+    assert value_of(stack.topology.endpoints.one(prometheus_server.WEB), "vector(3) > 4") is None
 
 
 def test_a_changed_rule_is_taken_over_without_a_restart(stack):
@@ -98,7 +105,7 @@ def test_a_changed_rule_is_taken_over_without_a_restart(stack):
     text = rules.read_text()
     rules.write_text(text.replace("DeadMansSwitch", "AnotherSwitch"))
     stack.supervisor.reload(stack.services["prometheus"])
-    loaded = stack.topology.endpoints.prometheus
+    loaded = stack.topology.endpoints.one(prometheus_server.WEB)
     stack.wait(lambda: "AnotherSwitch" in page(loaded, "/api/v1/rules"), "the rule is not taken over")
     assert stack.pid("prometheus") == before
     rules.write_text(text)

@@ -23,7 +23,7 @@ POOLED = {"database": {"pgbouncer": True, "shards": 1, "shard_replicas": 0, "rep
 def stack(require_binary) -> Iterator[LocalStack]:
     for name in ("postgres", "pgbackrest", "pgbouncer"):
         require_binary(name)
-    with local_stack([postgresql, pgbouncer], ["postgresql", "backup", "pgbouncer"]) as stack:
+    with local_stack([postgresql, pgbouncer], ["prometheus", "postgresql", "backup", "pgbouncer"]) as stack:
         stack.declare("phase3", POOLED)
         yield stack
 

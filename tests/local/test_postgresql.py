@@ -33,7 +33,7 @@ ALL = (PRIMARY, *REPLICAS)
 def shared(require_binary) -> Iterator[LocalStack]:
     for name in ("postgres", "pgbackrest"):
         require_binary(name)
-    with local_stack([postgresql], ["postgresql", "backup"]) as stack:
+    with local_stack([postgresql], ["prometheus", "postgresql", "backup"]) as stack:
         yield stack
 
 
@@ -143,7 +143,7 @@ def test_no_password_is_in_arguments_environments_logs_statistics_or_files_that_
 
 def test_every_socket_is_on_loopback_or_in_a_folder_of_ours(stack):
     pids = processes.of_stack(stack.home.root)
-    ports = {stack.address(name).port for name in ALL}
+    ports = {stack.address(name).port for name in stack.services}
     assert {port for _, port in processes.listening(pids)} == ports
     assert processes.listens_beyond_loopback(pids) == set()
     assert stack.home.sockets.stat().st_mode & 0o077 == 0
@@ -175,7 +175,7 @@ def test_a_killed_primary_and_a_killed_replica_come_back_with_every_committed_ro
 
 def test_a_replica_leaves_no_slot_and_no_folder_and_one_added_later_has_every_row(stack):
     one = {"database": {"replicas": 1}}
-    assert stack.declare(overrides=one).stopped == [REPLICAS[1]]
+    assert stack.declare(overrides=one).stopped == ["postgres-exporter-replica2", REPLICAS[1]]
     assert server(stack, PRIMARY).rows("SELECT slot_name FROM pg_replication_slots") == [["replica1"]]
     stack.declare(overrides=one)
     assert not (stack.topology.data / "postgresql" / "replica2").exists()

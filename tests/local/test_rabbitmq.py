@@ -10,6 +10,7 @@ import pytest
 from tests.local import processes
 from tests.local.topologies import LocalStack, local_stack
 from watoto_infra.servers.rabbitmq import process as rabbitmq
+from watoto_infra.servers.rabbitmq import server as rabbitmq_server
 
 pytestmark = pytest.mark.local
 
@@ -86,7 +87,11 @@ def test_every_socket_of_broker_and_port_mapper_is_on_loopback(stack):
     pids = processes.of_stack(stack.home.root)
     ports = {port for _, port in processes.listening(pids)}
     endpoints = stack.topology.endpoints
-    assert ports >= {endpoints.queue.port, endpoints.queue_management.port, endpoints.queue_metrics.port}
+    assert ports >= {
+        endpoints.queue.port,
+        endpoints.one(rabbitmq_server.MANAGEMENT).port,
+        endpoints.one(rabbitmq_server.METRICS).port,
+    }
     assert stack.address("epmd").port in ports
     assert len(ports) == 5  # and Erlang's distribution
     assert processes.listens_beyond_loopback(pids) == set()

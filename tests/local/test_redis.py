@@ -95,7 +95,7 @@ def test_a_changed_password_is_taken_over_with_what_a_server_keeps(stack):
 def test_passwords_and_sockets_are_nobody_elses(stack):
     pids = processes.of_stack(stack.home.root)
     secrets = stack.topology.inputs.secrets.values.values()
-    assert {port for _, port in processes.listening(pids)} == {stack.address(name).port for name in ALL}
+    assert {port for _, port in processes.listening(pids)} == {stack.address(name).port for name in stack.services}
     assert processes.listens_beyond_loopback(pids) == set()
     assert processes.seen_by_others(pids, secrets) == []
     assert processes.readable_by_others(stack.home.root, secrets) == []

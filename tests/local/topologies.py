@@ -14,16 +14,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tests.render.conftest import IMAGE
 from watoto_infra.derived.machines import Machine
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.endpoints import of_outputs, replicated_roles
+from watoto_infra.rendering.endpoints import Endpoints, Port
 from watoto_infra.rendering.inputs import Inputs, Places, Secrets
 from watoto_infra.rendering.versions import Versions
+from watoto_infra.servers.endpoints import of_outputs, with_ports
+from watoto_infra.servers.registry import family, releases
 from watoto_infra.servers.topology import Topology
 from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
@@ -45,7 +47,7 @@ ONE_SHARD: Mapping[str, Any] = {"database": {"shards": 1, "shard_replicas": 1, "
 
 
 class Module(Protocol):
-    """A module of ``dataplane.services``."""
+    """A server's ``process`` module."""
 
     def units(self, topology: Topology) -> tuple[Unit, ...]: ...
 
@@ -96,7 +98,7 @@ def topology_of(
         stage=stage,
         settings=settings,
         endpoints=_moved(of_outputs(outputs, settings), table, outputs, settings),
-        versions=Versions(settings.versions),
+        versions=Versions(releases(), settings.versions),
         machine=Machine(cores=2, memory_mib=1024),
         database_machine=database_machine,
         cache_machine=cache_machine,
@@ -215,36 +217,20 @@ def _caches(settings: StageSettings, table: PortTable, secret: Mapping[str, str]
     return found
 
 
-def _moved(endpoints: Any, table: PortTable, outputs: StackOutputs, settings: StageSettings) -> Any:
+def _moved(endpoints: Endpoints, table: PortTable, outputs: StackOutputs, settings: StageSettings) -> Endpoints:
     """Give every process that no output names a port of its own."""
-    known = {"databases", "cache", "state", "queue", "front_door"}
-    moved: dict[str, Any] = {}
-    for entry in fields(endpoints):
-        value = getattr(endpoints, entry.name)
-        if entry.name in known:
-            continue
-        if isinstance(value, Endpoint):
-            moved[entry.name] = _reserved(value, table, entry.name)
-        elif isinstance(value, tuple) and value and isinstance(value[0], Endpoint):
-            moved[entry.name] = tuple(_reserved(one, table, entry.name) for one in value)
-    moved["queue_management"] = _at(table, outputs.queue.urn, "amqp-console", "queue")
-    moved["cache_replicas"] = tuple(
-        _at(table, outputs.caches[role].urn, "redis-replica", role) for role in replicated_roles(settings)
-    )
-    if settings.cache.cache.shards > 1:
-        moved["cache_bus"] = _at(table, outputs.caches["cache"].urn, "redis-bus", "cache")
-    moved["front_door"] = _at(table, _urn("lb", "watoto"), "http", "front-door")
-    return replace(endpoints, **moved)
+    app_servers = tuple(table.reserve("local", f"app_servers {one.name}", one.name) for one in endpoints.app_servers)
+    services = {
+        name: tuple(table.reserve("local", f"services {one.name}", one.name) for one in servers)
+        for name, servers in endpoints.services.items()
+    }
+    door = table.reserve(_urn("lb", "watoto"), "http", "front-door")
+    declared = replace(endpoints, app_servers=app_servers, services=services, front_door=door)
 
+    def at(port: Port, _index: int, name: str) -> Endpoint:
+        return table.reserve(port.urn(outputs, name), (port.reserved_as or port.kind).format(name=name), name)
 
-def _reserved(endpoint: Endpoint, table: PortTable, kind: str) -> Endpoint:
-    address = table.reserve("local", f"{kind} {endpoint.name}")
-    return replace(endpoint, host=address.host, port=address.port)
-
-
-def _at(table: PortTable, urn: str, kind: str, name: str) -> Endpoint:
-    address = table.reserve(urn, kind)
-    return Endpoint(address.host, address.port, name)
+    return with_ports(declared, settings, at)
 
 
 def _address(table: PortTable, urn: str, kind: str) -> dict[str, Any]:
@@ -273,7 +259,7 @@ def _secrets(home: StackHome, settings: StageSettings) -> dict[str, str]:
 
 def place_files(topology: Topology, *families: str) -> None:
     """Render families and put their files where the topology's processes read them, as theirs."""
-    rendered = use_cases.render(families, topology.inputs, Templates())
+    rendered = use_cases.render(map(family, families), topology.inputs, Templates())
     use_cases.write(rendered, topology.config)
     for path in (topology.config, *topology.config.rglob("*")):
         os.chown(path, topology.identity.uid, topology.identity.gid)

@@ -13,8 +13,8 @@ import yaml
 
 from lms_app.settings import load_settings
 from tests.program.declared import IMAGE, Declared, run, user_data
-from watoto_infra.rendering.inputs import for_stage
 from watoto_infra.servers.cloud_init import config as cloud_init
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.settings import load_stage
 
 SPREAD = {"database": {"shards": 2}, "cache": {"cache": {"shards": 2}}}

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from watoto_infra.rendering.inputs import Inputs, for_stage
-from watoto_infra.rendering.versions import UNINSTALLED, Versions
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.versions import Versions
+from watoto_infra.servers.registry import releases
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.settings import load_stage
 from watoto_infra.templating import Templates
 
@@ -43,7 +45,7 @@ def stage_inputs() -> Callable[..., Inputs]:
         for key, value in overrides.items():
             fixed[key] = {**fixed.get(key, {}), **value} if isinstance(value, dict) else value
         settings = load_stage(stage, overrides=fixed).settings
-        versions = Versions(settings.versions, look=UNINSTALLED.__getitem__)
+        versions = Versions(releases(), settings.versions, look=lambda release: release.default)
         return for_stage(stage, settings, versions=versions)
 
     return build

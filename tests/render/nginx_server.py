@@ -12,9 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Protocol
 
+from tests.render.families import families
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.servers.nginx.server import STATUS
 from watoto_infra.servers.rabbitmq.check import answers
 from watoto_infra.templating import Templates
 from watoto_infra.values.addresses import Endpoint
@@ -167,7 +169,7 @@ def front(
     endpoints = replace(
         inputs.endpoints,
         front_door=Endpoint("127.0.0.1", port),
-        front_door_status=Endpoint("127.0.0.1", status),
+        listening={**inputs.endpoints.listening, STATUS.kind: (Endpoint("127.0.0.1", status),)},
         app_servers=tuple(Endpoint("127.0.0.1", backend.port, backend.name) for backend in backends),
     )
     places = replace(inputs.places, static=str(static) if files else None)
@@ -176,7 +178,7 @@ def front(
         app = inputs.settings.app.model_copy(update={"port": backends[0].port, "gateway_port": port})
         inputs = replace(inputs, settings=inputs.settings.model_copy(update={"app": app}))
     tree = folder / "tree"
-    for file in use_cases.render(["nginx"], inputs, Templates()):
+    for file in use_cases.render(families("nginx"), inputs, Templates()):
         use_cases.place(tree, file)
     prefix = folder / "prefix"
     prefix.mkdir()

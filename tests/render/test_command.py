@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from watoto_infra.cli.app import app
 from watoto_infra.rendering.inputs import Secrets
-from watoto_infra.rendering.registry import FAMILIES
 from watoto_infra.servers.nginx import check as nginx_checks
+from watoto_infra.servers.registry import family_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def test_without_a_stack_phase2_is_rendered_and_that_is_said_on_stderr(watoto):
 def test_an_unknown_family_is_a_usage_error_that_names_those_there_are(watoto):
     result = watoto("render", "apache")
     assert result.exit_code == 2
-    one_clear_error(result, "apache", *FAMILIES)
+    one_clear_error(result, "apache", *family_names())
 
 
 def test_an_unknown_stage_is_a_usage_error(watoto):
@@ -118,7 +118,7 @@ def test_the_difference_to_an_earlier_tree_is_shown_with_secrets_masked(watoto, 
 
 def test_list_shows_families_files_blocks_and_fields(watoto):
     shown = watoto("render", "--list").stdout
-    for family in FAMILIES:
+    for family in family_names():
         assert re.search(rf"^{family}: ", shown, re.MULTILINE), family
     assert "blocks: main, events, http" in shown
     assert "worker_connections: int" in shown

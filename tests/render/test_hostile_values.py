@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from tests.render.families import families
 from watoto_infra.errors import RenderError, SettingsError
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.endpoints import DatabaseEndpoints, is_loopback
+from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoints, is_loopback
 from watoto_infra.rendering.inputs import Inputs, Places, Secrets
 from watoto_infra.rendering.model import RenderedFile, Verdict
-from watoto_infra.rendering.registry import FAMILIES, family
 from watoto_infra.servers.kong.check import problems_in
+from watoto_infra.servers.registry import family, family_names
 from watoto_infra.settings import load_stage
 from watoto_infra.templating import Templates, pgpass
 from watoto_infra.values.addresses import Endpoint
@@ -87,9 +88,8 @@ def plain_shape(stage_inputs: Any, elsewhere: str | None = None) -> dict[str, An
     """The shape of phase2's own files; ``elsewhere`` is what answers on another machine, where TLS is spoken."""
     inputs = stage_inputs()
     if elsewhere is not None:
-        remote = replace(getattr(inputs.endpoints, elsewhere), host="elsewhere.example")
-        inputs = replace(inputs, endpoints=replace(inputs.endpoints, **{elsewhere: remote}))
-    return shape(use_cases.render(FAMILIES, inputs, TEMPLATES))
+        inputs = replace(inputs, endpoints=with_endpoint(inputs.endpoints, elsewhere, host="elsewhere.example"))
+    return shape(use_cases.render(families(*family_names()), inputs, TEMPLATES))
 
 
 def _shape_of(file: RenderedFile) -> Any:
@@ -131,7 +131,7 @@ def directives(text: str) -> Counter[str]:
 
 def rendered_or_refused(inputs: Inputs) -> tuple[RenderedFile, ...] | None:
     try:
-        return use_cases.render(FAMILIES, inputs, TEMPLATES)
+        return use_cases.render(families(*family_names()), inputs, TEMPLATES)
     except RenderError as refused:
         if "\n" in refused.message:
             pytest.fail(f"not one line: {refused.message}")
@@ -195,18 +195,27 @@ def test_a_hostile_path_is_refused_or_stays_a_value(tools, stage_inputs, field, 
         accepted_by_the_parsers(files)
 
 
-ADDRESSES = ("front_door", "pgbouncer", "cache", "state", "queue", "prometheus", "alertmanager", "nginx_exporter")
+DECLARED = ("front_door", "cache", "state", "queue")
+LISTENING = ("pgbouncer", "prometheus", "alertmanager", "nginx-exporter")
+
+
+def with_endpoint(endpoints: Endpoints, place: str, **changes: Any) -> Endpoints:
+    """The addresses with one endpoint changed: a declared one, or the only one on a server's port."""
+    if place in DECLARED:
+        return replace(endpoints, **{place: replace(getattr(endpoints, place), **changes)})
+    (endpoint,) = endpoints.listening[place]
+    return replace(endpoints, listening={**endpoints.listening, place: (replace(endpoint, **changes),)})
 
 
 @pytest.mark.local
-@given(field=st.sampled_from(ADDRESSES), part=st.sampled_from(["host", "name"]), value=HOSTILE)
+@given(place=st.sampled_from([*DECLARED, *LISTENING]), part=st.sampled_from(["host", "name"]), value=HOSTILE)
 @PROFILE
-def test_a_hostile_address_is_refused_or_stays_a_value(stage_inputs, field, part, value):
+def test_a_hostile_address_is_refused_or_stays_a_value(stage_inputs, place, part, value):
     plain = stage_inputs()
-    endpoint = replace(getattr(plain.endpoints, field), **{part: value})
-    files = rendered_or_refused(replace(plain, endpoints=replace(plain.endpoints, **{field: endpoint})))
+    files = rendered_or_refused(replace(plain, endpoints=with_endpoint(plain.endpoints, place, **{part: value})))
     if files is not None:
-        assert shape(files) == plain_shape(stage_inputs, None if is_loopback(endpoint.host) else field)
+        stays = part == "name" or is_loopback(value)
+        assert shape(files) == plain_shape(stage_inputs, None if stays else place)
 
 
 @given(part=st.sampled_from(["host", "name"]), value=HOSTILE)
@@ -266,9 +275,9 @@ def test_every_family_says_invalid_when_its_server_refuses_a_file(stage_inputs, 
     inputs = stage_inputs()
     files = [
         replace(file, text=file.text.replace("least_conn;", "least_connections;"))
-        for file in use_cases.render(["nginx"], inputs, TEMPLATES)
+        for file in use_cases.render(families("nginx"), inputs, TEMPLATES)
     ]
-    findings = use_cases.check(["nginx"], files, inputs)
+    findings = use_cases.check(families("nginx"), files, inputs)
     refused = [finding for finding in findings if finding.verdict is Verdict.INVALID]
     assert "unknown directive" in refused[0].detail
     assert family("nginx")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine import states
+from tests.render.families import families
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.engine.embedded.state.values import from_plain
@@ -72,7 +73,7 @@ def rendered(stage_inputs, templates, *resources: tuple[str, Mapping[str, Any]])
 
 def rendered_from(stage_inputs, templates, exported: list[dict[str, Any]]):
     inputs = replace(stage_inputs(), objects=kubernetes.declared(exported))
-    return inputs, use_cases.render(["kubernetes"], inputs, templates)
+    return inputs, use_cases.render(families("kubernetes"), inputs, templates)
 
 
 def test_declared_objects_are_written_one_a_file_in_the_order_to_apply_them_in(stage_inputs, templates):
@@ -85,7 +86,7 @@ def test_declared_objects_are_written_one_a_file_in_the_order_to_apply_them_in(s
 
 
 def test_a_stage_alone_declares_none(stage_inputs, templates):
-    assert use_cases.render(["kubernetes"], stage_inputs("phase3"), templates) == ()
+    assert use_cases.render(families("kubernetes"), stage_inputs("phase3"), templates) == ()
 
 
 def test_pulumis_notes_to_itself_are_left_out(stage_inputs, templates):
@@ -104,11 +105,11 @@ def test_a_secret_value_is_masked_and_that_is_said(stage_inputs, templates):
 
 def test_the_apis_own_schema_takes_declared_objects_and_finds_what_is_none_of_it(stage_inputs, templates):
     inputs, files = rendered(stage_inputs, templates, *RESOURCES)
-    (finding,) = use_cases.check(["kubernetes"], files, inputs)
+    (finding,) = use_cases.check(families("kubernetes"), files, inputs)
     assert finding.verdict is Verdict.VALID, finding.detail
     for good, bad in (("containerPort", "containerPorts"), ("maxReplicas: 20", "maxReplicas: many")):
         broken = [replace(file, text=file.text.replace(good, bad)) for file in files]
-        assert use_cases.check(["kubernetes"], broken, inputs)[0].refused, bad
+        assert use_cases.check(families("kubernetes"), broken, inputs)[0].refused, bad
 
 
 def test_a_custom_resource_is_valid_only_where_there_is_a_schema_of_it(stage_inputs, templates):
@@ -121,12 +122,12 @@ def test_a_custom_resource_is_valid_only_where_there_is_a_schema_of_it(stage_inp
     }
     other = {**bound, "apiVersion": "example.org/v1", "kind": "School"}
     inputs, files = rendered(stage_inputs, templates, ("kubernetes:x:B", bound), ("kubernetes:x:S", other))
-    known, unknown = use_cases.check(["kubernetes"], files, inputs)
+    known, unknown = use_cases.check(families("kubernetes"), files, inputs)
     assert (known.verdict, known.files) == (Verdict.VALID, (files[0].path,))
     assert (unknown.verdict, unknown.files) == (Verdict.NOT_VALIDATED, (files[1].path,))
     assert "example.org/v1 School" in unknown.detail
     broken = [replace(files[0], text=files[0].text.replace("serviceRef", "serviceReference"))]
-    (finding,) = use_cases.check(["kubernetes"], broken, inputs)
+    (finding,) = use_cases.check(families("kubernetes"), broken, inputs)
     assert finding.refused
     assert f"{files[0].path}: spec.serviceReference: is no property" in finding.detail
 

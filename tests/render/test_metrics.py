@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.local.monitoring import names_in
+from tests.render.families import families
 from tests.render.nginx_server import backends, front
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway, use_cases
@@ -46,7 +47,7 @@ def metrics_in(expression: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def rules(stage_inputs, templates):
-    files = use_cases.render(["prometheus"], stage_inputs(), templates)
+    files = use_cases.render(families("prometheus"), stage_inputs(), templates)
     documents = [yaml.safe_load(file.text) for file in files if file.path.startswith("prometheus/rules/")]
     return [rule for document in documents for group in document["groups"] for rule in group["rules"]]
 
@@ -78,7 +79,7 @@ def test_every_recorded_series_that_is_used_is_recorded(rules, stage_inputs):
 
 
 def test_every_alert_has_tests_that_it_fires_stays_silent_and_resolves(rules, stage_inputs, templates):
-    files = use_cases.render(["prometheus"], stage_inputs(), templates)
+    files = use_cases.render(families("prometheus"), stage_inputs(), templates)
     tested: dict[str, list[int]] = {}
     for file in files:
         if file.path.startswith("prometheus/tests/"):
@@ -101,7 +102,7 @@ THRESHOLDS = {
 
 
 def rendered(stage_inputs, templates):
-    return use_cases.render(["prometheus"], stage_inputs(), templates)
+    return use_cases.render(families("prometheus"), stage_inputs(), templates)
 
 
 def noticed(good: str, bad: str, tests: str, files, folder: Path) -> bool:
@@ -184,7 +185,7 @@ def test_the_postgres_exporter_gives_the_names_that_are_used(used, stage_inputs,
     subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=data)
     port, web = throwaway.free_port(), throwaway.free_port()
     queries = folder / "queries.yml"
-    files = use_cases.render(["prometheus"], stage_inputs(), templates)
+    files = use_cases.render(families("prometheus"), stage_inputs(), templates)
     queries.write_text(next(file.text for file in files if file.path.endswith("_queries.yml")))
     psql = [find("psql") or "psql", "-X", "-h", str(data), "-p", str(port), "-U", "postgres", "-c"]
 
@@ -216,7 +217,7 @@ def test_a_rejected_job_lies_in_its_dead_letter_queue_and_the_broker_gives_the_n
     require_binary("rabbitmq-server")
     kombu = pytest.importorskip("kombu")
     inputs = replace(stage_inputs(), secrets=Secrets({"queue": "6sFt4Qw2-queue"}))
-    for file in use_cases.render(["rabbitmq"], inputs, templates):
+    for file in use_cases.render(families("rabbitmq"), inputs, templates):
         use_cases.place(folder, file)
     with rabbitmq.node(folder / "rabbitmq") as node:
         url = f"amqp://watoto_user:6sFt4Qw2-queue@127.0.0.1:{node.port}//"

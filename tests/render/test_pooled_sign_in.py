@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.render.families import families
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.endpoints import DatabaseEndpoints
 from watoto_infra.rendering.inputs import Inputs, Secrets
 from watoto_infra.rendering.run import Ran, run
 from watoto_infra.servers.pgbouncer import config as pgbouncer
+from watoto_infra.servers.pgbouncer.server import CLIENTS
 from watoto_infra.servers.rabbitmq.check import answers
 from watoto_infra.templating import Templates
 from watoto_infra.values.addresses import Endpoint
@@ -50,7 +52,7 @@ class Pooled:
         return run([find("psql") or "psql", "-X", "-A", "-t", "-w", *address, "-c", statement], environment=how)
 
     def through_pooler(self, statement: str, password: str) -> Ran:
-        return self.ask(self.inputs.endpoints.pgbouncer, OWNER, "watoto_lms", statement, PGPASSWORD=password)
+        return self.ask(self.inputs.endpoints.one(CLIENTS), OWNER, "watoto_lms", statement, PGPASSWORD=password)
 
     def words_of_pooler(self) -> str:
         return (self.tree / "pgbouncer/said.log").read_text(errors="replace")
@@ -85,12 +87,15 @@ def pooled(stage_inputs: Callable[..., Inputs], require_binary, tree: Path) -> I
         endpoints=replace(
             inputs.endpoints,
             databases=(DatabaseEndpoints(Endpoint("127.0.0.1", ports[0], "primary")),),
-            pgbouncer=Endpoint("127.0.0.1", ports[1], "pgbouncer"),
+            listening={
+                **inputs.endpoints.listening,
+                CLIENTS.kind: (Endpoint("127.0.0.1", ports[1], "pgbouncer"),),
+            },
         ),
         places=replace(inputs.places, config=str(tree), run=str(sockets), os_user=account),
         secrets=Secrets(PASSWORDS),
     )
-    for file in use_cases.render(["postgresql", "pgbouncer"], inputs, Templates()):
+    for file in use_cases.render(families("postgresql", "pgbouncer"), inputs, Templates()):
         use_cases.place(
             tree, replace(file, text=file.text.replace("query_wait_timeout = 10", "query_wait_timeout = 1"))
         )
@@ -137,14 +142,14 @@ def test_the_app_signs_in_through_pgbouncer_with_its_password(pooled: Pooled):
 
 
 def test_a_wrong_password_is_refused_by_pgbouncer_and_by_postgresql(pooled: Pooled):
-    for endpoint in (pooled.inputs.endpoints.pgbouncer, pooled.primary):
+    for endpoint in (pooled.inputs.endpoints.one(CLIENTS), pooled.primary):
         done = pooled.ask(endpoint, OWNER, "watoto_lms", "SELECT 1", PGPASSWORD="guessed")
         assert done.code != 0
         assert "authentication failed" in done.output
 
 
 def test_the_monitor_reads_pgbouncers_figures_and_the_app_does_not(pooled: Pooled):
-    pooler_endpoint = pooled.inputs.endpoints.pgbouncer
+    pooler_endpoint = pooled.inputs.endpoints.one(CLIENTS)
     mine, others = PASSWORDS["postgresql-monitor"], PASSWORDS["database"]
     assert (
         "watoto_lms"

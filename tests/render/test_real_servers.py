@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from tests.render.families import families
 from watoto_infra.programs import find
 from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.rendering.model import Verdict
-from watoto_infra.rendering.registry import FAMILIES
 from watoto_infra.servers.grafana import check as grafana_checks
+from watoto_infra.servers.registry import family_names
 
 pytestmark = pytest.mark.local
 
@@ -44,7 +45,7 @@ SECRETS = (
 
 
 def test_every_family_has_a_server_or_is_tested_apart():
-    assert set(FAMILIES) == {*NEEDED, "kubernetes"}
+    assert set(family_names()) == {*NEEDED, "kubernetes"}
 
 
 def need(family, require_binary):
@@ -55,11 +56,11 @@ def need(family, require_binary):
 
 
 def findings(family, inputs, templates):
-    files = use_cases.render([family], inputs, templates)
+    files = use_cases.render(families(family), inputs, templates)
     if not files:
         assert (family, inputs.settings.app.platform) == ("cloud-init", "kubernetes"), "only pods boot no server"
         return ()
-    found = use_cases.check([family], files, inputs)
+    found = use_cases.check(families(family), files, inputs)
     assert found
     assert [finding for finding in found if finding.refused] == []
     unseen = {finding.checked_by for finding in found if finding.unseen}
@@ -104,7 +105,7 @@ def test_the_real_servers_take_secrets(family, stage_inputs, templates, require_
     secrets = Secrets({name: f"{name}-6sFt4Qw2" for name in SECRETS})
     inputs = replace(stage_inputs(), secrets=secrets)
     findings(family, inputs, templates)
-    for file in use_cases.render([family], inputs, templates):
+    for file in use_cases.render(families(family), inputs, templates):
         assert "6sFt4Qw2" not in secrets.mask(file.text)
 
 
@@ -113,7 +114,7 @@ def test_kong_is_reported_as_schema_only_and_faults_in_it_are_found(stage_inputs
     (finding,) = findings("kong", inputs, templates)
     if finding.checked_by != "kong config parse":
         assert finding.verdict is Verdict.SCHEMA_ONLY
-    files = use_cases.render(["kong"], inputs, templates)
+    files = use_cases.render(families("kong"), inputs, templates)
     for good, bad in (
         ("algorithm: least-connections", "algorithm: least_conn"),
         ("policy: redis", "policy: cluster"),
@@ -121,7 +122,7 @@ def test_kong_is_reported_as_schema_only_and_faults_in_it_are_found(stage_inputs
         ("route: lms-api", "route: nowhere"),
     ):
         broken = [replace(file, text=file.text.replace(good, bad)) for file in files]
-        assert use_cases.check(["kong"], broken, inputs)[0].refused, bad
+        assert use_cases.check(families("kong"), broken, inputs)[0].refused, bad
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,9 @@ def test_kong_is_reported_as_schema_only_and_faults_in_it_are_found(stage_inputs
     ],
 )
 def test_a_field_that_grafanas_schema_does_not_have_is_found(good, bad, stage_inputs, templates):
-    texts = [file.text for file in use_cases.render(["grafana"], stage_inputs(), templates) if good in file.text]
+    texts = [
+        file.text for file in use_cases.render(families("grafana"), stage_inputs(), templates) if good in file.text
+    ]
     assert grafana_checks.unknown(json.loads(texts[0])) == []
     assert grafana_checks.unknown(json.loads(texts[0].replace(good, bad))) != []
 
@@ -166,13 +169,13 @@ def test_a_fault_in_a_rendered_file_is_found_by_the_server_that_reads_it(
     need(family, require_binary)
     inputs = stage_inputs()
     good, bad = FAULTS[family]
-    files = use_cases.render([family], inputs, templates)
+    files = use_cases.render(families(family), inputs, templates)
     assert any(good in file.text for file in files)
     broken = [replace(file, text=file.text.replace(good, bad)) for file in files]
-    assert any(finding.refused for finding in use_cases.check([family], broken, inputs))
+    assert any(finding.refused for finding in use_cases.check(families(family), broken, inputs))
 
 
 def test_every_property_in_kong_conf_is_kongs_own(stage_inputs, templates):
-    (text,) = [file.text for file in use_cases.render(["kong"], stage_inputs("phase3"), templates)][1:]
+    (text,) = [file.text for file in use_cases.render(families("kong"), stage_inputs("phase3"), templates)][1:]
     named = {line.partition(" = ")[0] for line in text.splitlines() if line and not line.startswith("#")}
     assert named <= KONG_PROPERTIES

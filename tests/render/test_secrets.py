@@ -14,14 +14,16 @@ from moto import mock_aws
 from typer.testing import CliRunner
 
 from tests.program.declared import run
+from tests.render.families import families
 from watoto_infra.cli import wiring
 from watoto_infra.cli.app import app
 from watoto_infra.errors import RenderError, StateError
 from watoto_infra.rendering import throwaway, use_cases
-from watoto_infra.rendering.inputs import Secrets, for_stage
-from watoto_infra.rendering.registry import FAMILIES
+from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.rendering.secrets import secrets_of, when_needed
 from watoto_infra.servers.cloud_init import config as cloud_init
+from watoto_infra.servers.registry import family_names
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.settings import load_stage
 from watoto_infra.templating import Templates
 from watoto_infra.values.outputs import StackOutputs
@@ -64,7 +66,7 @@ def test_every_secret_that_a_family_asks_for_is_declared_and_read(outputs, kept)
     secrets = secrets_of(outputs)
     settings = load_stage("phase3", overrides={"app": {"image": f"registry.example/lms@sha256:{'0' * 64}"}}).settings
     inputs = for_stage("phase3", settings, outputs=outputs, secrets=Secrets(Recording(secrets.values)))
-    use_cases.render(FAMILIES, inputs, Templates())
+    use_cases.render(families(*family_names()), inputs, Templates())
 
     assert {"database", "database-shard2", "replicator", "backup-cipher", "redis-state-monitor"} <= asked
     assert asked <= set(secrets.values)
@@ -124,9 +126,9 @@ def test_a_control_plane_that_does_not_answer_is_one_error_and_only_where_a_secr
     secrets = when_needed(lambda: secrets_of(outputs, f"http://127.0.0.1:{throwaway.free_port()}"))
     inputs = for_stage("phase3", load_stage("phase3").settings, outputs=outputs, secrets=secrets)
 
-    assert use_cases.render(["nginx", "prometheus"], inputs, Templates())
+    assert use_cases.render(families("nginx", "prometheus"), inputs, Templates())
     with pytest.raises(RenderError, match="cannot read the secret"):
-        use_cases.render(["redis"], inputs, Templates())
+        use_cases.render(families("redis"), inputs, Templates())
 
 
 def test_a_stack_made_before_a_secret_was_declared_says_to_bring_it_up(outputs, kept):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.render.families import families
 from watoto_infra.components.user_data import UserData
 from watoto_infra.derived.machines import Machine, of_instance_type
 from watoto_infra.derived.nginx import gateway_context, open_files_needed
@@ -22,7 +23,8 @@ from watoto_infra.rendering.model import Verdict
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.servers.cloud_init.config import CloudInitContext
 from watoto_infra.servers.postgresql.config import sizes
-from watoto_infra.settings.gateway import VersionSettings
+from watoto_infra.servers.registry import releases
+from watoto_infra.templating import Templates
 
 ROOT = Path(__file__).parents[2]
 TLS = Places(certificate="/etc/watoto/tls/site.pem", certificate_key="/etc/watoto/tls/site.key")
@@ -30,7 +32,7 @@ TLS = Places(certificate="/etc/watoto/tls/site.pem", certificate_key="/etc/watot
 
 def text_of(path, inputs, templates):
     family = path.partition("/")[0]
-    return next(file.text for file in use_cases.render([family], inputs, templates) if file.path == path)
+    return next(file.text for file in use_cases.render(families(family), inputs, templates) if file.path == path)
 
 
 GATES = [
@@ -69,7 +71,7 @@ def test_a_key_is_rendered_from_the_version_on_that_knows_it(gate, stage_inputs,
 )
 def test_a_version_nobody_wrote_templates_for_is_refused(server, version):
     with pytest.raises(RenderError, match=f"{server} {version}"):
-        Versions(VersionSettings(**{server: version})).of(server)
+        Versions(releases(), {server: version}).of(server)
 
 
 @pytest.mark.local
@@ -77,14 +79,48 @@ def test_what_an_installed_server_says_of_files_for_another_version_is_no_verdic
     stage_inputs, templates, require_binary
 ):
     require_binary("nginx")
-    inputs = replace(stage_inputs(), places=TLS, versions=Versions(VersionSettings(nginx="1.30")))
-    files = use_cases.render(["nginx"], inputs, templates)
+    inputs = replace(stage_inputs(), places=TLS, versions=Versions(releases(), {"nginx": "1.30"}))
+    files = use_cases.render(families("nginx"), inputs, templates)
     assert any("http2 on;" in file.text for file in files)
     verdicts = {
-        one.checked_by: one for one in use_cases.check(["nginx"], files, inputs) if one.checked_by == "nginx -t"
+        one.checked_by: one for one in use_cases.check(families("nginx"), files, inputs) if one.checked_by == "nginx -t"
     }
     assert verdicts["nginx -t"].verdict is Verdict.NOT_VALIDATED
     assert re.search(r"nginx 1\.\d+(\.\d+)? is installed, the files are for 1\.30", verdicts["nginx -t"].detail)
+
+
+@pytest.mark.local
+@pytest.mark.parametrize(
+    ("family", "server", "version"),
+    [
+        ("nginx", "openssl", "1.1.1"),
+        ("postgresql", "postgresql", "13"),
+        ("pgbouncer", "pgbouncer", "1.21"),
+        ("backup", "pgbackrest", "2.46"),
+        ("redis", "redis", "6.2"),
+        ("rabbitmq", "rabbitmq", "4.0"),
+        ("prometheus", "prometheus", "3.0"),
+        ("grafana", "prometheus", "3.0"),
+        ("cloud-init", "nginx", "1.30"),
+    ],
+)
+def test_no_verdict_of_a_server_of_another_version_counts_whatever_it_is_called(
+    family, server, version, stage_inputs, require_binary
+):
+    require_binary({"rabbitmq": "rabbitmq-server"}.get(server) or releases()[server].command[0])
+    inputs = replace(stage_inputs(), versions=Versions(releases(), {server: version}))
+    (checked,) = families(family)
+    files = use_cases.render([checked], inputs, Templates())
+
+    def renamed(tree, rendered, of):
+        return tuple(replace(finding, checked_by="somebody") for finding in checked.check(tree, rendered, of))
+
+    findings = use_cases.check([checked], files, inputs)
+    assert any("is installed, the files are for" in finding.detail for finding in findings)
+    assert [(finding.verdict, finding.detail) for finding in findings] == [
+        (finding.verdict, finding.detail)
+        for finding in use_cases.check([replace(checked, check=renamed)], files, inputs)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,13 +135,13 @@ def test_what_an_installed_server_says_of_files_for_another_version_is_no_verdic
     ],
 )
 def test_versions_are_told_apart_as_far_as_templates_know_them(server, asked, installed, same):
-    versions = Versions(VersionSettings(**{server: asked}), look=lambda _: installed)
-    assert (versions.stranger(server) is None) is same
+    versions = Versions(releases(), {server: asked}, look=lambda _: installed)
+    assert (versions.mismatch(server) is None) is same
 
 
 def test_the_installed_version_is_the_default(require_binary):
     done = subprocess.run([require_binary("nginx"), "-v"], capture_output=True, text=True, check=True)
-    assert ".".join(map(str, Versions().of("nginx"))) in done.stderr
+    assert ".".join(map(str, Versions(releases()).of("nginx"))) in done.stderr
 
 
 def test_postgresql_is_sized_as_pgtune_sizes_a_web_application():
@@ -175,13 +211,13 @@ def test_what_nginx_rejects_is_refused_with_the_reason(stage_inputs, templates):
         stage_inputs(gateway={"balancing": {"method": "least_time"}})
     inputs = stage_inputs(gateway={"balancing": {"backups": 3}})
     with pytest.raises(RenderError, match="every server is a backup"):
-        use_cases.render(["nginx"], inputs, templates)
+        use_cases.render(families("nginx"), inputs, templates)
 
 
 def test_more_app_connections_than_pgbouncer_takes_are_refused_with_the_numbers(stage_inputs, templates):
     inputs = stage_inputs(app={"max_size": 500, "instance_types": ["m7i.24xlarge"]})
     with pytest.raises(RenderError, match="500 app servers may open"):
-        use_cases.render(["pgbouncer"], inputs, templates)
+        use_cases.render(families("pgbouncer"), inputs, templates)
 
 
 def test_the_launch_template_and_rendering_give_the_user_data_the_same_fields():
@@ -206,7 +242,9 @@ def test_nginx_takes_what_is_rendered_for_tls(stage_inputs, templates, tmp_path,
     )
     inputs = stage_inputs()
     places = replace(inputs.places, certificate=str(certificate), certificate_key=str(key))
-    files = use_cases.render(["nginx"], replace(inputs, places=places, versions=Versions()), templates)
+    files = use_cases.render(
+        families("nginx"), replace(inputs, places=places, versions=Versions(releases())), templates
+    )
     for file in files:
         use_cases.place(tmp_path, file)
     (tmp_path / "prefix").mkdir()

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter
 from watoto_infra import errors
 from watoto_infra.cli.app import app
 from watoto_infra.errors import ExitCode, WatotoError
+from watoto_infra.servers.registry import releases
+from watoto_infra.servers.requirements import debian_packages
 from watoto_infra.settings import render_reference
 from watoto_infra.values.documents import DOCUMENTS
 
@@ -21,12 +23,13 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def pages() -> dict[str, str]:
-    """Give every generated page by file name."""
+    """Give every generated page by its path from ``FOLDER``; set-up reads the list of packages before any Python."""
     return {
-        "settings.md": render_reference(),
+        "settings.md": f"{render_reference()}\nServers whose `versions` can be set: {', '.join(sorted(releases()))}.\n",
         "commands.md": _commands_page(),
         "exit_codes.md": _exit_codes_page(),
         "json.md": _json_page(),
+        "../../requirements/debian.txt": debian_packages(),
     }
 
 

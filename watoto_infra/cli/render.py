@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +12,11 @@ from watoto_infra import console, stack_home
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import Stack, Stage, Target, TargetName
 from watoto_infra.errors import CheckFailed, UsageError
-from watoto_infra.rendering.registry import ALL, FAMILIES, chosen
+from watoto_infra.servers.registry import ALL, chosen, family_names
 
 if TYPE_CHECKING:
     from watoto_infra.rendering.inputs import Inputs
-    from watoto_infra.rendering.model import Finding
+    from watoto_infra.rendering.model import CheckFinding
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the tree below DIR.")]
 Check = Annotated[bool, typer.Option("--check", help="Let the real servers read the files.")]
@@ -28,13 +28,17 @@ Own = Annotated[
 Listing = Annotated[bool, typer.Option("--list", help="Show families, files, blocks and context fields.")]
 
 
+OBJECTS = "kubernetes"
+"""The family of the objects that a stack declares, which are read from its state."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the group."""
     app.command()(render)
 
 
 def render(
-    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="|".join([*FAMILIES, ALL]))] = None,
+    family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="|".join([*family_names(), ALL]))] = None,
     stage: Stage = None,
     stack: Stack = None,
     target: Target = TargetName.LOCAL,
@@ -50,10 +54,10 @@ def render(
     from watoto_infra.templating import Templates  # noqa: PLC0415
 
     if family is None and not listing:
-        raise UsageError("no family was named", hint=f"families: {', '.join([*FAMILIES, ALL])}")
+        raise UsageError("no family was named", hint=f"families: {', '.join([*family_names(), ALL])}")
     families = chosen(family or ALL)
     ours = Templates(templates)
-    inputs = _inputs(stage, stack, target, families)
+    inputs = _inputs(stage, stack, target, with_objects=any(chosen.name == OBJECTS for chosen in families))
     if listing:
         console.data(catalogue.describe(families, inputs, ours))
         return
@@ -72,14 +76,14 @@ def render(
         console.note(f"wrote {len(files)} files below {out}")
 
 
-def _inputs(stage: str | None, stack: str | None, target: TargetName, families: Collection[str]) -> Inputs:
+def _inputs(stage: str | None, stack: str | None, target: TargetName, *, with_objects: bool) -> Inputs:
     """Take a stack's own values where there is one and no stage was named; else the stage's documented addresses."""
-    from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
+    from watoto_infra.servers.stage_inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
     from watoto_infra.settings import load_stage  # noqa: PLC0415
 
     name = stack or target.value
     if stage is None and (target is not TargetName.LOCAL or stack_home.locate(name).state.is_dir()):
-        return wiring.inputs_of_stack(stack, target=target, with_objects="kubernetes" in families)
+        return wiring.inputs_of_stack(stack, target=target, with_objects=with_objects)
     if stage is None:
         stage = wiring.FIRST_STAGE
         console.note(f"stage: {stage} (there is no stack yet; --stage names another)")
@@ -89,12 +93,12 @@ def _inputs(stage: str | None, stack: str | None, target: TargetName, families: 
 def _why_nothing(family: str | None, inputs: Inputs) -> str:
     from watoto_infra.settings.app import Platform  # noqa: PLC0415 - `watoto --help` needs no settings
 
-    if family == "kubernetes" and inputs.settings.app.platform is Platform.KUBERNETES:
+    if family == OBJECTS and inputs.settings.app.platform is Platform.KUBERNETES:
         return "its manifests are a stack's; bring one up at this stage and leave out --stage"
     return "nothing of it is declared"
 
 
-def _show(findings: Sequence[Finding], *, strict: bool) -> None:
+def _show(findings: Sequence[CheckFinding], *, strict: bool) -> None:
     """Print the table. Raises ``CheckFailed`` for the first file refused or, when strict, not looked at."""
     if not findings:
         return

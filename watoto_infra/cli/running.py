@@ -10,6 +10,9 @@ from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import TargetName
 from watoto_infra.errors import ServiceFailed
+from watoto_infra.servers.alertmanager import server as alertmanager_server
+from watoto_infra.servers.lms import server as lms_server
+from watoto_infra.servers.prometheus import server as prometheus_server
 
 if TYPE_CHECKING:
     from watoto_infra.servers.topology import Topology
@@ -48,10 +51,10 @@ def inside_of(topology: Topology) -> Inside:
     endpoints = topology.endpoints
     has_replicas = any(group.replicas for group in endpoints.databases)
     return Inside(
-        prometheus=f"http://{endpoints.prometheus}",
-        alertmanager=f"http://{endpoints.alertmanager}",
+        prometheus=f"http://{endpoints.one(prometheus_server.WEB)}",
+        alertmanager=f"http://{endpoints.one(alertmanager_server.WEB)}",
         app_metrics=tuple(f"http://{server}/metrics" for server in endpoints.all_app_servers),
-        worker_metrics=tuple(f"http://{worker}/metrics" for worker in endpoints.worker_metrics),
+        worker_metrics=tuple(f"http://{worker}/metrics" for worker in endpoints.all(lms_server.BACKGROUND_METRICS)),
         replica_reads=partial(reads_on_replicas, topology) if has_replicas else None,
         make_admin=partial(_make_admin, topology),
     )

@@ -207,9 +207,9 @@ def inputs_of_stack(stack: str | None, *, target: TargetName, with_objects: bool
     While it is not wholly up addresses are the stage's documented ones, and no secret is known. ``with_objects`` also
     reads the Kubernetes objects out of its state.
     """
-    from watoto_infra.rendering.inputs import for_stage  # noqa: PLC0415
     from watoto_infra.rendering.secrets import secrets_of, when_needed  # noqa: PLC0415
     from watoto_infra.servers.kubernetes.config import declared  # noqa: PLC0415
+    from watoto_infra.servers.stage_inputs import for_stage  # noqa: PLC0415
     from watoto_infra.values.outputs import StackOutputs  # noqa: PLC0415 - pydantic is not free
 
     session = open_session(stack, target=target)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from watoto_infra.drills.alert_causes import CAUSES
 from watoto_infra.errors import ServiceFailed, UsageError
+from watoto_infra.servers.alertmanager import server as alertmanager_server
 from watoto_infra.servers.alertmanager.alerts import firing, state_at_prometheus, value_of
+from watoto_infra.servers.prometheus import server as prometheus_server
 from watoto_infra.servers.topology import Topology
 from watoto_infra.values.documents import SCHEMA_VERSION, AlertDrillDocument
 
@@ -94,10 +96,12 @@ class _Watch:
         return time.monotonic() - self._began
 
     def is_on(self) -> bool:
-        return state_at_prometheus(self._endpoints.prometheus, self._name) != "inactive"
+        return state_at_prometheus(self._endpoints.one(prometheus_server.WEB), self._name) != "inactive"
 
     def at_alertmanager(self) -> bool:
-        return any(alert.name == self._name for alert in firing(self._endpoints.alertmanager, inhibited=True))
+        return any(
+            alert.name == self._name for alert in firing(self._endpoints.one(alertmanager_server.WEB), inhibited=True)
+        )
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
         """Give the seconds since the beginning at which it came true. Raises ``ServiceFailed`` when it does not."""
@@ -124,7 +128,7 @@ class _Watch:
 
     def _value(self) -> str:
         try:
-            value = value_of(self._endpoints.prometheus, self._expression)
+            value = value_of(self._endpoints.one(prometheus_server.WEB), self._expression)
         except ServiceFailed:
             return "unknown"
         return "none yet" if value is None else f"{value:.2f}"

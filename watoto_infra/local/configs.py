@@ -8,25 +8,10 @@ from pathlib import Path
 
 from watoto_infra.errors import CheckFailed
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.model import RenderedFile
+from watoto_infra.rendering.model import Family, RenderedFile
+from watoto_infra.servers.registry import local_families, server_of
 from watoto_infra.servers.topology import Topology
 from watoto_infra.templating import Templates
-
-FAMILIES = (
-    "nginx",
-    "prometheus",
-    "alertmanager",
-    "postgresql",
-    "pgbouncer",
-    "redis",
-    "rabbitmq",
-    "gunicorn",
-    "backup",
-)
-"""What local processes read; the other families are for machines elsewhere."""
-
-BEFORE_FIRST_START = frozenset({"nginx"})
-"""Families checked before anything runs: their servers start although the machine's limits are too low for them."""
 
 
 def place(topology: Topology) -> tuple[str, ...]:
@@ -35,12 +20,14 @@ def place(topology: Topology) -> tuple[str, ...]:
     Before a live file is replaced, its family is checked by its servers; before the first start that start itself is
     the check. Raises ``CheckFailed`` with the server's own words; then every file is as it was.
     """
-    files = use_cases.render(FAMILIES, topology.inputs, Templates())
+    families = local_families()
+    files = use_cases.render(families, topology.inputs, Templates())
     changed = tuple(file for file in files if not _is_there(topology, file))
     if not changed:
         return ()
-    families = sorted({family for file in changed if _needs_check(topology, family := file.path.partition("/")[0])})
-    for finding in use_cases.check(families, files, topology.inputs):
+    folders = {file.path.partition("/")[0] for file in changed}
+    checked = [family for family in families if family.name in folders and _needs_check(topology, family)]
+    for finding in use_cases.check(checked, files, topology.inputs):
         if finding.refused:
             raise CheckFailed(
                 f"{finding.checked_by} refuses {finding.subject} of stack {topology.home.stack}: {finding.detail}",
@@ -50,8 +37,8 @@ def place(topology: Topology) -> tuple[str, ...]:
     return tuple(file.path for file in changed)
 
 
-def _needs_check(topology: Topology, family: str) -> bool:
-    return family in BEFORE_FIRST_START or (topology.config / family).exists()
+def _needs_check(topology: Topology, family: Family) -> bool:
+    return server_of(family.name).starts_unchecked or (topology.config / family.name).exists()
 
 
 def _is_there(topology: Topology, file: RenderedFile) -> bool:
@@ -63,7 +50,7 @@ def _is_there(topology: Topology, file: RenderedFile) -> bool:
 
 
 def _write(topology: Topology, files: Sequence[RenderedFile]) -> None:
-    identity, top = topology.identity, identity_folder(topology)
+    identity, top = topology.identity, config_folder(topology)
     use_cases.write(files, top)
     for file in files:
         path = top / file.path
@@ -71,6 +58,6 @@ def _write(topology: Topology, files: Sequence[RenderedFile]) -> None:
             os.chown(owned, identity.uid, identity.gid)
 
 
-def identity_folder(topology: Topology) -> Path:
+def config_folder(topology: Topology) -> Path:
     """Give the folder of the tree, made for the processes' user alone."""
     return topology.identity.own_folder(topology.config)

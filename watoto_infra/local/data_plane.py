@@ -16,32 +16,22 @@ from watoto_infra.local.credentials import local_credentials
 from watoto_infra.local.endpoints import local_endpoints
 from watoto_infra.local.sizing import Shares, share_out, this_machine
 from watoto_infra.local.target import LocalTarget
-from watoto_infra.rendering.inputs import Places, Secrets, for_stage
+from watoto_infra.rendering.inputs import Places, Secrets
 from watoto_infra.rendering.secrets import secrets_of
 from watoto_infra.servers import requirements
-from watoto_infra.servers.alertmanager import process as alertmanager
+from watoto_infra.servers.alertmanager import server as alertmanager
 from watoto_infra.servers.alertmanager.alerts import Alert, firing
-from watoto_infra.servers.lms import process as lms
-from watoto_infra.servers.nginx import process as nginx
-from watoto_infra.servers.node_exporter import process as exporters
-from watoto_infra.servers.pgbouncer import process as pgbouncer
-from watoto_infra.servers.postgresql import process as postgresql
 from watoto_infra.servers.postgresql.psql_environment import client_environment, place_password_file
-from watoto_infra.servers.prometheus import process as prometheus
-from watoto_infra.servers.rabbitmq import process as rabbitmq
-from watoto_infra.servers.redis import process as redis
+from watoto_infra.servers.registry import units
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.servers.topology import Topology
-from watoto_infra.servers.version_differences import differences
+from watoto_infra.servers.version_differences import version_differences
 from watoto_infra.settings import LoadedStage
-from watoto_infra.supervision import expected_processes as roster
+from watoto_infra.supervision import expected_processes
 from watoto_infra.supervision.converge import Convergence, Converger
-from watoto_infra.supervision.service import Unit
-from watoto_infra.values.addresses import UNDECLARED, Endpoint
+from watoto_infra.values.addresses import UNDECLARED
 from watoto_infra.values.outputs import StackOutputs
 from watoto_infra.values.status import LocalProcess
-
-MODULES = (postgresql, pgbouncer, redis, rabbitmq, lms, nginx, prometheus, alertmanager, exporters)
-"""Each gives the units of one kind of server."""
 
 
 class LocalDataPlane:
@@ -83,9 +73,12 @@ class LocalDataPlane:
     def processes(self) -> tuple[LocalProcess, ...]:
         """Look at the control plane and at every server that is meant to run; nothing is started or read in clear."""
         control = [
-            roster.Entry(service.name, service.stands_for, service.address) for service in self._target.services()
+            expected_processes.Entry(service.name, service.stands_for, service.address)
+            for service in self._target.services()
         ]
-        return roster.look(self._target.supervisor, [*control, *roster.read(self._target.home)])
+        return expected_processes.process_states(
+            self._target.supervisor, [*control, *expected_processes.read(self._target.home)]
+        )
 
     def client_environment(self, exported: Mapping[str, Any]) -> dict[str, str]:
         """Give the variables that point psql at the LMS's database; nothing while no server was ever started."""
@@ -93,19 +86,18 @@ class LocalDataPlane:
 
     def alerts(self) -> tuple[Alert, ...]:
         """Give the alerts that fire. Raises ``ServiceFailed`` when Alertmanager does not answer."""
-        at = self._target.addresses.reserve(UNDECLARED, "alertmanager")
-        return firing(Endpoint(at.host, at.port))
+        return firing(self._target.addresses.reserve(UNDECLARED, alertmanager.WEB.kind))
 
     def notes(self) -> tuple[str, ...]:
         """Say where what runs here is not what is declared: sizes and versions."""
         settings = self._loaded.settings
-        return (share_out(settings, this_machine()).note, *differences(settings))
+        return (share_out(settings, this_machine()).note, *version_differences(settings))
 
     def stop(self) -> None:
         """Stop every process of the stack, the control plane included; data stay where they are."""
         with self._alone():
             if self._target.supervisor.is_alive():
-                for names in roster.last_first(roster.read(self._target.home)):
+                for names in expected_processes.stop_order(expected_processes.read(self._target.home)):
                     self._target.supervisor.stop_together(names)
             self._target.supervisor.shutdown()
 
@@ -156,8 +148,3 @@ class LocalDataPlane:
             ),
         )
         return Topology(home=home, identity=identity, outputs=outputs, inputs=inputs, addresses=target.addresses)
-
-
-def units(topology: Topology) -> tuple[Unit, ...]:
-    """Describe everything that runs, beside the control plane."""
-    return tuple(unit for module in MODULES for unit in module.units(topology))

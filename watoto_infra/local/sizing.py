@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from watoto_infra.derived.background import BACKGROUND
 from watoto_infra.derived.machines import Machine, of_instance_type
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.settings.stage import StageSettings
@@ -22,8 +23,6 @@ SMALLEST_QUEUE_MIB = 640
 APP_SERVER_MIB, WORKER_MIB = 260, 130
 FIXED_MIB = 1024
 """moto, RabbitMQ, Prometheus, Alertmanager, exporters, nginx and the supervisor."""
-JOB_PROCESSES = 5
-"""Three workers, the relay and the heartbeat."""
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -58,7 +57,7 @@ def share_out(settings: StageSettings, machine: Machine) -> Shares:
         servers * SMALLEST_DATABASE_MIB
         + nodes * SMALLEST_CACHE_MIB
         + apps * APP_SERVER_MIB
-        + JOB_PROCESSES * WORKER_MIB
+        + len(BACKGROUND) * WORKER_MIB
         + FIXED_MIB
     )
     if needed > machine.memory_mib:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from watoto_infra.derived import names
-from watoto_infra.derived.machines import Machine, of_app_server, of_instance_type
+from watoto_infra.derived.machines import Machine
 from watoto_infra.rendering import values
-from watoto_infra.rendering.endpoints import Endpoints, is_loopback, of_outputs, of_stage
+from watoto_infra.rendering.endpoints import Endpoints, is_loopback
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.values.contracts import SECRET_MARK, Json
-
-if TYPE_CHECKING:
-    from watoto_infra.values.outputs import StackOutputs
 
 
 @dataclass(frozen=True)
@@ -114,45 +110,3 @@ class Inputs:
             return None
         folder = values.path(f"{self.places.config}/tls", "folder of certificates")
         return ServerTls(f"{folder}/server.crt", f"{folder}/server.key", f"{folder}/ca.crt")
-
-
-def for_stage(
-    stage: str,
-    settings: StageSettings,
-    *,
-    stack: str = "local",
-    versions: Versions | None = None,
-    outputs: StackOutputs | None = None,
-    secrets: Secrets | None = None,
-) -> Inputs:
-    """Build the inputs of a stage: machines as declared, nothing is run.
-
-    Addresses are those of the stack whose ``outputs`` are given, else the stage's documented ones; without ``secrets``
-    users are rendered switched off.
-    """
-    return Inputs(
-        stack=stack,
-        stage=stage,
-        settings=settings,
-        endpoints=of_stage(settings) if outputs is None else of_outputs(outputs, settings),
-        versions=versions or Versions(settings.versions),
-        machine=of_app_server(settings.app),
-        balancer_machine=of_instance_type(settings.app.instance_types[0]),
-        database_machine=of_instance_type(settings.database.instance_class),
-        references=_references(settings, outputs),
-        secrets=secrets or Secrets(),
-    )
-
-
-def _references(settings: StageSettings, outputs: StackOutputs | None) -> References:
-    """Give a stack's own ARNs; the names the program declares where there is no stack."""
-    if outputs is None:
-        return References(state_secret=names.cache_secret("state" if "state" in settings.cache.groups else "cache"))
-    caches = outputs.caches
-    return References(
-        app_secret=outputs.secrets["app"].arn,
-        cache_secret=caches["cache"].secret.arn,
-        state_secret=caches.get("state", caches["cache"]).secret.arn,
-        queue_secret=outputs.queue.secret.arn,
-        image=outputs.app.image,
-    )

@@ -1,19 +1,19 @@
-"""What passes through this room: pieces to render, rendered files, findings of the checks."""
+"""The values of rendering: files to render, rendered files, families of files and what checks found in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from watoto_infra.rendering.inputs import Inputs
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One file to be: its template, its path in the rendered tree and its typed context (``ctx`` in the template).
+class FileSpec:
+    """One file to render: its template, its path in the rendered tree and its typed context (``ctx`` in the template).
 
     ``secret`` files are written 0600, others 0644, scripts 0755.
     """
@@ -43,7 +43,7 @@ class RenderedFile:
 
 
 class Verdict(StrEnum):
-    """What a check came to."""
+    """The result of a check."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -52,14 +52,18 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one tool said of one family's files: ``detail`` is the tool's own words, or what is absent."""
+class CheckFinding:
+    """What one checker said of one family's files: ``detail`` is the tool's own words, or what is absent.
+
+    ``servers`` are those whose versions must be the ones that the files are for: else the verdict does not count.
+    """
 
     family: str
     checked_by: str
     verdict: Verdict
     files: tuple[str, ...]
     detail: str = ""
+    servers: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -81,16 +85,16 @@ class Finding:
         return self.family, str(len(self.files)), self.checked_by, f"{self.verdict.value}{why}"
 
 
-class Family(Protocol):
-    """A module of ``families``: it says what is rendered and, with the servers' help, whether that is right."""
+@dataclass(frozen=True)
+class Family:
+    """Files that are rendered and checked together, below a folder of the family's name.
 
-    SUMMARY: str
-    CONTEXTS: tuple[type, ...]
+    ``files`` builds their typed contexts, whose types are ``contexts``; it raises ``RenderError`` for anything that the
+    target server would refuse. ``check`` has the real servers read the files below a throw-away copy of the tree.
+    """
 
-    def pieces(self, inputs: Inputs) -> tuple[Piece, ...]:
-        """Build the typed contexts. Raises ``RenderError`` for what the target server would refuse."""
-        ...
-
-    def check(self, tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-        """Let the real servers read the files below ``tree`` (a throw-away copy)."""
-        ...
+    name: str
+    summary: str
+    contexts: tuple[type, ...]
+    files: Callable[[Inputs], tuple[FileSpec, ...]]
+    check: Callable[[Path, Sequence[RenderedFile], Inputs], tuple[CheckFinding, ...]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watoto_infra.programs import find
-from watoto_infra.rendering.model import Finding, Verdict
+from watoto_infra.rendering.model import CheckFinding, Verdict
 
 LIMIT_SECONDS = 60
 DETAIL_LINES = 12
@@ -56,26 +56,42 @@ def run(
     return Ran(done.returncode, (done.stdout + done.stderr).strip())
 
 
-def absent(family: str, tool: str, files: Sequence[str]) -> Finding:
-    """Say that nothing was validated, and why."""
-    return Finding(family, tool, Verdict.NOT_VALIDATED, tuple(files), f"{tool} absent")
+def as_ran(problems: Sequence[str]) -> Ran:
+    """Give the problems that a check of our own found as if a tool had printed them, a line each."""
+    return Ran(1 if problems else 0, "\n".join(problems))
 
 
-def judged(family: str, tool: str, files: Sequence[str], ran: Ran, *, folder: Path | None = None) -> Finding:
-    """Turn a tool's exit status into a finding, without the throw-away folder's name in its words."""
-    words = ran.output if folder is None else ran.output.replace(f"{folder}/", "")
-    words = re.sub(r"\x1b\[[0-9;]*m", "", words)
-    detail = "\n".join(words.splitlines()[-DETAIL_LINES:])
-    if ran.code == 0:
-        return Finding(family, tool, Verdict.VALID, tuple(files))
-    return Finding(family, tool, Verdict.INVALID, tuple(files), detail or f"exit status {ran.code}")
+@dataclass(frozen=True)
+class Checker:
+    """Who checks files of a family. ``name`` is shown to people and decides nothing.
 
+    ``servers`` are those whose versions must be the ones that the files are for (``Server.releases``).
+    """
 
-def by_tool(
-    family: str, tool: str, arguments: Sequence[str], files: Sequence[str], *, folder: Path, program: str | None = None
-) -> Finding:
-    """Find a tool, run it in ``folder`` and judge the files by its exit status."""
-    found = find(program or tool)
-    if found is None:
-        return absent(family, tool, files)
-    return judged(family, tool, files, run([found, *arguments], cwd=folder), folder=folder)
+    family: str
+    name: str
+    servers: tuple[str, ...] = ()
+
+    def found(self, verdict: Verdict, files: Sequence[str], detail: str = "") -> CheckFinding:
+        """Give a finding about some files."""
+        return CheckFinding(self.family, self.name, verdict, tuple(files), detail, self.servers)
+
+    def absent(self, files: Sequence[str]) -> CheckFinding:
+        """Say that nothing was validated, and why."""
+        return self.found(Verdict.NOT_VALIDATED, files, f"{self.name} absent")
+
+    def judged(self, files: Sequence[str], ran: Ran, *, folder: Path | None = None) -> CheckFinding:
+        """Turn a tool's exit status into a finding, without the throw-away folder's name in its words."""
+        if ran.code == 0:
+            return self.found(Verdict.VALID, files)
+        words = ran.output if folder is None else ran.output.replace(f"{folder}/", "")
+        words = re.sub(r"\x1b\[[0-9;]*m", "", words)
+        detail = "\n".join(words.splitlines()[-DETAIL_LINES:])
+        return self.found(Verdict.INVALID, files, detail or f"exit status {ran.code}")
+
+    def by_tool(self, program: str, arguments: Sequence[str], files: Sequence[str], *, folder: Path) -> CheckFinding:
+        """Find a tool, run it in ``folder`` and judge the files by its exit status."""
+        path = find(program)
+        if path is None:
+            return self.absent(files)
+        return self.judged(files, run([path, *arguments], cwd=folder), folder=folder)

@@ -11,50 +11,49 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from watoto_infra.errors import RenderError
-from watoto_infra.rendering import registry
 from watoto_infra.rendering.inputs import Inputs, Secrets
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.version_mismatch import without_strangers
+from watoto_infra.rendering.model import CheckFinding, Family, RenderedFile
+from watoto_infra.rendering.version_mismatch import unvalidate_mismatches
 from watoto_infra.templating import Templates
 
 AT_ONCE = 4
 """Families that are checked at the same time."""
 
 
-def render(families: Iterable[str], inputs: Inputs, templates: Templates) -> tuple[RenderedFile, ...]:
+def render(families: Iterable[Family], inputs: Inputs, templates: Templates) -> tuple[RenderedFile, ...]:
     """Render all files of some families in memory. Raises ``RenderError``; then nothing has been written."""
     return tuple(
         RenderedFile(
-            piece.path, templates.render(piece.template, piece.context), piece.template, piece.secret, piece.executable
+            file.path, templates.render(file.template, file.context), file.template, file.secret, file.executable
         )
-        for name in families
-        for piece in registry.family(name).pieces(inputs)
+        for family in families
+        for file in family.files(inputs)
     )
 
 
 def check(
-    families: Sequence[str],
+    families: Sequence[Family],
     files: Sequence[RenderedFile],
     inputs: Inputs,
     *,
     begun: Callable[[str], None] | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[CheckFinding, ...]:
     """Let the real servers read a throw-away copy of the tree, several families at once.
 
     ``begun`` is told each family's name when its turn comes, from any thread.
     """
 
-    def one(name: str) -> tuple[Finding, ...]:
+    def checked(family: Family) -> tuple[CheckFinding, ...]:
         if begun is not None:
-            begun(name)
-        mine = [file for file in files if file.path.startswith(f"{name}/")]
-        with tempfile.TemporaryDirectory(prefix=f"watoto-{name}-") as folder:
-            for file in mine:
+            begun(family.name)
+        files_of_family = [file for file in files if file.path.startswith(f"{family.name}/")]
+        with tempfile.TemporaryDirectory(prefix=f"watoto-{family.name}-") as folder:
+            for file in files_of_family:
                 place(Path(folder), file)
-            return without_strangers(registry.family(name).check(Path(folder), mine, inputs), inputs.versions)
+            return unvalidate_mismatches(family.check(Path(folder), files_of_family, inputs), inputs.versions)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return tuple(finding for found in pool.map(one, families) for finding in found)
+        return tuple(finding for findings in pool.map(checked, families) for finding in findings)
 
 
 def place(tree: Path, file: RenderedFile) -> None:

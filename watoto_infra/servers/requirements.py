@@ -7,54 +7,49 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watoto_infra.programs import find
+from watoto_infra.servers.registry import servers
+from watoto_infra.servers.server import Requirement
 
 
 @dataclass(frozen=True)
-class Requirement:
-    """A program, the package that holds it, and what stops working without it."""
-
-    program: str
-    package: str
-    purpose: str
-
-
-@dataclass(frozen=True)
-class Finding:
+class FoundProgram:
     """A requirement and where it was found; ``path`` is None when it is missing."""
 
     requirement: Requirement
     path: Path | None
 
 
-REQUIREMENTS = (
-    Requirement("setpriv", "util-linux", "local processes end when their supervisor is killed"),
-    Requirement("nginx", "nginx", "nginx configurations are checked by nginx itself"),
-    Requirement("openssl", "openssl", "nginx configurations with TLS are checked with certificates made on the spot"),
-    Requirement("postgres", "postgresql-15", "PostgreSQL configurations are checked by a throw-away server"),
-    Requirement("pgbouncer", "pgbouncer", "PgBouncer configurations are checked by a throw-away pooler"),
-    Requirement("pgbackrest", "pgbackrest", "backup configurations are checked by pgBackRest"),
-    Requirement("redis-server", "redis-server", "Redis configurations are checked by a throw-away server"),
-    Requirement("rabbitmq-server", "rabbitmq-server", "broker definitions are imported by a throw-away node"),
-    Requirement("promtool", "prometheus", "alert rules are checked and tested"),
-    Requirement("amtool", "prometheus-alertmanager", "alert routes are checked"),
-    Requirement("prometheus-nginx-exporter", "prometheus-nginx-exporter", "nginx's metrics are known"),
-    Requirement("prometheus-node-exporter", "prometheus-node-exporter", "the host's metrics are known"),
-    Requirement("prometheus-postgres-exporter", "prometheus-postgres-exporter", "PostgreSQL's metrics are known"),
-    Requirement("prometheus-redis-exporter", "prometheus-redis-exporter", "Redis's metrics are known"),
-    Requirement("shellcheck", "shellcheck", "rendered shell scripts are checked"),
-)
-"""Everything beside Python; requirements/debian.txt installs the same packages."""
+OWN = (Requirement("setpriv", "util-linux", "local processes end when their supervisor is killed"),)
+"""Programs that the supervision of processes needs, whatever the servers are."""
 
 
-def check() -> tuple[Finding, ...]:
+def requirements() -> tuple[Requirement, ...]:
+    """Give everything beside Python; requirements/debian.txt, which set-up reads, is made from it."""
+    return (*OWN, *(requirement for server in servers().values() for requirement in server.requirements))
+
+
+def check() -> tuple[FoundProgram, ...]:
     """Look for every requirement on PATH and where distributions keep servers."""
     return tuple(
-        Finding(requirement, Path(found) if (found := find(requirement.program)) else None)
-        for requirement in REQUIREMENTS
+        FoundProgram(requirement, Path(found) if (found := find(requirement.program)) else None)
+        for requirement in requirements()
     )
 
 
-def install_command(findings: tuple[Finding, ...]) -> str | None:
+def debian_packages() -> str:
+    """Give requirements/debian.txt: what set-up installs, a package a line."""
+    packages = {requirement.package for requirement in requirements()} | {"python3-venv"}
+    return "\n".join(
+        [
+            "# Debian packages `make up` and `make test` install, one a line. Their services are not started:",
+            "# watoto runs its own. Made from the servers' own requirements by `make reference`.",
+            *sorted(packages),
+            "",
+        ]
+    )
+
+
+def install_command(findings: tuple[FoundProgram, ...]) -> str | None:
     """Give the exact command that installs what is missing; None when nothing is."""
     packages = sorted({finding.requirement.package for finding in findings if finding.path is None})
     if not packages:

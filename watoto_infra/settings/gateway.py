@@ -5,14 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from watoto_infra.settings.base import Strict, not_allowed
 from watoto_infra.settings.delivery import HostName
 from watoto_infra.settings.image import Image
 from watoto_infra.settings.network import Cidr
-
-VersionText = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){0,3}$")]
 
 
 class Balancing(StrEnum):
@@ -90,26 +88,3 @@ class GatewaySettings(Strict):
     """Whether answers the LMS marks as public are kept for as long as it says."""
     max_body_mib: int = Field(default=20, ge=1, le=1_024)
     """Largest request body; larger files are uploaded to the media bucket, not through here."""
-
-
-class VersionSettings(Strict):
-    """Versions of the servers that will read the rendered files; none: the one installed here."""
-
-    nginx: VersionText | None = None
-    """Version of nginx."""
-    openssl: VersionText | None = None
-    """Version of OpenSSL, which nginx is built with."""
-    postgresql: VersionText | None = None
-    """Version of PostgreSQL."""
-    pgbouncer: VersionText | None = None
-    """Version of PgBouncer."""
-    pgbackrest: VersionText | None = None
-    """Version of pgBackRest."""
-    redis: VersionText | None = None
-    """Version of Redis."""
-    rabbitmq: VersionText | None = None
-    """Version of RabbitMQ."""
-    prometheus: VersionText | None = None
-    """Version of Prometheus."""
-    kong: VersionText | None = None
-    """Version of Kong."""

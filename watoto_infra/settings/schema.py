@@ -115,15 +115,16 @@ def _allowed(field: Schema, definitions: dict[str, Schema]) -> str:
     if "anyOf" in field:
         choices = [_allowed(choice, definitions) for choice in field["anyOf"] if choice.get("type") != "null"]
         return " or ".join(choices)
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
-    if "const" in field:
-        return f"`{field['const']}`"
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     match field["type"]:
         case "integer" | "number":
             return _range(field)
         case "boolean":
             return "true, false"
+        case "object":
+            (keys, values), *_ = field["patternProperties"].items()
+            return f"text by name (`{_text(keys)}`): {_allowed(values, definitions)}"
         case "array":
             return f"list of {_allowed(field['items'], definitions)}{_length(field)}"
         case _:

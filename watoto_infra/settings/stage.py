@@ -11,10 +11,11 @@ from watoto_infra.settings.app import AppSettings
 from watoto_infra.settings.base import Strict, not_allowed
 from watoto_infra.settings.data import CacheSettings, DatabaseSettings, QueueSettings
 from watoto_infra.settings.delivery import EdgeSettings, LoadBalancerSettings
-from watoto_infra.settings.gateway import GatewaySettings, VersionSettings
+from watoto_infra.settings.gateway import GatewaySettings
 from watoto_infra.settings.network import NetworkSettings
 from watoto_infra.settings.objectives import ObjectiveSettings, UsageSettings
 from watoto_infra.settings.storage import EncryptionSettings, LogSettings, StorageSettings
+from watoto_infra.settings.versions import ServerVersions
 
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 
@@ -42,7 +43,8 @@ class StageSettings(Strict):
     encryption: EncryptionSettings = EncryptionSettings()
     logs: LogSettings = LogSettings()
     alerting: AlertingSettings = AlertingSettings()
-    versions: VersionSettings = VersionSettings()
+    versions: ServerVersions = Field(default={})
+    """Versions of the servers that will read the rendered files, by server; of all others the one installed here."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watoto_infra.errors import ServiceFailed, WatotoError
 from watoto_infra.stack_home import StackHome
-from watoto_infra.supervision import expected_processes as roster
+from watoto_infra.supervision import expected_processes
 from watoto_infra.supervision.service import Service, Task, Unit
 from watoto_infra.supervision.supervisor import Start, Supervisor
 
@@ -66,7 +66,7 @@ class Converger:
             for name in self._paused:
                 self._supervisor.go_on(name)
             raise
-        roster.write(self._home, in_order(units))
+        expected_processes.write(self._home, in_order(units))
         wanted = {unit.name for unit in units} | set(keep)
         for name in sorted(set(self._supervisor.states()) - wanted):
             self._supervisor.remove(name)
@@ -97,17 +97,23 @@ class Converger:
             self._do(unit)
 
     def _do(self, task: Task) -> None:
-        running = (name for name in self._supervisor.states() if self._supervisor.is_running(name))
-        kept_from = [name for name in running if task.kept_from(name)]
-        if kept_from:
-            self._say(f"stopping {', '.join(kept_from)} for {task.name}")
-            self._paused += kept_from
-            self._supervisor.stop_together(kept_from)
+        stopped = self._running_database_users() if task.stops_database_users else []
+        if stopped:
+            self._say(f"stopping {', '.join(stopped)} for {task.name}")
+            self._paused += stopped
+            self._supervisor.stop_together(stopped)
         said = task.run()
         if said is not None:
             self._say(said)
-        for need in set(task.needs) & set(kept_from):
+        for need in set(task.needs) & set(stopped):
             self._bring_up_service(self._services[need])
+
+    def _running_database_users(self) -> list[str]:
+        """Give what runs and uses the databases: as it is described now, or was when it was last declared."""
+        users = {entry.name: entry.uses_database for entry in expected_processes.read(self._home)}
+        users |= {name: service.uses_database for name, service in self._services.items()}
+        running = (name for name in self._supervisor.states() if self._supervisor.is_running(name))
+        return [name for name in running if users.get(name, False)]
 
     def _bring_up_service(self, service: Service) -> None:
         began = time.monotonic()

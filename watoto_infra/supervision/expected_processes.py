@@ -1,4 +1,4 @@
-"""What is meant to run for a stack, kept beside the processes: a look at them needs neither secrets nor pulumi."""
+"""Which processes a stack is meant to have, kept beside them: to look at them takes neither secrets nor pulumi."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Entry:
     stands_for: str
     address: Endpoint | None
     wave: int = 0
-    """What needs nothing is in wave 0; everything else is in a later wave than all it needs."""
+    """A process that needs nothing is in wave 0; every other is in a later wave than all it needs."""
+    uses_database: bool = False
 
 
 def write(home: StackHome, units: Sequence[Unit]) -> None:
@@ -38,6 +39,7 @@ def write(home: StackHome, units: Sequence[Unit]) -> None:
             "name": service.name,
             "wave": waves[service.name],
             "stands_for": service.stands_for,
+            "uses_database": service.uses_database,
             "address": None if service.address is None else [service.address.host, service.address.port],
         }
         for service in units
@@ -58,12 +60,14 @@ def read(home: StackHome) -> tuple[Entry, ...]:
             stands_for=entry["stands_for"],
             address=Endpoint(*entry["address"]) if entry["address"] else None,
             wave=entry["wave"],
+            # A file of an older version does not say: then each process may be one that must stand still.
+            uses_database=entry.get("uses_database", True),
         )
         for entry in entries
     )
 
 
-def last_first(entries: Iterable[Entry]) -> list[list[str]]:
+def stop_order(entries: Iterable[Entry]) -> list[list[str]]:
     """Give the names by waves, in the order in which they can be stopped: nothing that another still needs."""
     waves: dict[int, list[str]] = {}
     for entry in entries:
@@ -71,7 +75,7 @@ def last_first(entries: Iterable[Entry]) -> list[list[str]]:
     return [waves[wave] for wave in sorted(waves, reverse=True)]
 
 
-def look(supervisor: Supervisor, entries: Iterable[Entry]) -> tuple[LocalProcess, ...]:
+def process_states(supervisor: Supervisor, entries: Iterable[Entry]) -> tuple[LocalProcess, ...]:
     """Look at each process: whether it runs, since when, and whether it accepts connections."""
     states = supervisor.states()
     return tuple(_process(entry, states.get(entry.name), supervisor) for entry in entries)

@@ -22,6 +22,9 @@ class Service:
 
     A change of one of ``reads`` restarts the process; a change of one of ``rereads`` sends it ``reload_signal``, and
     restarts it only when ``reload_is_not_enough`` says so.
+
+    ``uses_database`` tells that the process has connections to the databases as the LMS: it must not run while users'
+    rows move between them.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Service:
     rereads: tuple[Path, ...] = ()
     reload_signal: str = "HUP"
     reload_is_not_enough: Callable[[], bool] | None = None
+    uses_database: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,15 @@ class Task:
     """Something done once between services, such as a migration of the schema; doing it again changes nothing.
 
     ``run`` gives what is to be said of it. It is left out unless ``due``, which is asked once all it ``needs`` is
-    there. No process whose name is ``kept_from`` goes on meanwhile: they are stopped before, whether or not they are
-    still declared, and come up after it.
+    there. While a task runs that ``stops_database_users``, no process runs that uses the databases, whether or not it
+    is still declared: all are stopped before, and come up after it.
     """
 
     name: str
     run: Callable[[], str | None]
     needs: tuple[str, ...] = ()
     due: Callable[[], bool] = lambda: True
-    kept_from: Callable[[str], bool] = lambda _name: False
+    stops_database_users: bool = False
 
 
 Unit = Service | Task

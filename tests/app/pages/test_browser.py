@@ -22,7 +22,7 @@ from tests.app.pages.browsing import Person
 from tests.app.servers.moto import MotoServer
 from tests.app.servers.postgres import Server
 from tests.render.nginx_server import front
-from watoto_infra.rendering.inputs import for_stage
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.settings import load_stage
 
 pytestmark = pytest.mark.local

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from watoto_infra.rendering.model import Finding
-from watoto_infra.rendering.run import by_tool
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile, Verdict
+from watoto_infra.rendering.run import Checker
+from watoto_infra.servers.alertmanager.config import context
 
 FAMILY = "alertmanager"
 FILE = "alertmanager/alertmanager.yml"
@@ -18,13 +21,12 @@ ROUTES = {
 """Receiver expected for an alert with these labels."""
 
 
-def check(folder: Path) -> tuple[Finding, ...]:
-    """Check the rendered folder ``alertmanager``."""
-    found = [
-        by_tool(
-            FAMILY, "amtool check-config", ["check-config", "alertmanager.yml"], [FILE], folder=folder, program="amtool"
-        )
-    ]
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Ask amtool for syntax and routes, and say which receivers reach nobody."""
+    del files
+    folder = tree / "alertmanager"
+    syntax = Checker(FAMILY, "amtool check-config")
+    findings = [syntax.by_tool("amtool", ["check-config", "alertmanager.yml"], [FILE], folder=folder)]
     for receiver, labels in ROUTES.items():
         arguments = [
             "config",
@@ -34,5 +36,12 @@ def check(folder: Path) -> tuple[Finding, ...]:
             f"--verify.receivers={receiver}",
             *labels,
         ]
-        found.append(by_tool(FAMILY, f"amtool routes ({receiver})", arguments, [FILE], folder=folder, program="amtool"))
-    return tuple(found)
+        routes = Checker(FAMILY, f"amtool routes ({receiver})")
+        findings.append(routes.by_tool("amtool", arguments, [FILE], folder=folder))
+    silent = [receiver.name for receiver in context(inputs).receivers if receiver.url is None]
+    if silent:
+        keys = ", ".join(f"alerting.{name}_url" for name in silent)
+        findings.append(
+            Checker(FAMILY, "receivers").found(Verdict.NOT_VALIDATED, (), f"{keys} not set: nobody is told")
+        )
+    return tuple(findings)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile, Verdict
-from watoto_infra.servers.alertmanager import check as checks
+from watoto_infra.rendering.model import FileSpec
 
-SUMMARY = "routes, inhibition and receivers of the alerts"
 RECEIVERS = ("page", "ticket", "dead_mans_switch")
 
 
@@ -40,20 +36,7 @@ def context(inputs: Inputs) -> AlertmanagerContext:
     )
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """alertmanager.yml, readable by its owner only."""
     file = "alertmanager/alertmanager.yml"
-    return (Piece(file, f"{file}.j2", context(inputs), secret=True),)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Ask amtool for syntax and routes, and say which receivers reach nobody."""
-    del files
-    silent = [receiver.name for receiver in context(inputs).receivers if receiver.url is None]
-    findings = checks.check(tree / "alertmanager")
-    if silent:
-        keys = ", ".join(f"alerting.{name}_url" for name in silent)
-        findings += (
-            Finding("alertmanager", "receivers", Verdict.NOT_VALIDATED, (), f"{keys} not set: nobody is told"),
-        )
-    return findings
+    return (FileSpec(file, f"{file}.j2", context(inputs), secret=True),)

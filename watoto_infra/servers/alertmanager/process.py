@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from watoto_infra.programs import program
+from watoto_infra.servers.alertmanager.server import WEB
 from watoto_infra.servers.topology import Topology
 from watoto_infra.supervision.health import http_ok
 from watoto_infra.supervision.service import Service, Unit
@@ -10,7 +11,7 @@ from watoto_infra.supervision.service import Service, Unit
 
 def units(topology: Topology) -> tuple[Unit, ...]:
     """One Alertmanager; without an address to gossip on it opens no port but its own."""
-    endpoint = topology.endpoints.alertmanager
+    endpoint = topology.endpoints.one(WEB)
     config = topology.config / "alertmanager" / "alertmanager.yml"
     data = topology.folder("alertmanager")
     return (

@@ -7,39 +7,44 @@ from pathlib import Path
 
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.run import Ran, absent, by_tool, judged, run
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, as_ran, run
+from watoto_infra.servers.backup.config import context
 
-FAMILY = "backup"
+PGBACKREST = Checker("backup", "pgbackrest", servers=("pgbackrest",))
+SHELLCHECK = Checker("backup", "shellcheck")
+SYSTEMD = Checker("backup", "systemd-analyze")
 
 NO_STANZA_YET = 55
 """pgBackRest's exit status for a repository in which the stanza has not been made: FileMissingError."""
 
 
-def check(folder: Path, files: Sequence[RenderedFile], stanzas: Sequence[str]) -> tuple[Finding, ...]:
-    """Check the rendered folder ``backup``."""
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Ask pgBackRest, shellcheck and systemd-analyze."""
+    folder = tree / "backup"
     units = [file.path for file in files if "/systemd/" in file.path]
     calendars = [
         line.partition("=")[2] for file in files for line in file.text.splitlines() if line.startswith("OnCalendar=")
     ]
     return (
-        _pgbackrest(folder, stanzas),
-        by_tool(
-            FAMILY, "shellcheck", ["--severity=style", "logical-dump.sh"], ["backup/logical-dump.sh"], folder=folder
+        _pgbackrest(folder, [stanza.name for stanza in context(inputs).stanzas]),
+        SHELLCHECK.by_tool(
+            "shellcheck", ["--severity=style", "logical-dump.sh"], ["backup/logical-dump.sh"], folder=folder
         ),
-        by_tool(FAMILY, "systemd-analyze", ["calendar", *calendars], units, folder=folder),
+        SYSTEMD.by_tool("systemd-analyze", ["calendar", *calendars], units, folder=folder),
     )
 
 
-def _pgbackrest(folder: Path, stanzas: Sequence[str]) -> Finding:
+def _pgbackrest(folder: Path, stanzas: Sequence[str]) -> CheckFinding:
     """Ask for a backup to an empty repository: it checks every option, then finds no stanza there, and that is right.
 
     What it only warns of, such as an option it does not know, counts as refused.
     """
-    tool, covered = "pgbackrest", ["backup/pgbackrest.conf"]
-    program = find(tool)
+    covered = ["backup/pgbackrest.conf"]
+    program = find("pgbackrest")
     if program is None:
-        return absent(FAMILY, tool, covered)
+        return PGBACKREST.absent(covered)
     throwaway.hand_over(folder)
     fitted = [
         f"--config={folder}/pgbackrest.conf",
@@ -53,4 +58,4 @@ def _pgbackrest(folder: Path, stanzas: Sequence[str]) -> Finding:
         warned = [line for line in ran.output.splitlines() if "WARN" in line]
         refused = [] if ran.code == NO_STANZA_YET else [line for line in ran.output.splitlines() if "ERROR" in line]
         said += warned + (refused or ([] if ran.code == NO_STANZA_YET else [ran.output]))
-    return judged(FAMILY, tool, covered, Ran(1 if said else 0, "\n".join(said)), folder=folder)
+    return PGBACKREST.judged(covered, as_ran(said), folder=folder)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.secrets import owner_name
-from watoto_infra.servers.backup import check as checks
 from watoto_infra.servers.postgresql import config as postgresql
 from watoto_infra.values.addresses import Endpoint
-
-SUMMARY = "pgBackRest, the logical dump job, systemd services and timers of both and of the restore drill"
 
 HOUR = 3600
 
@@ -142,17 +137,17 @@ def units(ctx: BackupContext, os_user: str) -> tuple[UnitContext, ...]:
     )
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """Configuration (which holds the repository's passphrase), password file, job, services and timers."""
     ctx = context(inputs)
     found = [
-        Piece("backup/pgbackrest.conf", "backup/pgbackrest.conf.j2", ctx, secret=True),
-        Piece("backup/pgpass", "postgresql/pgpass.j2", postgresql.PasswordFileContext(_logins(inputs)), secret=True),
-        Piece("backup/logical-dump.sh", "backup/logical-dump.sh.j2", ctx, executable=True),
+        FileSpec("backup/pgbackrest.conf", "backup/pgbackrest.conf.j2", ctx, secret=True),
+        FileSpec("backup/pgpass", "postgresql/pgpass.j2", postgresql.PasswordFileContext(_logins(inputs)), secret=True),
+        FileSpec("backup/logical-dump.sh", "backup/logical-dump.sh.j2", ctx, executable=True),
     ]
     for unit in units(ctx, values.name(inputs.places.os_user, "name of the system user")):
         found += [
-            Piece(f"backup/systemd/{unit.name}.{kind}", f"backup/systemd/{kind}.j2", unit)
+            FileSpec(f"backup/systemd/{unit.name}.{kind}", f"backup/systemd/{kind}.j2", unit)
             for kind in ("service", "timer")
         ]
     return tuple(found)
@@ -166,8 +161,3 @@ def _logins(inputs: Inputs) -> tuple[postgresql.Login, ...]:
         for shard, group in enumerate(inputs.endpoints.databases)
     )
     return tuple(filter(None, found))
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Ask pgBackRest, shellcheck and systemd-analyze."""
-    return checks.check(tree / "backup", files, [stanza.name for stanza in context(inputs).stanzas])

@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from watoto_infra.programs import find
-from watoto_infra.rendering.model import Finding
-from watoto_infra.rendering.run import Ran, absent, by_tool, judged, run
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, as_ran, run
+from watoto_infra.servers.cloud_init.config import FILE
 from watoto_infra.values.contracts import Json
 
 FAMILY = "cloud-init"
+SCHEMA = Checker(FAMILY, "cloud-init schema")
+SIZE = Checker(FAMILY, "size of user data")
+CONTENTS = Checker(FAMILY, "contents")
+SCRIPTS = Checker(FAMILY, "shellcheck")
+GATEWAY = Checker(FAMILY, "nginx -t (gateway)", servers=("nginx", "openssl"))
 MOST_BYTES = 16 * 1024
 """EC2 takes no larger user data, before it is encoded."""
 
 
-def check(tree: Path, file: str) -> tuple[Finding, ...]:
-    """Check one document and what it will write on the server."""
-    text = (tree / file).read_text(encoding="utf-8")
-    findings = [
-        by_tool(
-            FAMILY, "cloud-init schema", ["schema", "--config-file", file], [file], folder=tree, program="cloud-init"
-        )
-    ]
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Check the document and the files that it will write on the server; there is none where the LMS is in pods."""
+    del inputs
+    if not files:
+        return ()
+    text = (tree / FILE).read_text(encoding="utf-8")
+    findings = [SCHEMA.by_tool("cloud-init", ["schema", "--config-file", FILE], [FILE], folder=tree)]
     size = len(text.encode())
-    too_large = f"{size:,} bytes; EC2 takes {MOST_BYTES:,}" if size > MOST_BYTES else ""
-    findings.append(judged(FAMILY, "size of user data", [file], Ran(1 if too_large else 0, too_large)))
+    too_large = [f"{size:,} bytes; EC2 takes {MOST_BYTES:,}"] if size > MOST_BYTES else []
+    findings.append(SIZE.judged([FILE], as_ran(too_large)))
     try:
         written = unpack(yaml.safe_load(text), tree / "server")
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        return (*findings, judged(FAMILY, "contents", [file], Ran(1, f"cannot be read: {error}")))
+        return (*findings, CONTENTS.judged([FILE], as_ran([f"cannot be read: {error}"])))
     scripts = [str(path) for path in written if path.read_text(encoding="utf-8").startswith("#!")]
-    findings.append(by_tool(FAMILY, "shellcheck", scripts, [file], folder=tree))
-    return (*findings, _gateway(tree, file))
+    findings.append(SCRIPTS.by_tool("shellcheck", scripts, [FILE], folder=tree))
+    return (*findings, _gateway(tree))
 
 
 def unpack(document: Json, root: Path) -> list[Path]:
@@ -52,12 +59,12 @@ def unpack(document: Json, root: Path) -> list[Path]:
     return written
 
 
-def _gateway(tree: Path, file: str) -> Finding:
-    program, tool = find("nginx"), "nginx -t (gateway)"
+def _gateway(tree: Path) -> CheckFinding:
+    program = find("nginx")
     if program is None:
-        return absent(FAMILY, tool, [file])
+        return GATEWAY.absent([FILE])
     prefix = tree / "prefix"
     prefix.mkdir()
     configuration = tree / "server/etc/watoto/nginx/nginx.conf"
     ran = run([program, "-t", "-q", "-p", f"{prefix}/", "-c", str(configuration), "-e", "stderr"])
-    return judged(FAMILY, tool, [file], ran, folder=tree)
+    return GATEWAY.judged([FILE], ran, folder=tree)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.derived import names
 from watoto_infra.derived.background import jobs
@@ -13,12 +12,9 @@ from watoto_infra.derived.user_data import FirstBoot
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.cloud_init import check as checks
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.servers.nginx import config as nginx
 from watoto_infra.settings.app import Platform
-
-SUMMARY = "user data of the launch template: nginx gateway and the LMS's container by digest"
 
 FILE = "cloud-init/user-data.yaml"
 
@@ -82,14 +78,8 @@ def context(inputs: Inputs) -> CloudInitContext:
     )
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """One document; none where the LMS is in pods, which boot no server of ours."""
     if inputs.settings.app.platform is Platform.KUBERNETES:
         return ()
-    return (Piece(FILE, f"{FILE}.j2", context(inputs)),)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Ask cloud-init's schema, shellcheck for the script in it and nginx for the gateway in it."""
-    del inputs
-    return checks.check(tree, FILE) if files else ()
+    return (FileSpec(FILE, f"{FILE}.j2", context(inputs)),)

@@ -13,35 +13,39 @@ from pathlib import Path
 
 import yaml
 
-from watoto_infra.rendering.model import Finding, RenderedFile, Verdict
-from watoto_infra.rendering.run import Ran, absent, by_tool, judged
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile, Verdict
+from watoto_infra.rendering.run import Checker, as_ran
 from watoto_infra.values.contracts import Json
 
 FAMILY = "grafana"
+LAYOUT = Checker(FAMILY, "layout and names")
+SCHEMA = Checker(FAMILY, "published schema")
+QUERIES = Checker(FAMILY, "promtool (queries)", servers=("prometheus",))
+GRAFANA = Checker(FAMILY, "grafana")
 
 
-def check(tree: Path, files: Sequence[RenderedFile]) -> tuple[Finding, ...]:
-    """Check the rendered dashboards."""
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Parse every query with promtool, compare with the schema; Grafana itself is in no distribution."""
+    del inputs
     names = [file.path for file in files if file.path.endswith(".json")]
     documents = [json.loads((tree / name).read_text(encoding="utf-8")) for name in names]
-    problems = layout_problems(documents)
     provisioning = [file.path for file in files if file.path not in names]
     return (
-        judged(FAMILY, "layout and names", names, Ran(1 if problems else 0, "\n".join(problems))),
+        LAYOUT.judged(names, as_ran(layout_problems(documents))),
         _schema(names, documents),
         _queries(tree, names, documents),
-        absent(FAMILY, "grafana", provisioning),
+        GRAFANA.absent(provisioning),
     )
 
 
-def _schema(names: Sequence[str], documents: Sequence[Json]) -> Finding:
-    tool = "published schema"
+def _schema(names: Sequence[str], documents: Sequence[Json]) -> CheckFinding:
     problems = [
         f"{name}: {problem}" for name, document in zip(names, documents, strict=True) for problem in unknown(document)
     ]
     if problems:
-        return judged(FAMILY, tool, names, Ran(1, "\n".join(problems)))
-    return Finding(FAMILY, tool, Verdict.SCHEMA_ONLY, tuple(names), "grafana absent, so nothing was shown")
+        return SCHEMA.judged(names, as_ran(problems))
+    return SCHEMA.found(Verdict.SCHEMA_ONLY, names, "grafana absent, so nothing was shown")
 
 
 def unknown(document: Json) -> list[str]:
@@ -72,7 +76,7 @@ def _lost(written: Json, understood: Json, path: str) -> Iterator[str]:
         yield f"{path} is {written!r} and was read as {understood!r}"
 
 
-def _queries(tree: Path, names: Sequence[str], documents: Sequence[Json]) -> Finding:
+def _queries(tree: Path, names: Sequence[str], documents: Sequence[Json]) -> CheckFinding:
     rules = [
         {"record": f"panel:query:n{number}", "expr": target["expr"]}
         for number, target in enumerate(
@@ -81,9 +85,7 @@ def _queries(tree: Path, names: Sequence[str], documents: Sequence[Json]) -> Fin
     ]
     file = tree / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
-    return by_tool(
-        FAMILY, "promtool (queries)", ["check", "rules", "queries.yml"], names, folder=tree, program="promtool"
-    )
+    return QUERIES.by_tool("promtool", ["check", "rules", "queries.yml"], names, folder=tree)
 
 
 def layout_problems(documents: Sequence[Json]) -> list[str]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.grafana import check as checks
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.servers.grafana.dashboards import dashboards, document
+from watoto_infra.servers.prometheus import server as prometheus_server
 from watoto_infra.servers.prometheus.alert_thresholds import thresholds
 from watoto_infra.servers.prometheus.config import SCRAPE_INTERVAL_SECONDS
 from watoto_infra.values.contracts import Json
-
-SUMMARY = "dashboards of application, hosts, database, cache, queues and backups, and their provisioning"
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,19 @@ class DashboardContext:
 CONTEXTS: tuple[type, ...] = (GrafanaContext, DashboardContext)
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """Provisioning and one JSON file for each dashboard."""
-    prometheus = inputs.endpoints.prometheus
+    prometheus = inputs.endpoints.one(prometheus_server.WEB)
     main = GrafanaContext(
         prometheus_url=f"http://{values.host(prometheus.host, 'address of Prometheus')}:{prometheus.port}",
         scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
         dashboards_folder=values.path(f"{inputs.places.config}/grafana/dashboards", "folder of dashboards"),
     )
     files = [
-        Piece(f"grafana/provisioning/{name}", f"grafana/provisioning/{name}.j2", main)
+        FileSpec(f"grafana/provisioning/{name}", f"grafana/provisioning/{name}.j2", main)
         for name in ("datasources/prometheus.yml", "dashboards/watoto.yml")
     ]
     for dashboard in dashboards(thresholds(inputs.settings)):
         path = f"grafana/dashboards/{dashboard.uid}.json"
-        files.append(Piece(path, "grafana/dashboards/dashboard.json.j2", DashboardContext(document(dashboard))))
+        files.append(FileSpec(path, "grafana/dashboards/dashboard.json.j2", DashboardContext(document(dashboard))))
     return tuple(files)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Parse every query with promtool; Grafana itself is in no distribution."""
-    del inputs
-    return checks.check(tree, files)

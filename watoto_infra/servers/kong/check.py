@@ -16,12 +16,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from watoto_infra.programs import find
-from watoto_infra.rendering.model import Finding, RenderedFile, Verdict
-from watoto_infra.rendering.run import Ran, by_tool, judged
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile, Verdict
+from watoto_infra.rendering.run import Checker, as_ran
 
-FAMILY = "kong"
 FILE = "kong/kong.yml"
-TOOL = "published schema"
+PARSER = Checker("kong", "kong config parse", servers=("kong",))
+SCHEMA = Checker("kong", "published schema")
 
 
 class _Entity(BaseModel):
@@ -192,17 +193,17 @@ class _Document(_Entity):
     plugins: list[_Plugin]
 
 
-def check(folder: Path, files: Sequence[RenderedFile]) -> tuple[Finding, ...]:
-    """Check the rendered folder ``kong``."""
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Ask Kong itself where it is installed; else compare with its schema and say that this is all."""
+    del inputs
+    folder = tree / "kong"
     if find("kong") is not None:
         names = [file.path for file in files]
-        return (
-            by_tool(FAMILY, "kong config parse", ["config", "parse", "kong.yml"], names, folder=folder, program="kong"),
-        )
+        return (PARSER.by_tool("kong", ["config", "parse", "kong.yml"], names, folder=folder),)
     problems = problems_in((folder / "kong.yml").read_text(encoding="utf-8"))
     if problems:
-        return (judged(FAMILY, TOOL, [FILE], Ran(1, "\n".join(problems))),)
-    return (Finding(FAMILY, TOOL, Verdict.SCHEMA_ONLY, (FILE,), "kong absent, so no plugin was run"),)
+        return (SCHEMA.judged([FILE], as_ran(problems)),)
+    return (SCHEMA.found(Verdict.SCHEMA_ONLY, [FILE], "kong absent, so no plugin was run"),)
 
 
 def problems_in(text: str) -> list[str]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from watoto_infra.derived.kong import KongContext, KongPlace, kong_context
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import is_loopback
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.kong import check as checks
+from watoto_infra.rendering.model import FileSpec
+from watoto_infra.servers.kong.server import PROXY
 from watoto_infra.servers.nginx import config as nginx
-
-SUMMARY = "declarative configuration of the API gateway, checked against Kong's published schema only"
 
 CONTEXTS: tuple[type, ...] = (KongContext,)
 
@@ -23,7 +18,7 @@ def context(inputs: Inputs) -> KongContext:
     state = inputs.endpoints.state
     place = KongPlace(
         declarative_file=values.path(f"{inputs.places.config}/kong/kong.yml", "declarative configuration"),
-        listen=str(inputs.endpoints.kong),
+        listen=str(inputs.endpoints.one(PROXY)),
         redis_host=values.host(state.host, "address of the state group"),
         redis_port=state.port,
         redis_tls=not is_loopback(state.host),
@@ -34,13 +29,7 @@ def context(inputs: Inputs) -> KongContext:
     return kong_context(inputs.settings, nginx.context(inputs, "load-balancer"), place)
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """kong.yml and kong.conf; passwords are references that Kong resolves from its environment."""
     ctx = context(inputs)
-    return tuple(Piece(f"kong/{name}", f"kong/{name}.j2", ctx) for name in ("kong.yml", "kong.conf"))
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Ask Kong itself where it is installed; else compare with its schema and say that this is all."""
-    del inputs
-    return checks.check(tree / "kong", files)
+    return tuple(FileSpec(f"kong/{name}", f"kong/{name}.j2", ctx) for name in ("kong.yml", "kong.conf"))

@@ -12,31 +12,33 @@ import yaml
 
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.providers.kubernetes import kinds, schemas
-from watoto_infra.rendering.model import Finding, Verdict
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile, Verdict
+from watoto_infra.rendering.run import Checker
 
-FAMILY = "kubernetes"
-TOOL = "kubernetes-validate"
+SCHEMAS = Checker("kubernetes", "kubernetes-validate")
 
 
-def check(tree: Path, files: Sequence[str], version: str) -> tuple[Finding, ...]:
-    """Judge each file by the schemas of ``version``, unknown fields included.
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Judge each file by the schemas of the cluster's version, unknown fields included.
 
     All that were judged are one finding; each of a kind without a schema is one of its own, not validated.
     """
     seen: list[str] = []
     words: list[str] = []
-    findings: list[Finding] = []
-    for file in files:
+    findings: list[CheckFinding] = []
+    version = inputs.settings.app.kubernetes.version
+    for file in (rendered.path for rendered in files):
         manifest = yaml.safe_load((tree / file).read_text(encoding="utf-8"))
         kind = kinds.of_manifest(str(manifest["apiVersion"]), str(manifest["kind"]))
         try:
             found = list(schemas.faults(kind, manifest, version))
         except UnsupportedFeature as error:
-            findings.append(Finding(FAMILY, TOOL, Verdict.NOT_VALIDATED, (file,), error.message))
+            findings.append(SCHEMAS.found(Verdict.NOT_VALIDATED, [file], error.message))
             continue
         seen.append(file)
         words += sorted(f"{file}: {'.'.join(map(str, path))}: {reason}" for path, reason in found)
     if seen:
         verdict = Verdict.INVALID if words else Verdict.VALID
-        findings.insert(0, Finding(FAMILY, TOOL, verdict, tuple(seen), "\n".join(words)))
+        findings.insert(0, SCHEMAS.found(verdict, seen, "\n".join(words)))
     return tuple(findings)

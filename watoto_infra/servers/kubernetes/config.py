@@ -6,17 +6,13 @@ declares is known only once it was run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.kubernetes import check as checks
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.values.contracts import SECRET_MARK, Json
-
-SUMMARY = "manifests of the Kubernetes objects that a stack declares, numbered in the order to apply them in"
 
 PACKAGE = "kubernetes:"
 SIGNATURE_KEY, SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
@@ -69,10 +65,10 @@ def _is_own(annotation: str) -> bool:
     return annotation.startswith(OWN_ANNOTATIONS)
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """One file for each object; none where nothing is declared."""
     return tuple(
-        Piece(_path(place, document), "kubernetes/object.yaml.j2", KubernetesContext(document, _is_masked(document)))
+        FileSpec(_path(place, document), "kubernetes/object.yaml.j2", KubernetesContext(document, _is_masked(document)))
         for place, document in enumerate(inputs.objects, start=1)
     )
 
@@ -89,8 +85,3 @@ def _is_masked(value: Json) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_is_masked, value))
     return bool(value == SECRET_MARK)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Compare each manifest with the API's own schema of its kind."""
-    return checks.check(tree, [file.path for file in files], inputs.settings.app.kubernetes.version)

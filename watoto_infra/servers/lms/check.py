@@ -7,25 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from watoto_infra.programs import find
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.run import absent, judged, run
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, run
 
-FAMILY = "gunicorn"
-TOOL = "gunicorn --check-config"
+GUNICORN = Checker("gunicorn", "gunicorn --check-config")
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 
 
-def check(tree: Path, files: Sequence[RenderedFile]) -> tuple[Finding, ...]:
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
     """Hand the environment file to gunicorn as a service manager would; nothing is started."""
+    del inputs
     names = [file.path for file in files]
     program, configuration = find("gunicorn"), SOURCES / "lms_app" / "gunicorn.conf.py"
     if program is None or not configuration.exists():
-        return (absent(FAMILY, TOOL, names),)
+        return (GUNICORN.absent(names),)
     lines = (tree / names[0]).read_text(encoding="utf-8").splitlines()
     rendered = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     environment = {**_needed(), **rendered, "PYTHONPATH": str(SOURCES)}
     command = [program, "--check-config", "--config", str(configuration), "lms_app.wsgi:app"]
-    return (judged(FAMILY, TOOL, names, run(command, cwd=tree, environment=environment), folder=tree),)
+    return (GUNICORN.judged(names, run(command, cwd=tree, environment=environment), folder=tree),)
 
 
 def _needed() -> dict[str, str]:

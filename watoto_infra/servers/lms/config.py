@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.derived.nginx import READ_TIMEOUT_SECONDS
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.lms import check as checks
-
-SUMMARY = "processes, threads, timeouts and pools of an app server, read by the LMS's gunicorn.conf.py"
+from watoto_infra.rendering.model import FileSpec
 
 TIMEOUT_SECONDS = 30
 """When gunicorn kills a worker: above what nginx waits, which is above what a statement may take."""
@@ -56,12 +51,6 @@ def context(inputs: Inputs) -> GunicornContext:
     )
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """One environment file."""
-    return (Piece("gunicorn/app-server.env", "gunicorn/app-server.env.j2", context(inputs)),)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Let gunicorn read the LMS's configuration with these values."""
-    del inputs
-    return checks.check(tree, files)
+    return (FileSpec("gunicorn/app-server.env", "gunicorn/app-server.env.j2", context(inputs)),)

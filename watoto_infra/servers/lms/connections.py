@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from watoto_infra.derived.shards import label, spans
 from watoto_infra.rendering.secrets import owner_name
+from watoto_infra.servers.pgbouncer import server as pgbouncer_server
 from watoto_infra.servers.pgbouncer.config import owner
 from watoto_infra.servers.topology import Topology
 from watoto_infra.values.addresses import Endpoint
@@ -63,14 +64,14 @@ class _Databases:
     def _primary(self, shard: int) -> str:
         """Name every server of the group: whichever is the primary answers, so that a promotion changes nothing."""
         if self.pooled:
-            return self._url(shard, [self.topology.endpoints.pgbouncer], self._pool(shard))
+            return self._url(shard, [self.topology.endpoints.one(pgbouncer_server.CLIENTS)], self._pool(shard))
         group = self.topology.endpoints.databases[shard]
         return self._url(shard, [group.primary, *group.replicas]) + "?target_session_attrs=read-write"
 
     def _replicas(self, shard: int) -> list[str]:
         replicas = self.topology.endpoints.databases[shard].replicas
         if self.pooled:
-            pool, name = self.topology.endpoints.pgbouncer, self._pool(shard)
+            pool, name = self.topology.endpoints.one(pgbouncer_server.CLIENTS), self._pool(shard)
             return [self._url(shard, [pool], f"{name}_ro{number}") for number in range(1, len(replicas) + 1)]
         return [self._url(shard, [replica]) for replica in replicas]
 

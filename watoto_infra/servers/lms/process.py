@@ -5,7 +5,6 @@ They run from a copy of the source tree, named by its digest as an image would b
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -13,9 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from watoto_infra.derived.names import WORKERS
+from watoto_infra.derived.background import BACKGROUND, BackgroundProcess
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.servers.lms.connections import connections
+from watoto_infra.servers.lms.server import BACKGROUND_METRICS
 from watoto_infra.servers.postgresql import process as postgresql
 from watoto_infra.servers.postgresql.config import MONITOR
 from watoto_infra.servers.postgresql.psql import Psql, identifier
@@ -26,7 +26,7 @@ from watoto_infra.settings.source_image import NOT_SOURCE, source_image
 from watoto_infra.supervision.commands import dying_with_caller
 from watoto_infra.supervision.health import http_ok
 from watoto_infra.supervision.service import Service, Task, Unit
-from watoto_infra.values.addresses import EMULATOR_CREDENTIALS, UNDECLARED, Endpoint
+from watoto_infra.values.addresses import EMULATOR_CREDENTIALS, Endpoint
 
 ENVIRONMENT = Path(f"{Path(sys.prefix).resolve()}-lms")
 """The LMS's own environment lies beside the toolkit's; scripts/setup makes both."""
@@ -35,8 +35,6 @@ MIGRATION, PLACEMENT = "lms-migrate", "lms-shards"
 MIGRATION_SECONDS, PLACEMENT_SECONDS = 180, 3600
 IN_FORCE = "the shard map is in force"
 """What `flask migrate` says when every user's rows lie where the LMS's shard map says."""
-PROCESSES = re.compile(r"app(-[a-z]+)?\d+|worker-\w+|relay|heartbeat|pgbouncer")
-"""Whatever has connections to the databases as the LMS, of this stage or of the one before."""
 START_SECONDS = 180
 """Two to three seconds of processor time each; a busy machine takes its time for a dozen of them at once."""
 WEB_STOP_SECONDS, WORKER_STOP_SECONDS = 35, 60
@@ -59,16 +57,14 @@ def units(topology: Topology) -> tuple[Unit, ...]:
             lms.place,
             needs=(MIGRATION, *lms.databases),
             due=lambda: not lms.in_force,
-            kept_from=lambda name: PROCESSES.fullmatch(name) is not None,
+            stops_database_users=True,
         ),
         *(
             lms.app_server(group, number)
             for group in topology.settings.app.groups
             for number in range(1, group.desired + 1)
         ),
-        *(lms.worker(kind) for kind in WORKERS),
-        lms.relay(),
-        lms.heartbeat(),
+        *map(lms.background, BACKGROUND, topology.endpoints.all(BACKGROUND_METRICS)),
     )
 
 
@@ -86,9 +82,7 @@ class _Lms:
         self._source = topology.home.run / "lms" / self._image.rpartition(":")[2][:16]
         self._files = connections(topology)
         pool = ("pgbouncer",) if topology.settings.database.pgbouncer else ()
-        groups = topology.endpoints.databases
-        servers = (server for group in groups for server in (group.primary, *group.replicas))
-        self.databases = (*map(postgresql.unit_name, servers), *pool)
+        self.databases = (*map(postgresql.unit_name, topology.endpoints.database_servers), *pool)
         self.in_force = True
 
     def migrate(self) -> None:
@@ -158,25 +152,11 @@ class _Lms:
         pods = self._topology.outputs.app.platform == Platform.KUBERNETES
         return f"Deployment {name}" if pods else name
 
-    def worker(self, kind: str) -> Service:
-        number = WORKERS.index(kind)
-        at = self._topology.endpoints.worker_metrics[number]
-        return self._background(f"worker-{kind}", ("worker", f"{kind}_queue"), at, f"the worker of {kind}_queue")
-
-    def relay(self) -> Service:
-        at = self._topology.endpoints.worker_metrics[-1]
-        return self._background("relay", ("relay",), at, "the relay from outbox to broker")
-
-    def heartbeat(self) -> Service:
-        reserved = self._topology.addresses.reserve(UNDECLARED, "heartbeat-metrics")
-        at = Endpoint(reserved.host, reserved.port)
-        return self._background("heartbeat", ("heartbeat",), at, "the writer of every database's heartbeat")
-
-    def _background(self, name: str, command: tuple[str, ...], at: Endpoint, stands_for: str) -> Service:
+    def background(self, process: BackgroundProcess, at: Endpoint) -> Service:
         return self._service(
-            name,
-            ("flask", *command),
-            stands_for=stands_for,
+            process.name,
+            ("flask", *process.arguments),
+            stands_for=process.purpose,
             at=at,
             health="/healthz",
             environment={"LMS_METRICS_PORT": str(at.port)},
@@ -208,6 +188,7 @@ class _Lms:
             stop_seconds=stop_seconds,
             # The master tells its own children; told by us too, they would drop what they have at hand.
             stops_as_group=False,
+            uses_database=True,
             needs=(PLACEMENT, *(f"redis-{role}" for role in self._topology.settings.cache.groups), *needs),
             reads=(*self._files.values(), self._rendered),
         )

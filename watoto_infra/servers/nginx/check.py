@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from watoto_infra.programs import find
-from watoto_infra.rendering.model import Finding, RenderedFile, Verdict
-from watoto_infra.rendering.run import Ran, absent, judged, run
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile, Verdict
+from watoto_infra.rendering.run import Checker, Ran, run
+from watoto_infra.servers.nginx.config import context
 
-FAMILY = "nginx"
+NGINX = Checker("nginx", "nginx -t", servers=("nginx", "openssl"))
+GIXY = Checker("nginx", "gixy-next")
+OPEN_FILES = Checker("nginx", "limit of open files")
 
 PRIVILEGED = re.compile(r"(\blisten (?:[^;\s]*:)?)(\d{1,3})(?=[ ;])")
 UNPRIVILEGED = 20_000
@@ -23,31 +27,32 @@ IN_THE_CLUSTER = re.compile(r"(\bserver )[a-z][a-z0-9-]*(?=:\d+[ ;])")
 
 SKIPPED_RULES = "worker_rlimit_nofile_vs_connections,stale_dns_cache"
 """The first wants two files for each worker connection; nginx counts a proxied request as two connections already, and
-the open-file cache is bounded. ``families.nginx.open_files_needed`` has the exact number, ``_open_files`` checks it.
+the open-file cache is bounded. ``derived.nginx.open_files_needed`` has the exact number, ``_open_files`` checks it.
 The second warns of names that are looked up once: ours are those of Services, whose addresses stay."""
 
 
-def check(tree: Path, files: Sequence[RenderedFile], *, connections: int, open_files: int) -> tuple[Finding, ...]:
-    """Check every ``nginx.conf`` with its snippets."""
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Check every ``nginx.conf`` with its snippets, and compare the open files needed with this machine's limit."""
+    balancer = context(inputs, "load-balancer")
     findings = []
     for main in [file.path for file in files if file.path.endswith("/nginx.conf")]:
         role = str(Path(main).parent)
         covered = [file.path for file in files if file.path.startswith(f"{role}/")]
         findings += [_nginx(tree, main, covered), _gixy(tree, main, covered)]
-    findings.append(_open_files(connections, open_files))
+    findings.append(_open_files(balancer.connections, balancer.open_files))
     return tuple(findings)
 
 
-def _nginx(tree: Path, main: str, covered: Sequence[str]) -> Finding:
+def _nginx(tree: Path, main: str, covered: Sequence[str]) -> CheckFinding:
     program = find("nginx")
     if program is None:
-        return absent(FAMILY, "nginx -t", covered)
+        return NGINX.absent(covered)
     prefix = tree / "prefix"
     prefix.mkdir(exist_ok=True)
     fitted = _fitted(tree / main)
     ran = run([program, "-t", "-q", "-p", f"{prefix}/", "-c", str(fitted), "-e", "stderr"])
     told = Ran(ran.code, ran.output.replace(str(fitted), str(tree / main)))
-    return judged(FAMILY, "nginx -t", covered, told, folder=tree)
+    return NGINX.judged(covered, told, folder=tree)
 
 
 def _fitted(main: Path) -> Path:
@@ -66,23 +71,20 @@ def _fitted(main: Path) -> Path:
     return copy
 
 
-def _gixy(tree: Path, main: str, covered: Sequence[str]) -> Finding:
+def _gixy(tree: Path, main: str, covered: Sequence[str]) -> CheckFinding:
     program = find("gixy-next")
     if program is None:
-        return absent(FAMILY, "gixy-next", covered)
-    return judged(
-        FAMILY, "gixy-next", covered, run([program, "-l", "--skips", SKIPPED_RULES, str(tree / main)]), folder=tree
-    )
+        return GIXY.absent(covered)
+    return GIXY.judged(covered, run([program, "-l", "--skips", SKIPPED_RULES, str(tree / main)]), folder=tree)
 
 
-def _open_files(connections: int, open_files: int) -> Finding:
+def _open_files(connections: int, open_files: int) -> CheckFinding:
     """A master that is not root cannot raise its workers above the hard limit; nginx itself only warns."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    tool = "limit of open files"
     if limit == resource.RLIM_INFINITY or limit >= open_files:
-        return Finding(FAMILY, tool, Verdict.VALID, ())
+        return OPEN_FILES.found(Verdict.VALID, ())
     detail = (
         f"{connections:,} client connections need {open_files:,} open files in each worker, but the limit here is "
         f"{limit:,}; raise it (`ulimit -Hn {open_files}`, or LimitNOFILE={open_files} in the unit)"
     )
-    return Finding(FAMILY, tool, Verdict.INVALID, (), detail)
+    return OPEN_FILES.found(Verdict.INVALID, (), detail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from watoto_infra.derived.nginx import (
     AppService,
@@ -20,14 +19,12 @@ from watoto_infra.derived.nginx import (
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.versions import Versions
-from watoto_infra.servers.nginx import check as checks
+from watoto_infra.servers.nginx.server import STATUS
 from watoto_infra.settings.app import Platform
 from watoto_infra.settings.gateway import BalancingSettings
 from watoto_infra.values.addresses import Endpoint
-
-SUMMARY = "load balancer (upstream backend_servers) and gateway in front of one LMS"
 
 CONTEXTS: tuple[type, ...] = (NginxContext,)
 
@@ -71,7 +68,7 @@ def context(inputs: Inputs, role: Role) -> NginxContext:
         return pod_gateway_context(settings)
     if role == "gateway":
         return gateway_context(settings, gates(inputs.versions))
-    status = endpoints.front_door_status
+    status = endpoints.one(STATUS)
     host = values.host(endpoints.front_door.host, "address of the front door")
     site = Site(
         role=role,
@@ -115,21 +112,15 @@ def _tls(inputs: Inputs) -> Tls | None:
     )
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """Both roles, each with its own snippets: nginx reads includes relative to the configuration file."""
     roles: tuple[Role, ...] = ("load-balancer", "gateway")
     found = []
     for role in roles:
         ctx = context(inputs, role)
-        found.append(Piece(f"nginx/{role}/nginx.conf", f"nginx/{role}/nginx.conf.j2", ctx))
+        found.append(FileSpec(f"nginx/{role}/nginx.conf", f"nginx/{role}/nginx.conf.j2", ctx))
         found.extend(
-            Piece(f"nginx/{role}/snippets/{name}", f"nginx/snippets/{name}.j2", ctx)
+            FileSpec(f"nginx/{role}/snippets/{name}", f"nginx/snippets/{name}.j2", ctx)
             for name in ("proxy.conf", "security-headers.conf")
         )
     return tuple(found)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Ask ``nginx -t`` and gixy-next, and compare the open files needed with this machine's limit."""
-    needed = context(inputs, "load-balancer")
-    return checks.check(tree, files, connections=needed.connections, open_files=needed.open_files)

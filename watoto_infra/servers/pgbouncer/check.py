@@ -8,25 +8,24 @@ from pathlib import Path
 
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.run import Ran, absent, judged, run
-from watoto_infra.values.addresses import Endpoint
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, Ran, run
+from watoto_infra.servers.pgbouncer.config import context
 
-FAMILY = "pgbouncer"
-TOOL = "a throw-away PgBouncer"
+POOLER = Checker("pgbouncer", "a throw-away PgBouncer", servers=("pgbouncer",))
 COMPLAINT = re.compile(r"^.*(?:ERROR|WARNING|FATAL).*$", re.MULTILINE)
 
 
-def check(
-    folder: Path, files: Sequence[RenderedFile], databases: Sequence[tuple[str, Endpoint]]
-) -> tuple[Finding, ...]:
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
     """Start it with the rendered files; it must list every database and complain of nothing."""
     names = [file.path for file in files]
     program, psql = find("pgbouncer"), find("psql")
     if program is None or psql is None:
-        return (absent(FAMILY, TOOL, names),)
-    ran = _start(folder, program, psql, [name for name, _ in databases])
-    return (judged(FAMILY, TOOL, names, ran, folder=folder),)
+        return (POOLER.absent(names),)
+    folder = tree / "pgbouncer"
+    ran = _start(folder, program, psql, [name for name, _ in context(inputs).databases])
+    return (POOLER.judged(names, ran, folder=folder),)
 
 
 def _start(folder: Path, program: str, psql: str, databases: Sequence[str]) -> Ran:

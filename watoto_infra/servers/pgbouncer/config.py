@@ -5,23 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
 from watoto_infra.derived.names import WORKERS
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.servers.lms import config as gunicorn
-from watoto_infra.servers.pgbouncer import check as checks
+from watoto_infra.servers.pgbouncer.server import CLIENTS
 from watoto_infra.servers.postgresql import config as postgresql
 from watoto_infra.values.addresses import Endpoint
-
-SUMMARY = "transaction pooling between app servers and databases, with sums that fit"
 
 POOL_SIZE = 40
 RESERVE = 5
@@ -93,8 +90,8 @@ def context(inputs: Inputs) -> PgbouncerContext:
         )
     named, passwords = _databases(inputs)
     return PgbouncerContext(
-        listen_host=values.host(endpoints.pgbouncer.host, "address of PgBouncer"),
-        listen_port=endpoints.pgbouncer.port,
+        listen_host=values.host(endpoints.one(CLIENTS).host, "address of PgBouncer"),
+        listen_port=endpoints.one(CLIENTS).port,
         databases=named,
         database=database.name,
         monitor=postgresql.MONITOR,
@@ -161,15 +158,10 @@ def verifier(inputs: Inputs, user: str, secret: str) -> str | None:
     return inputs.secrets.note(scram(password, salt))
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """pgbouncer.ini, and the users' secrets in a file of their own."""
     ctx = context(inputs)
     return (
-        Piece("pgbouncer/pgbouncer.ini", "pgbouncer/pgbouncer.ini.j2", ctx, secret=bool(ctx.passwords)),
-        Piece("pgbouncer/userlist.txt", "pgbouncer/userlist.txt.j2", ctx, secret=True),
+        FileSpec("pgbouncer/pgbouncer.ini", "pgbouncer/pgbouncer.ini.j2", ctx, secret=bool(ctx.passwords)),
+        FileSpec("pgbouncer/userlist.txt", "pgbouncer/userlist.txt.j2", ctx, secret=True),
     )
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Start a throw-away PgBouncer and ask for its configuration."""
-    return checks.check(tree / "pgbouncer", files, context(inputs).databases)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.programs import program
+from watoto_infra.servers.pgbouncer.server import CLIENTS
 from watoto_infra.servers.postgresql.config import MONITOR, MONITOR_SECRET
 from watoto_infra.servers.postgresql.process import unit_name
 from watoto_infra.servers.topology import Topology
@@ -23,7 +24,7 @@ def units(topology: Topology) -> tuple[Unit, ...]:
     """One pooler before all databases; nothing where the settings do not ask for it."""
     if not topology.settings.database.pgbouncer:
         return ()
-    endpoint = topology.endpoints.pgbouncer
+    endpoint = topology.endpoints.one(CLIENTS)
     files = topology.config / "pgbouncer"
     login = (endpoint.host, endpoint.port, CONSOLE, MONITOR, topology.secret(MONITOR_SECRET))
     passwords = topology.private_file("pgbouncer-pgpass", ":".join(map(pgpass, login)) + "\n")
@@ -35,6 +36,7 @@ def units(topology: Topology) -> tuple[Unit, ...]:
             stands_for="pool of connections to the databases",
             healthy=partial(_healthy, topology, passwords),
             address=endpoint,
+            uses_database=True,
             stop_signal="INT",  # lets running queries end
             needs=tuple(unit_name(group.primary) for group in topology.endpoints.databases),
             rereads=(files / "pgbouncer.ini", files / "userlist.txt"),
@@ -44,7 +46,7 @@ def units(topology: Topology) -> tuple[Unit, ...]:
 
 def _healthy(topology: Topology, passwords: Path) -> bool:
     """Sign in as the monitor, which needs the list of users, and ask the console."""
-    endpoint = topology.endpoints.pgbouncer
+    endpoint = topology.endpoints.one(CLIENTS)
     where = ["-h", endpoint.host, "-p", str(endpoint.port), "-U", MONITOR, "-d", CONSOLE]
     command = [program("psql"), "-X", "-q", "-A", "-t", "-w", *where, "-c", "SHOW VERSION"]
     try:

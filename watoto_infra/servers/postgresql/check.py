@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.run import Ran, absent, judged, run
-
-FAMILY = "postgresql"
-TOOL = "a throw-away PostgreSQL"
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, Ran, run
 
 FITTED = ("-c", "shared_buffers=16MB", "-c", "huge_pages=off", "-c", "listen_addresses=", "-c", "archive_mode=off")
 """What the throw-away server does otherwise: it takes no memory of this machine, opens no port and archives nothing."""
@@ -21,18 +19,24 @@ FITTED = ("-c", "shared_buffers=16MB", "-c", "huge_pages=off", "-c", "listen_add
 FAULTS = "SELECT 'hba line ' || line_number || ': ' || error FROM pg_hba_file_rules WHERE error IS NOT NULL"
 
 
-def check(folder: Path, files: Sequence[RenderedFile], kinds: Mapping[str, str]) -> tuple[Finding, ...]:
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
     """Check one server of each kind (``primary``, ``replica``); servers of a kind differ in names and ports alone."""
+    folder = tree / "postgresql"
+    kinds = {
+        ("primary" if server is group.primary else "replica"): server.name
+        for group in reversed(inputs.endpoints.databases)
+        for server in group.servers[:2]
+    }
     postgres, initdb, psql = find("postgres"), find("initdb"), find("psql")
     findings = []
     for kind, name in kinds.items():
         covered = [file.path for file in files if _is_of(file.path, kind)]
-        tool = f"{TOOL} ({kind})"
+        checker = Checker("postgresql", f"a throw-away PostgreSQL ({kind})", servers=("postgresql",))
         if postgres is None or initdb is None or psql is None:
-            findings.append(absent(FAMILY, tool, covered))
+            findings.append(checker.absent(covered))
         else:
             ran = _start(folder / name, postgres, initdb, psql)
-            findings.append(judged(FAMILY, tool, covered, ran, folder=folder))
+            findings.append(checker.judged(covered, ran, folder=folder))
     return tuple(findings)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
 from watoto_infra.derived.machines import GIB, Machine
 from watoto_infra.derived.postgresql import RDS_ONLY_PREFIX, primary_parameters, replica_parameters
@@ -13,12 +11,9 @@ from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import DatabaseEndpoints, is_loopback
 from watoto_infra.rendering.inputs import Inputs, ServerTls
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.postgresql import check as checks
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.templating import pgpass
 from watoto_infra.values.addresses import Endpoint
-
-SUMMARY = "postgresql.conf of each primary and replica, pg_hba.conf, pg_ident.conf, password file of replication"
 
 MAX_CONNECTIONS = 200
 SUPERUSER_RESERVED = 5
@@ -220,14 +215,14 @@ def _archiving(inputs: Inputs, server: Endpoint) -> Parameters:
     )
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """The files of every server. Each may have to follow any other of its group one day, so it knows them all."""
     found = []
     for group in inputs.endpoints.databases:
         for server in (group.primary, *group.replicas):
             ctx = context(inputs, server, group.primary)
             found += [
-                Piece(
+                FileSpec(
                     f"postgresql/{ctx.name}/{name}",
                     f"postgresql/{name}.j2",
                     ctx,
@@ -235,7 +230,7 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
                 for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")
             ]
             passwords = PasswordFileContext(_replication_logins(inputs, group))
-            found.append(Piece(f"postgresql/{ctx.name}/pgpass", "postgresql/pgpass.j2", passwords, secret=True))
+            found.append(FileSpec(f"postgresql/{ctx.name}/pgpass", "postgresql/pgpass.j2", passwords, secret=True))
     return tuple(found)
 
 
@@ -258,13 +253,3 @@ def login(inputs: Inputs, server: Endpoint, database: str, user: str, secret: st
     except ValueError:
         raise RenderError(f"the secret {secret} holds a line break or control character") from None
     return server.host, server.port, database, user, password
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Start a throw-away server on each distinct kind of configuration."""
-    kinds = {
-        ("primary" if server is group.primary else "replica"): server.name
-        for group in reversed(inputs.endpoints.databases)
-        for server in (group.primary, *group.replicas[:1])
-    }
-    return checks.check(tree / "postgresql", files, kinds)

@@ -13,6 +13,7 @@ from watoto_infra.servers.postgresql import archive
 from watoto_infra.servers.postgresql import contents as postgresql_contents
 from watoto_infra.servers.postgresql import data_folders as postgresql_folders
 from watoto_infra.servers.postgresql.config import REPLICATOR
+from watoto_infra.servers.postgresql.exporter import exporters
 from watoto_infra.servers.postgresql.psql import Psql
 from watoto_infra.servers.topology import Topology
 from watoto_infra.supervision.service import Service, Unit
@@ -38,14 +39,14 @@ def slot(replica: Endpoint) -> str:
 
 
 def units(topology: Topology) -> tuple[Unit, ...]:
-    """One service for each server; a replica waits for its primary."""
+    """Describe a service for each server, where a replica waits for its primary, and its exporter."""
     found: list[Service] = []
     outputs = topology.outputs
     for shard, group in zip((0, *outputs.shards), topology.endpoints.databases, strict=True):
         found.append(_Primary(topology, group.primary, group, shard).service(outputs.primary_of(shard)))
         for replica, declared in zip(group.replicas, outputs.replicas_of(shard), strict=True):
             found.append(_Replica(topology, replica, group, shard).service(declared))
-    return tuple(found)
+    return (*found, *exporters(topology))
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from watoto_infra.rendering.model import Finding
-from watoto_infra.rendering.run import by_tool
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker
+from watoto_infra.servers.prometheus.config import RULE_FILES
 
-FAMILY = "prometheus"
 
-
-def check(folder: Path, rule_files: Sequence[str]) -> tuple[Finding, ...]:
-    """Check the rendered folder ``prometheus``."""
-    rules = [f"rules/{name}.yml" for name in rule_files]
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Ask promtool to check configuration and rules and to run the rules' tests."""
+    del files, inputs
+    rules = [f"rules/{name}.yml" for name in RULE_FILES]
     tests = ["tests/alerts.yml", "tests/slo.yml"]
-    shown = [f"prometheus/{path}" for path in rules]
     steps = (
-        ("promtool check config", ["check", "config", "prometheus.yml"], ["prometheus/prometheus.yml"]),
-        ("promtool check rules", ["check", "rules", "--lint=all", "--lint-fatal", *rules], shown),
-        ("promtool test rules", ["test", "rules", *tests], [f"prometheus/{path}" for path in tests]),
+        ("promtool check config", ["check", "config", "prometheus.yml"], ["prometheus.yml"]),
+        ("promtool check rules", ["check", "rules", "--lint=all", "--lint-fatal", *rules], rules),
+        ("promtool test rules", ["test", "rules", *tests], tests),
     )
     return tuple(
-        by_tool(FAMILY, tool, arguments, covered, folder=folder, program="promtool")
-        for tool, arguments, covered in steps
+        Checker("prometheus", name, servers=("prometheus",)).by_tool(
+            "promtool", arguments, [f"prometheus/{path}" for path in covered], folder=tree / "prometheus"
+        )
+        for name, arguments, covered in steps
     )

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints
 from watoto_infra.rendering.inputs import Inputs
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.prometheus import check as checks
+from watoto_infra.rendering.model import FileSpec
+from watoto_infra.servers.alertmanager import server as alertmanager
 from watoto_infra.servers.prometheus.alert_cases import RuleTest, burn_tests, rule_tests
 from watoto_infra.servers.prometheus.alert_thresholds import RulesContext, thresholds
+from watoto_infra.servers.registry import servers
+from watoto_infra.servers.server import Labels, ScrapeJob
 from watoto_infra.values.addresses import Endpoint
-
-SUMMARY = "scraping, the rule group watoto_lms_alerts, burn rates, recovery alerts and their unit tests"
 
 SCRAPE_INTERVAL_SECONDS = 15
 SCRAPE_TIMEOUT_SECONDS = 10
 SAMPLE_LIMIT = 20_000
-QUEUE_METRICS = (("family", ("queue_coarse_metrics", "queue_consumer_count")),)
 SLO = "slo"
 RULE_FILES = ("watoto_lms_alerts", SLO, "infrastructure", "recovery", "monitoring")
 
-Labels = tuple[tuple[str, str], ...]
-
 
 @dataclass(frozen=True)
-class Target:
+class ScrapeTarget:
     """One address that is scraped, with the labels all its series get."""
 
     address: str
@@ -40,7 +36,7 @@ class Job:
     """Targets of one kind."""
 
     name: str
-    targets: tuple[Target, ...]
+    targets: tuple[ScrapeTarget, ...]
     path: str = "/metrics"
     parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -71,41 +67,24 @@ class RuleTestsContext:
 CONTEXTS: tuple[type, ...] = (PrometheusContext, RulesContext, RuleTestsContext)
 
 
-def _target(endpoint: Endpoint, *labels: tuple[str, str]) -> Target:
-    address = f"{values.host(endpoint.host, 'a scraped address')}:{endpoint.port}"
-    return Target(address, (("server", endpoint.name or address), *labels))
-
-
-def _postgres(endpoints: Endpoints) -> tuple[Target, ...]:
-    """One exporter for each server, in the order of the databases; its labels say which server it reads."""
-    roles = [
-        (role, str(shard))
-        for shard, group in enumerate(endpoints.databases)
-        for role in ("primary", *("replica" for _ in group.replicas))
-    ]
-    return tuple(
-        _target(exporter, ("role", role), ("shard", shard))
-        for exporter, (role, shard) in zip(endpoints.postgres_exporters, roles, strict=True)
-    )
-
-
 def jobs(endpoints: Endpoints) -> tuple[Job, ...]:
-    """List everything that is scraped."""
-    return (
-        Job("lms", tuple(map(_target, endpoints.all_app_servers))),
-        Job("lms-workers", tuple(map(_target, endpoints.worker_metrics))),
-        Job("node", tuple(map(_target, endpoints.node_exporters))),
-        Job("postgres", _postgres(endpoints)),
-        Job("redis", tuple(_target(exporter, ("role", exporter.name)) for exporter in endpoints.redis_exporters)),
-        Job("rabbitmq", (_target(endpoints.queue_metrics),)),
-        Job("rabbitmq-queues", (_target(endpoints.queue_metrics),), "/metrics/detailed", QUEUE_METRICS),
-        Job("nginx", (_target(endpoints.nginx_exporter),)),
-        Job("prometheus", (_target(endpoints.prometheus),)),
-        Job("alertmanager", (_target(endpoints.alertmanager),)),
-    )
+    """List everything that is scraped: what each server declares of itself."""
+    return tuple(_job(scraped, endpoints) for server in servers().values() for scraped in server.scraped)
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def _job(scraped: ScrapeJob, endpoints: Endpoints) -> Job:
+    addresses = scraped.endpoints(endpoints)
+    labels = scraped.labels(endpoints) if scraped.labels else [()] * len(addresses)
+    return Job(scraped.name, tuple(_targets(addresses, labels)), scraped.path, scraped.parameters)
+
+
+def _targets(endpoints: Sequence[Endpoint], labels: Sequence[Labels]) -> Iterator[ScrapeTarget]:
+    for endpoint, others in zip(endpoints, labels, strict=True):
+        address = f"{values.host(endpoint.host, 'a scraped address')}:{endpoint.port}"
+        yield ScrapeTarget(address, (("server", endpoint.name or address), *others))
+
+
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """prometheus.yml, the rule files beside it, their tests, and the query behind the lag alerts."""
     rules = thresholds(inputs.settings)
     main = PrometheusContext(
@@ -116,24 +95,18 @@ def pieces(inputs: Inputs) -> tuple[Piece, ...]:
         sample_limit=SAMPLE_LIMIT,
         # Version 3 scrapes nothing from a server that does not say which format it speaks; 2 knows no such key.
         fallback_protocol="PrometheusText0.0.4" if inputs.versions.at_least("prometheus", 3) else None,
-        alertmanager=str(inputs.endpoints.alertmanager),
+        alertmanager=str(inputs.endpoints.one(alertmanager.WEB)),
         jobs=jobs(inputs.endpoints),
     )
-    files = [Piece("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", main)]
-    files += [Piece(f"prometheus/rules/{name}.yml", f"prometheus/rules/{name}.yml.j2", rules) for name in RULE_FILES]
+    files = [FileSpec("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", main)]
+    files += [FileSpec(f"prometheus/rules/{name}.yml", f"prometheus/rules/{name}.yml.j2", rules) for name in RULE_FILES]
     tests = {
         "alerts": RuleTestsContext(tuple(name for name in RULE_FILES if name != SLO), 1, rule_tests(rules)),
         SLO: RuleTestsContext((SLO,), 5, burn_tests(rules)),
     }
     files += [
-        Piece(f"prometheus/tests/{name}.yml", "prometheus/tests/rules.yml.j2", ctx) for name, ctx in tests.items()
+        FileSpec(f"prometheus/tests/{name}.yml", "prometheus/tests/rules.yml.j2", ctx) for name, ctx in tests.items()
     ]
     queries = "prometheus/postgres_exporter_queries.yml"
-    files.append(Piece(queries, f"{queries}.j2", main))
+    files.append(FileSpec(queries, f"{queries}.j2", main))
     return tuple(files)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Ask promtool to check configuration and rules and to run the rules' tests."""
-    del files, inputs
-    return checks.check(tree / "prometheus", RULE_FILES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from watoto_infra.programs import program
 from watoto_infra.servers.prometheus.config import RULE_FILES
+from watoto_infra.servers.prometheus.server import WEB
 from watoto_infra.servers.topology import Topology
 from watoto_infra.supervision.health import http_ok
 from watoto_infra.supervision.service import Service, Unit
@@ -15,7 +16,7 @@ RETENTION_SIZE = "1GB"
 
 def units(topology: Topology) -> tuple[Unit, ...]:
     """One Prometheus. A changed rule or target is taken over on a signal; its data survives a restart."""
-    endpoint = topology.endpoints.prometheus
+    endpoint = topology.endpoints.one(WEB)
     config = topology.config / "prometheus"
     main = config / "prometheus.yml"
     data = topology.folder("prometheus")

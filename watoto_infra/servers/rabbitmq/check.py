@@ -12,32 +12,34 @@ from pathlib import Path
 
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.run import Ran, absent, judged, run
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, Ran, as_ran, run
 from watoto_infra.values.contracts import Json
 
-FAMILY = "rabbitmq"
-NODE_TOOL = "a throw-away RabbitMQ"
+REFERENCES = Checker("rabbitmq", "cross-references")
+NODE = Checker("rabbitmq", "a throw-away RabbitMQ", servers=("rabbitmq",))
 SETTINGS = {
     "RABBITMQ_CONF_ENV_FILE": "/dev/null",
     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
 }
 
 
-def check(folder: Path, files: Sequence[RenderedFile]) -> tuple[Finding, ...]:
-    """Check the rendered folder ``rabbitmq``."""
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Check that the definitions refer only to what they define, then let a throw-away node load them."""
+    del inputs
+    folder = tree / "rabbitmq"
     names = [file.path for file in files]
     definitions = json.loads((folder / "definitions.json").read_text(encoding="utf-8"))
-    problems = inconsistencies(definitions)
-    first = judged(FAMILY, "cross-references", names[-1:], Ran(1 if problems else 0, "\n".join(problems)))
+    first = REFERENCES.judged(names[-1:], as_ran(inconsistencies(definitions)))
     if find("rabbitmq-server") is None or find("epmd") is None:
-        return first, absent(FAMILY, NODE_TOOL, names)
+        return first, NODE.absent(names)
     try:
         with node(folder) as running:
             ran = _compare(running, definitions)
     except throwaway.DidNotStartError as error:
         ran = Ran(1, str(error))
-    return first, judged(FAMILY, NODE_TOOL, names, ran, folder=folder)
+    return first, NODE.judged(names, ran, folder=folder)
 
 
 def inconsistencies(definitions: Json) -> list[str]:

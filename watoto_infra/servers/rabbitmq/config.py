@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 
 from watoto_infra.derived.machines import Machine
 from watoto_infra.rendering import values
-from watoto_infra.rendering.endpoints import LOOPBACK
 from watoto_infra.rendering.inputs import Inputs, ServerTls
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
+from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.versions import Versions
+from watoto_infra.servers.endpoints import LOOPBACK
 from watoto_infra.servers.prometheus.alert_thresholds import QUEUES
-from watoto_infra.servers.rabbitmq import check as checks
+from watoto_infra.servers.rabbitmq.server import MANAGEMENT, METRICS
 from watoto_infra.settings.data import BrokerDeployment
 from watoto_infra.values.contracts import Json
-
-SUMMARY = "rabbitmq.conf, and the definitions of user, queues, dead letters and policies"
 
 VHOST = "/"
 DEAD_LETTERS = "dlx"
@@ -62,8 +59,8 @@ def context(inputs: Inputs) -> RabbitmqContext:
         host=_listening(endpoints.queue.host),
         port=endpoints.queue.port,
         tls=inputs.server_tls(endpoints.queue.host),
-        management_port=endpoints.queue_management.port,
-        metrics_port=endpoints.queue_metrics.port,
+        management_port=endpoints.one(MANAGEMENT).port,
+        metrics_port=endpoints.one(METRICS).port,
         memory_mib=_memory(inputs.queue_machine),
         consumer_timeout_ms=inputs.settings.queue.consumer_timeout_ms,
         definitions_file=values.path(f"{inputs.places.config}/rabbitmq/definitions.json", "file of definitions"),
@@ -180,17 +177,11 @@ def _policies(versions: Versions) -> list[Json]:
     ]
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """rabbitmq.conf, enabled_plugins and definitions.json, which holds the user's password hash."""
     ctx = context(inputs)
     return (
-        Piece("rabbitmq/rabbitmq.conf", "rabbitmq/rabbitmq.conf.j2", ctx),
-        Piece("rabbitmq/enabled_plugins", "rabbitmq/enabled_plugins.j2", ctx),
-        Piece("rabbitmq/definitions.json", "rabbitmq/definitions.json.j2", ctx, secret=True),
+        FileSpec("rabbitmq/rabbitmq.conf", "rabbitmq/rabbitmq.conf.j2", ctx),
+        FileSpec("rabbitmq/enabled_plugins", "rabbitmq/enabled_plugins.j2", ctx),
+        FileSpec("rabbitmq/definitions.json", "rabbitmq/definitions.json.j2", ctx, secret=True),
     )
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Check that the definitions refer only to what they define, then let a throw-away node load them."""
-    del inputs
-    return checks.check(tree / "rabbitmq", files)

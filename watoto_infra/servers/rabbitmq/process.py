@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watoto_infra.programs import program
+from watoto_infra.servers.rabbitmq.server import DISTRIBUTION, PORT_MAPPER
 from watoto_infra.servers.topology import Topology
 from watoto_infra.supervision.commands import run_as
 from watoto_infra.supervision.service import Service, Unit
-from watoto_infra.values.addresses import UNDECLARED
 
 NODE = "watoto@localhost"
 """Each stack has a port mapper of its own, so the name is the same in all."""
@@ -60,7 +60,7 @@ class _Broker:
         return self.folder / "definitions.sha256"
 
     def port_mapper(self) -> Service:
-        listening = self.topology.addresses.reserve(UNDECLARED, "epmd")
+        listening = self.topology.endpoints.one(PORT_MAPPER)
         return Service(
             name="epmd",
             command=(program("epmd"), "-address", listening.host, "-port", str(listening.port)),
@@ -99,7 +99,7 @@ class _Broker:
         """What the node and its tools share; they find the cookie in their home."""
         return {
             "HOME": str(self.folder),
-            "ERL_EPMD_PORT": str(self.topology.addresses.reserve(UNDECLARED, "epmd").port),
+            "ERL_EPMD_PORT": str(self.topology.endpoints.one(PORT_MAPPER).port),
             "RABBITMQ_NODENAME": NODE,
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
         }
@@ -112,7 +112,7 @@ class _Broker:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_CONFIG_FILE": str(self.files / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.files / "enabled_plugins"),
-            "RABBITMQ_DIST_PORT": str(self.topology.addresses.reserve(UNDECLARED, "rabbitmq-distribution").port),
+            "RABBITMQ_DIST_PORT": str(self.topology.endpoints.one(DISTRIBUTION).port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": LOOPBACK_ONLY,
             # As under systemd: no shell stays between us and Erlang, so that signals reach it and it dies with us.
             "RUNNING_UNDER_SYSTEMD": "true",

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway
-from watoto_infra.rendering.model import Finding, RenderedFile
-from watoto_infra.rendering.run import Ran, absent, judged, run
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding, RenderedFile
+from watoto_infra.rendering.run import Checker, Ran, run
 
-FAMILY = "redis"
-TOOL = "a throw-away Redis"
+SERVER = Checker("redis", "a throw-away Redis", servers=("redis",))
 COMPARED = ("maxmemory-policy", "appendonly")
 
 CHECKER = ("--user", "checker", "on", "nopass", "~*", "&*", "+@all")
 """A user of the check's own, given on the command line: the rendered file lets nobody in without a password."""
 
 
-def check(tree: Path, file: RenderedFile) -> Finding:
-    """Start one server with a rendered file."""
+def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[CheckFinding, ...]:
+    """Start a server with each rendered file and compare what it understood."""
+    del inputs
+    return tuple(_checked(tree, file) for file in files)
+
+
+def _checked(tree: Path, file: RenderedFile) -> CheckFinding:
     program, client = find("redis-server"), find("redis-cli")
     if program is None or client is None:
-        return absent(FAMILY, TOOL, [file.path])
+        return SERVER.absent([file.path])
     configuration = tree / file.path
     ran = _start(configuration.parent, configuration, program, client)
-    return judged(FAMILY, TOOL, [file.path], ran, folder=tree)
+    return SERVER.judged([file.path], ran, folder=tree)
 
 
 def _start(folder: Path, configuration: Path, program: str, client: str) -> Ran:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from watoto_infra.derived.machines import Machine, of_instance_type
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs, ServerTls
-from watoto_infra.rendering.model import Finding, Piece, RenderedFile
-from watoto_infra.servers.redis import check as checks
+from watoto_infra.rendering.model import FileSpec
+from watoto_infra.servers.redis.server import CLUSTER_BUS, REPLICA
 from watoto_infra.settings.data import EvictionPolicy
 from watoto_infra.values.addresses import Endpoint
 
-SUMMARY = "redis.conf of each role, cache and state, and of its replica, with their users"
-
-MONITOR, REPLICA = "monitor", "replica"
+MONITOR = "monitor"
+REPLICA_USER = "replica"
 USABLE = 0.75
 """Share of a node's memory for data; ElastiCache too keeps a quarter for failover and backup."""
 MAX_CLIENTS = 10_000
@@ -78,7 +75,7 @@ def context(inputs: Inputs, role: str, endpoint: Endpoint, primary: Endpoint | N
         folder=values.path(f"{inputs.places.data}/{folder(role, is_replica=primary is not None)}", "folder of a cache"),
         users=(
             RedisUser("app", _hashed(inputs, f"redis-{role}"), APP_RULES),
-            RedisUser(REPLICA, _hashed(inputs, f"redis-{role}-replica"), "+psync +replconf +ping"),
+            RedisUser(REPLICA_USER, _hashed(inputs, f"redis-{role}-replica"), "+psync +replconf +ping"),
             RedisUser(MONITOR, _hashed(inputs, f"redis-{role}-monitor"), MONITOR_RULES),
         ),
         primary=primary,
@@ -95,8 +92,8 @@ def folder(role: str, *, is_replica: bool) -> str:
 
 def _bus_port(inputs: Inputs) -> int | None:
     """Redis 6 takes no other than 10,000 above the clients' port."""
-    bus = inputs.endpoints.cache_bus
-    return bus.port if bus is not None and inputs.versions.at_least("redis", 7) else None
+    bus = inputs.endpoints.all(CLUSTER_BUS)
+    return bus[0].port if bus and inputs.versions.at_least("redis", 7) else None
 
 
 def _hashed(inputs: Inputs, name: str) -> str | None:
@@ -104,19 +101,13 @@ def _hashed(inputs: Inputs, name: str) -> str | None:
     return None if password is None else inputs.secrets.note(hashlib.sha256(password.encode()).hexdigest())
 
 
-def pieces(inputs: Inputs) -> tuple[Piece, ...]:
+def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """One redis.conf for each role, and one for its replica."""
     endpoints = {"cache": inputs.endpoints.cache, "state": inputs.endpoints.state}
-    replicas = {replica.name: replica for replica in inputs.endpoints.cache_replicas}
+    replicas = {replica.name: replica for replica in inputs.endpoints.all(REPLICA)}
     found = []
     for role in inputs.settings.cache.groups:
         found.append((role, context(inputs, role, endpoints[role])))
         if role in replicas:
             found.append((f"{role}-replica", context(inputs, role, replicas[role], endpoints[role])))
-    return tuple(Piece(f"redis/{name}/redis.conf", "redis/redis.conf.j2", ctx, secret=True) for name, ctx in found)
-
-
-def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Finding, ...]:
-    """Start each role on a socket and compare what it understood."""
-    del inputs
-    return tuple(checks.check(tree, file) for file in files)
+    return tuple(FileSpec(f"redis/{name}/redis.conf", "redis/redis.conf.j2", ctx, secret=True) for name, ctx in found)

@@ -12,6 +12,8 @@ from functools import partial
 from watoto_infra.programs import program
 from watoto_infra.servers.redis.client import ask
 from watoto_infra.servers.redis.config import MONITOR, folder
+from watoto_infra.servers.redis.exporter import exporters
+from watoto_infra.servers.redis.server import CLUSTER_BUS, REPLICA
 from watoto_infra.servers.topology import Topology
 from watoto_infra.supervision.service import Service, Unit
 from watoto_infra.values.addresses import Endpoint
@@ -23,15 +25,16 @@ STOP_SECONDS = 30
 
 
 def units(topology: Topology) -> tuple[Unit, ...]:
-    """One service for each role's primary, and one for its replica, which waits for it."""
-    return tuple(service for role in topology.settings.cache.groups for service in _role(topology, role))
+    """Describe a service for each role's primary, one for its replica, which waits for it, and an exporter."""
+    servers = (service for role in topology.settings.cache.groups for service in _role(topology, role))
+    return (*servers, *exporters(topology))
 
 
 def _role(topology: Topology, role: str) -> Iterator[Service]:
     declared = topology.outputs.caches[role]
     endpoint = topology.endpoints.cache if role == "cache" else topology.endpoints.state
     yield _service(topology, role, endpoint, _stands_for(declared))
-    for replica in topology.endpoints.cache_replicas:
+    for replica in topology.endpoints.all(REPLICA):
         if replica.name == role:
             yield _service(topology, role, replica, f"ElastiCache group {declared.id}: its replica", is_replica=True)
 
@@ -76,9 +79,9 @@ def _healthy(topology: Topology, role: str, endpoint: Endpoint, *, is_replica: b
 
 def _prepare(topology: Topology, role: str, endpoint: Endpoint) -> None:
     """Give the one node of a cluster all slots before it first starts: no user needs the right to assign any."""
-    bus = topology.endpoints.cache_bus
+    bus = topology.endpoints.all(CLUSTER_BUS)
     nodes = topology.folder(folder(role, is_replica=False)) / "nodes.conf"
-    if topology.outputs.caches[role].cluster_mode and bus is not None and not nodes.exists():
-        myself = f"{secrets.token_hex(20)} {endpoint}@{bus.port} myself,master - 0 0 0 connected 0-16383"
+    if topology.outputs.caches[role].cluster_mode and bus and not nodes.exists():
+        myself = f"{secrets.token_hex(20)} {endpoint}@{bus[0].port} myself,master - 0 0 0 connected 0-16383"
         made = topology.private_file(nodes.name, f"{myself}\nvars currentEpoch 0 lastVoteEpoch 0\n")
         made.replace(nodes)

@@ -1,0 +1,15 @@
+"""Grafana: the dashboards. It is in no distribution, so none runs here."""
+
+from __future__ import annotations
+
+from watoto_infra.rendering.endpoints import Port
+from watoto_infra.servers.server import Server
+
+WEB = Port("grafana", 3000, local=False)
+
+SERVER = Server(
+    family="grafana",
+    summary="dashboards of application, hosts, database, cache, queues and backups, and their provisioning",
+    local=False,
+    ports=(WEB,),
+)

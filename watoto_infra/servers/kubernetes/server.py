@@ -1,0 +1,11 @@
+"""Kubernetes: the API server that takes the objects a stack declares."""
+
+from __future__ import annotations
+
+from watoto_infra.servers.server import Server
+
+SERVER = Server(
+    family="kubernetes",
+    summary="manifests of the Kubernetes objects that a stack declares, numbered in the order to apply them in",
+    local=False,
+)
