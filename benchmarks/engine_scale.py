@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, at_most
 from tests.engine.harness import ThingStack, thing
+from watoto_infra.engine.embedded.state.secrets import KDF_ROUNDS
 
 RUNS = 3
 PARALLEL = 16
@@ -35,7 +36,7 @@ def graph(size: int) -> list[dict[str, Any]]:
 def measure(size: int) -> tuple[float, float]:
     """Seconds that ``up`` takes from an empty stack, and those of a preview without changes after it."""
     with tempfile.TemporaryDirectory() as folder:
-        stack = ThingStack(Path(folder), in_memory=True, parallel=PARALLEL)
+        stack = ThingStack(Path(folder), in_memory=True, parallel=PARALLEL, kdf_rounds=KDF_ROUNDS)
         plan = stack.preview(graph(size))
         began = time.perf_counter()
         result = stack.engine.up(stack.program(graph(size)), stack.watcher, expect=plan)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -20,15 +22,28 @@ from watoto_infra.engine.embedded.state.store import StackStore
 def store(tmp_path, monkeypatch) -> StackStore:
     monkeypatch.setenv("WATOTO_HOME", str(tmp_path))
     monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
-    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", 10)
-    return StackStore(tmp_path / "local" / "state", PassphraseSource({PASSPHRASE_VARIABLE: PASSPHRASE}))
+    return store_in(tmp_path)
 
 
-@pytest.fixture
-def filled(store: StackStore) -> StackStore:
+def store_in(home: Path) -> StackStore:
+    """The state of the stack ``local``, its key derived as the command line derives it."""
+    return StackStore(home / "local" / "state", PassphraseSource({PASSPHRASE_VARIABLE: PASSPHRASE}))
+
+
+@pytest.fixture(scope="module")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose stack holds two things; tests get copies, because each salt costs a derivation of the key."""
+    home = tmp_path_factory.mktemp("home")
+    store = store_in(home)
     for name in ("a", "b"):  # two runs, so that there is a backup with something in it
         with store.begin("up", "phase2") as recorder:
             recorder.record(put=[STACK, DEFAULT_PROVIDER, thing(name, protect=name == "a")])
+    return home
+
+
+@pytest.fixture
+def filled(store: StackStore, filled_home: Path, tmp_path: Path) -> StackStore:
+    shutil.copytree(filled_home, tmp_path, dirs_exist_ok=True)
     return store
 
 

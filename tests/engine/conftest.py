@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import ThingStack
-from watoto_infra.engine.embedded.state import secrets
 
 
 @pytest.fixture
@@ -17,13 +16,6 @@ def stack(tmp_path: Path) -> ThingStack:
 
 
 @pytest.fixture
-def quick_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ThingStack:
-    """A stack whose things are registered without a process, and whose key costs no time."""
-    monkeypatch.setattr(secrets, "ROUNDS", 1)
+def quick_stack(tmp_path: Path) -> ThingStack:
+    """A stack whose things are registered without a process."""
     return ThingStack(tmp_path, in_memory=True, direct=True)
-
-
-@pytest.fixture
-def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one process opens a stack many times, the key's derivation is made cheap."""
-    monkeypatch.setattr(secrets, "ROUNDS", 10)

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.engine.direct import DirectHost
 from tests.engine.memory_provider import Cloud, Faults, MemoryProvider
+from tests.engine.passphrases import CHEAP_ROUNDS
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
 from watoto_infra.engine.embedded.host import ProgramHost
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
@@ -59,11 +60,13 @@ class ThingStack:
     parallel: int = 8
     in_memory: bool = False
     direct: bool = False
+    kdf_rounds: int = CHEAP_ROUNDS
     watcher: Watcher = field(default_factory=Watcher)
 
     def __post_init__(self) -> None:
         self.cloud = Cloud(None if self.in_memory else self.folder / "cloud.json")
-        self.store = StackStore(self.folder / "state", PassphraseSource({}, self.folder / "passphrase"))
+        passphrase = PassphraseSource({}, self.folder / "passphrase", self.kdf_rounds)
+        self.store = StackStore(self.folder / "state", passphrase)
         self.engine = self.new_engine()
 
     def new_engine(self) -> EmbeddedEngine:

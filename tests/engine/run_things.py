@@ -15,13 +15,10 @@ from pathlib import Path
 from tests.engine.harness import ThingStack
 from tests.engine.memory_provider import Faults
 from watoto_infra import console
-from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.errors import WatotoError
 from watoto_infra.values.contracts import Allowances
 
 ALL_ALLOWED = Allowances(delete_data=True)
-CHEAP_ROUNDS = 10
-"""Deriving a key takes a third of a second, and here a stack is opened many times."""
 
 
 def main() -> int:
@@ -33,7 +30,6 @@ def main() -> int:
     parser.add_argument("--kill", nargs=3, metavar=("OPERATION", "RESOURCE", "MOMENT"))
     parser.add_argument("--real-program", action="store_true", help="in a child process; else registered directly")
     given = parser.parse_args()
-    secrets.ROUNDS = CHEAP_ROUNDS
     faults = Faults(latency=given.latency, kill_at=tuple(given.kill) if given.kill else None)
     stack = ThingStack(given.folder, faults, direct=not given.real_program)
     try:

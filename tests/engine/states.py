@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
+from tests.engine.passphrases import CHEAP_ROUNDS
 from watoto_infra.engine.embedded.state.model import STACK_TYPE, OperationKind, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.recorder import Recorder
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
@@ -43,7 +44,7 @@ def thing(name: str, **attributes: Any) -> ResourceState:
 
 
 def store_in(folder: Path, passphrase: str = PASSPHRASE) -> StackStore:
-    return StackStore(folder / "state", PassphraseSource({PASSPHRASE_VARIABLE: passphrase}))
+    return StackStore(folder / "state", PassphraseSource({PASSPHRASE_VARIABLE: passphrase}, kdf_rounds=CHEAP_ROUNDS))
 
 
 def create(recorder: Recorder, *resources: ResourceState) -> None:

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.harness import THING, ThingStack
-from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.errors import PlanViolated
 from watoto_infra.values.contracts import Allowances, Plan, Result, StepOutcome
 
@@ -60,14 +59,6 @@ def graphs(draw: st.DrawFn, physical: str = "pq") -> Graph:
             entry["opts"] = {"delete_before_replace": draw(st.booleans())}
         entries.append(entry)
     return entries
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_passphrase() -> Iterator[None]:
-    """Deriving the key as Pulumi does takes a third of a second each time; what it protects is tested elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(secrets, "ROUNDS", 1)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
+from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, PROVIDER, STACK, STACK_URN, thing, urn, values
 from watoto_infra.engine.embedded.state.deployment import (
     from_deployment,
@@ -32,7 +33,7 @@ from watoto_infra.engine.embedded.state.model import (
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.errors import StateError
 
-CRYPTER = PassphraseCrypter.new(PASSPHRASE)
+CRYPTER = PassphraseCrypter.new(PASSPHRASE, CHEAP_ROUNDS)
 
 _URN = {"type": "string", "pattern": r"^urn:pulumi:[^:]+::[^:]+::.+::.+$"}
 _URNS = {"type": "array", "items": _URN}

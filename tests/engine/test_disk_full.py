@@ -14,14 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import ThingStack, thing
-from tests.engine.run_things import CHEAP_ROUNDS
 
 GRAPH = [thing(f"t{n}", props={"value": "x" * 50}) for n in range(30)]
-
-
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch) -> None:
-    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", CHEAP_ROUNDS)
 
 
 def run(verb: str, folder: Path, state: Path | None = None, before: Callable[[], None] | None = None):

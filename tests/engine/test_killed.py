@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import ThingStack, thing
-from tests.engine.run_things import CHEAP_ROUNDS
 from watoto_infra.values.contracts import Allowances
 
 Graph = list[dict[str, Any]]
@@ -70,11 +69,6 @@ def assert_recovers(folder: Path, graph: Graph) -> None:
     stack = ThingStack(folder, direct=True)
     assert_holds_exactly(stack, graph)
     assert not stack.preview(graph).has_changes
-
-
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch) -> None:
-    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", CHEAP_ROUNDS)
 
 
 @pytest.fixture(scope="module")

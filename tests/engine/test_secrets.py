@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.engine.passphrases import CHEAP_ROUNDS
 from watoto_infra.engine.embedded.state.secrets import (
     PASSPHRASE_FILE_VARIABLE,
     PASSPHRASE_VARIABLE,
@@ -69,6 +70,15 @@ def test_a_changed_ciphertext_is_never_decrypted(data):
     except StateError:
         return
     assert opened == "a secret"  # the last bits of a base64 text carry nothing
+
+
+def test_a_source_derives_keys_as_pulumi_does_unless_told_otherwise():
+    environment = {PASSPHRASE_VARIABLE: "correct horse"}
+    PassphraseSource(environment).crypter(WRITTEN_BY_PULUMI).verify()
+    with pytest.raises(WrongPassphrase):
+        PassphraseSource(environment, kdf_rounds=CHEAP_ROUNDS).crypter(WRITTEN_BY_PULUMI).verify()
+    cheap = PassphraseSource(environment, kdf_rounds=CHEAP_ROUNDS)
+    cheap.crypter(cheap.new_crypter().salt).verify()
 
 
 class TestWhereThePassphraseComesFrom:

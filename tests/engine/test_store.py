@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pulumi.provider.experimental.property_value import PropertyValue
 
+from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, applied, create, names, store_in, thing, urn
 from watoto_infra.engine.embedded.state.model import OperationKind, Snapshot
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
@@ -20,7 +21,7 @@ PLANTED = "xyzzy-planted-secret"
 
 
 @pytest.fixture
-def store(tmp_path, cheap_keys) -> StackStore:
+def store(tmp_path) -> StackStore:
     return store_in(tmp_path)
 
 
@@ -75,7 +76,7 @@ def test_a_run_without_changes_leaves_the_state_byte_for_byte(store):
 
 
 def test_everything_is_for_its_owner_alone(tmp_path):
-    store = StackStore(tmp_path / "state", PassphraseSource({}, tmp_path / "state" / "passphrase"))
+    store = StackStore(tmp_path / "state", PassphraseSource({}, tmp_path / "state" / "passphrase", CHEAP_ROUNDS))
     with store.begin("up") as recorder:
         recorder.record(put=[STACK])
         assert store.journal_path.stat().st_mode & 0o777 == 0o600

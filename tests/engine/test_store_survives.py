@@ -191,6 +191,5 @@ class RunsOnAStack(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-@pytest.mark.usefixtures("cheap_keys")
 def test_runs_finished_failed_and_killed_in_any_order_keep_what_was_acknowledged():
     run_state_machine_as_test(RunsOnAStack, settings=settings(deadline=None, max_examples=100, stateful_step_count=20))

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
+from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, store_in, thing, urn
 from watoto_infra.engine.embedded.state.deployment import to_deployment
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, Snapshot
@@ -17,11 +18,6 @@ from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.upkeep import apply_repair, export_state, import_state, plan_repair
 from watoto_infra.errors import NoSuchStack, StateError, WrongPassphrase
-
-
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch) -> None:
-    monkeypatch.setattr("watoto_infra.engine.embedded.state.secrets.ROUNDS", 10)
 
 
 @pytest.fixture
@@ -113,7 +109,7 @@ class TestImport:
 
 
 def to_document(*resources, passphrase: str = PASSPHRASE):
-    crypter = PassphraseCrypter.new(passphrase)
+    crypter = PassphraseCrypter.new(passphrase, CHEAP_ROUNDS)
     snapshot = Snapshot((STACK, DEFAULT_PROVIDER, *resources))
     return json.loads(json.dumps(to_deployment(snapshot, crypter, crypter.salt)))
 
@@ -244,7 +240,7 @@ class TestRepair:
 
 def test_pending_operations_of_an_imported_deployment_can_be_settled(store):
     pending = PendingOperation(thing("open", id=None), OperationKind.CREATING)
-    crypter = PassphraseCrypter.new(PASSPHRASE)
+    crypter = PassphraseCrypter.new(PASSPHRASE, CHEAP_ROUNDS)
     document = to_deployment(replace(Snapshot((STACK, DEFAULT_PROVIDER)), pending=(pending,)), crypter, crypter.salt)
     import_state(store, document, stack="local")
     with store.begin("up") as recorder:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from pulumi.provider.experimental.property_value import PropertyValue, ResourceReference
 
+from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import values
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.values import (
@@ -27,7 +28,7 @@ from watoto_infra.engine.embedded.state.values import (
 from watoto_infra.errors import StateError, UnsupportedFeature
 from watoto_infra.values.contracts import SECRET_MARK, UNKNOWN_MARK
 
-CRYPTER = PassphraseCrypter.new("x")
+CRYPTER = PassphraseCrypter.new("x", CHEAP_ROUNDS)
 
 
 def comparable(value: PropertyValue):

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import Watcher
+from tests.engine.passphrases import CHEAP_ROUNDS
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
-from watoto_infra.engine.embedded.state import secrets
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.errors import InvalidInputs
@@ -38,7 +38,8 @@ class Stack:
     watcher: Watcher = field(default_factory=Watcher)
 
     def __post_init__(self) -> None:
-        self.store = StackStore(self.folder / "state", PassphraseSource({}, self.folder / "passphrase"))
+        passphrase = PassphraseSource({}, self.folder / "passphrase", CHEAP_ROUNDS)
+        self.store = StackStore(self.folder / "state", passphrase)
         self.objects = _Killing(self.folder / "kubernetes", self.fatal)
         registry = {"kubernetes": lambda: KubernetesProvider(self.objects)}
         self.engine = EmbeddedEngine(self.store, registry, stack="test", data_bearing=lambda *_: False)
@@ -72,7 +73,6 @@ class _Killing(ObjectStore):
 
 def up_to_its_death(folder: str, fatal: str) -> None:
     """Bring a stack up in a process of its own, which the creation of one object kills."""
-    secrets.ROUNDS = 10
     Stack(Path(folder), fatal).up()
 
 
@@ -91,11 +91,6 @@ def changed(plan: Plan) -> dict[str, str]:
 
 def files(stack: Stack) -> int:
     return len(list((stack.folder / "kubernetes").rglob("*.json")))
-
-
-@pytest.fixture(autouse=True)
-def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "ROUNDS", 10)
 
 
 def test_a_program_of_objects_comes_up_changes_is_put_right_and_goes(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from watoto_infra.errors import StateError, WrongPassphrase
 from watoto_infra.whole_file import write_whole
 
-ROUNDS = 1_000_000
+KDF_ROUNDS = 1_000_000
+"""Rounds of the key derivation function (PBKDF2); Pulumi opens a state of no other number."""
 SALT_BYTES = 8
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -43,19 +44,20 @@ class PassphraseCrypter:
     The key costs about a third of a second to derive, so that is done when a value is first needed.
     """
 
-    def __init__(self, passphrase: str, salt: str) -> None:
+    def __init__(self, passphrase: str, salt: str, kdf_rounds: int = KDF_ROUNDS) -> None:
         self.salt = salt
         """The provider's state as a deployment holds it, ``v1:<salt>:<proof>``."""
         self._passphrase = passphrase
+        self._kdf_rounds = kdf_rounds
         self._cipher: AESGCM | None = None
         self._derivation = threading.Lock()
 
     @classmethod
-    def new(cls, passphrase: str) -> PassphraseCrypter:
+    def new(cls, passphrase: str, kdf_rounds: int = KDF_ROUNDS) -> PassphraseCrypter:
         """Make a crypter with a fresh salt."""
         salt = random.token_bytes(SALT_BYTES)
-        cipher = AESGCM(_derive_key(passphrase, salt, ROUNDS))
-        crypter = cls(passphrase, f"v1:{_encode(salt)}:{_encrypt(cipher, PROOF)}")
+        cipher = AESGCM(_derive_key(passphrase, salt, kdf_rounds))
+        crypter = cls(passphrase, f"v1:{_encode(salt)}:{_encrypt(cipher, PROOF)}", kdf_rounds)
         crypter._cipher = cipher
         return crypter
 
@@ -78,7 +80,7 @@ class PassphraseCrypter:
     def _opened(self) -> AESGCM:
         with self._derivation:
             if self._cipher is None:
-                self._cipher = _open(self._passphrase, self.salt)
+                self._cipher = _open(self._passphrase, self.salt, self._kdf_rounds)
             return self._cipher
 
 
@@ -87,11 +89,21 @@ class PassphraseSource:
     """Where a stack's passphrase comes from: the environment, a file it names, or the stack's own file.
 
     ``own_file`` is only given for targets that may do without the user's passphrase (the local one): a random one is
-    made there, readable by its owner alone.
+    made there, readable by its owner alone. ``kdf_rounds`` is what one guess of the passphrase costs: Pulumi's number,
+    unless a test that opens many stacks asks for fewer.
     """
 
     environment: Mapping[str, str]
     own_file: Path | None = None
+    kdf_rounds: int = KDF_ROUNDS
+
+    def crypter(self, salt: str) -> PassphraseCrypter:
+        """Give the crypter of a state with this salt. Raises as ``read`` does; the salt is only tried by ``verify``."""
+        return PassphraseCrypter(self.read(), salt, self.kdf_rounds)
+
+    def new_crypter(self) -> PassphraseCrypter:
+        """Make the crypter of a new state. Raises as ``read_or_make`` does."""
+        return PassphraseCrypter.new(self.read_or_make(), self.kdf_rounds)
 
     def read(self) -> str:
         """Give the passphrase. Raises ``WrongPassphrase`` when there is none or its file cannot be read."""
@@ -110,7 +122,10 @@ class PassphraseSource:
         return _read_passphrase_file(self.own_file)
 
     def read_or_make(self) -> str:
-        """Give the passphrase of a stack that has no secrets yet, making the stack's own one where that is allowed."""
+        """Give the passphrase of a stack that has no secrets yet, making the stack's own file where that is allowed.
+
+        Raises ``WrongPassphrase`` as ``read`` does, ``StateError`` when the file cannot be written.
+        """
         given = PASSPHRASE_VARIABLE in self.environment or self.environment.get(PASSPHRASE_FILE_VARIABLE)
         if not given and self.own_file is not None and not self.own_file.exists():
             _write_new_passphrase(self.own_file)
@@ -133,13 +148,13 @@ def _write_new_passphrase(path: Path) -> None:
         raise StateError(f"cannot write the stack's passphrase file {path}: {error.strerror}") from error
 
 
-def _open(passphrase: str, state: str) -> AESGCM:
+def _open(passphrase: str, state: str, kdf_rounds: int) -> AESGCM:
     version, _, rest = state.partition(":")
     salt, _, proof = rest.partition(":")
     try:
         if version != "v1":
             raise ValueError(f"unknown version {version!r}")
-        cipher = AESGCM(_derive_key(passphrase, _decode(salt), ROUNDS))
+        cipher = AESGCM(_derive_key(passphrase, _decode(salt), kdf_rounds))
         opened = _decrypt(cipher, proof)
     except ValueError as error:
         raise StateError(f"the state's encryption salt is damaged: {error}") from error

@@ -99,7 +99,7 @@ class StackStore:
         """Read the state for writing, taking over a killed run's journal; the lock must be held."""
         journal, state = self._read()
         if state is None:
-            return StoreHandle(Snapshot(), PassphraseCrypter.new(self._new_passphrase()), serial=0, stage=None)
+            return StoreHandle(Snapshot(), self._new_crypter(), serial=0, stage=None)
         crypter = self._open_crypter(state)
         handle = StoreHandle(self._snapshot(state, journal, crypter), crypter, state.serial, state.stage)
         if journal is not None:
@@ -180,13 +180,13 @@ class StackStore:
         return snapshot
 
     def _open_crypter(self, state: StateFile) -> PassphraseCrypter:
-        crypter = PassphraseCrypter(self.passphrase.read(), state.salt)
+        crypter = self.passphrase.crypter(state.salt)
         crypter.verify()
         return crypter
 
-    def _new_passphrase(self) -> str:
+    def _new_crypter(self) -> PassphraseCrypter:
         make_private_folder(self.folder)
-        return self.passphrase.read_or_make()
+        return self.passphrase.new_crypter()
 
     def _clear_stale_journal(self, serial: int) -> None:
         """Finish what a run that was killed between writing the state and retiring its journal left undone."""

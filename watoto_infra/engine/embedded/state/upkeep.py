@@ -15,7 +15,6 @@ from watoto_infra.engine.embedded.state.files import write_error
 from watoto_infra.engine.embedded.state.integrity import check, ordered, repaired
 from watoto_infra.engine.embedded.state.journal import JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
-from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay
 from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle
 from watoto_infra.engine.embedded.state.values import Crypter
@@ -42,7 +41,7 @@ def import_state(store: StackStore, document: Json, *, stack: str) -> Snapshot:
         if kind != SECRETS_PROVIDER:
             return _InClear(kind)
         salt = state.get("salt")
-        return PassphraseCrypter(store.passphrase.read(), salt if isinstance(salt, str) else "")
+        return store.passphrase.crypter(salt if isinstance(salt, str) else "")
 
     snapshot = from_deployment(document, open_secrets)
     check(snapshot.resources, where="the deployment does not fit together")
@@ -71,7 +70,7 @@ def plan_repair(store: StackStore) -> Repair:
     findings: list[str] = []
     state, damaged = _sound_state(store, findings)
     journals = _sound_journals(store, state, findings, rebuilding=damaged)
-    crypter = PassphraseCrypter(store.passphrase.read(), state.salt)
+    crypter = store.passphrase.crypter(state.salt)
     crypter.verify()
     snapshot = state.snapshot(crypter)
     working = Working.of(snapshot)
