@@ -1,11 +1,7 @@
-"""Random programs, random edits, random failures and kills: the provider ends holding exactly the program.
-
-``WATOTO_EXAMPLES`` is the number of examples of each test; ``make test-long`` asks for more.
-"""
+"""Random programs, random edits, random failures and kills: the provider ends holding exactly the program."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.harness import THING, ThingStack
+from tests.examples import examples
 from watoto_infra.errors import PlanViolated
 from watoto_infra.values.contracts import Allowances, Plan, Result, StepOutcome
 
@@ -28,9 +25,7 @@ GROUPED = {"cat", "dog"}
 """Always under the component: another parent is another URN, and a fixed physical name cannot move to another one."""
 
 FREE = Allowances(delete_data=True)
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("WATOTO_EXAMPLES", "25")), deadline=None, suppress_health_check=list(HealthCheck)
-)
+EXAMPLES = settings(max_examples=examples(quick=25), suppress_health_check=list(HealthCheck))
 
 
 @st.composite

@@ -16,6 +16,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, PROVIDER, STACK, STACK_URN, thing, urn, values
+from tests.examples import examples
 from watoto_infra.engine.embedded.state.deployment import (
     from_deployment,
     resource_from_json,
@@ -183,7 +184,7 @@ def test_every_field_comes_back():
     assert again == EVERY_FIELD
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(quick=60))
 @given(st.lists(resources, max_size=4))
 def test_every_resource_follows_the_schema_and_comes_back(given_resources):
     document = document_of(*given_resources)
@@ -280,7 +281,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(quick=300))
 @given(st.data())
 def test_no_hostile_document_gives_anything_but_a_state_error(data):
     document = document_of(
@@ -316,6 +317,7 @@ class TestOrder:
             [old_b, old_a, STACK, DEFAULT_PROVIDER, new_b, new_a]
         ) == (STACK, DEFAULT_PROVIDER, new_a, new_b, old_a, old_b)
 
+    @settings(max_examples=examples(quick=100))
     @given(st.permutations([thing("a", dependencies=(urn("b"),)), thing("b", dependencies=(urn("a"),)), STACK]))
     def test_a_cycle_loses_nothing(self, given_resources):
         assert {one.urn for one in ordered(given_resources)} == {one.urn for one in given_resources}
@@ -324,7 +326,7 @@ class TestOrder:
         chain = [thing(str(n), dependencies=(urn(str(n + 1)),)) for n in range(10_000)]
         assert ordered(chain)[0].name == "9999"
 
-    @settings(deadline=None)
+    @settings(max_examples=examples(quick=100))
     @given(st.lists(resources, max_size=8))
     def test_a_repaired_state_is_sound_and_holds_every_real_thing(self, given_resources):
         given_resources = [

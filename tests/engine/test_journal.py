@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watoto_infra.engine.embedded.state.journal import Journal, read_journal
 from watoto_infra.errors import StateError
 
@@ -42,7 +43,7 @@ def test_no_journal_reads_as_none(tmp_path):
     assert read_journal(tmp_path / "j") is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(quick=60))
 @given(cut=st.integers(min_value=0))
 def test_cut_short_anywhere_every_whole_line_is_kept_and_the_torn_one_dropped(tmp_path_factory, cut):
     path = journal_with(tmp_path_factory.mktemp("j") / "j", {"n": 1}, {"n": 2}, {"n": 3})
@@ -58,7 +59,7 @@ def test_cut_short_anywhere_every_whole_line_is_kept_and_the_torn_one_dropped(tm
         assert [entry["n"] for entry in content.entries] == list(range(1, lines))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=examples(quick=100))
 @given(position=st.integers(min_value=0), byte=st.integers(0, 255))
 def test_a_changed_byte_is_an_error_that_names_file_and_line(tmp_path_factory, position, byte):
     path = journal_with(tmp_path_factory.mktemp("j") / "j", {"n": 1}, {"n": 2}, {"n": 3})

@@ -134,7 +134,7 @@ def test_a_destroy_right_after_a_killed_up_leaves_nothing(tmp_path):
     assert ThingStack(tmp_path).cloud.things == {}
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 40))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 40))])
 def test_killed_at_random_moments_again_and_again_up_completes_the_program(tmp_path, seed):
     chance = random.Random(seed)
     for _ in range(3):

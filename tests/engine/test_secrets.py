@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.passphrases import CHEAP_ROUNDS
+from tests.examples import examples
 from watoto_infra.engine.embedded.state.secrets import (
     PASSPHRASE_FILE_VARIABLE,
     PASSPHRASE_VARIABLE,
@@ -45,7 +46,7 @@ def test_two_salts_and_two_encryptions_of_one_text_differ():
     assert CRYPTER.encrypt("same") != CRYPTER.encrypt("same")
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(quick=100))
 @given(st.text())
 def test_every_text_comes_back(text):
     assert CRYPTER.decrypt(CRYPTER.encrypt(text)) == text
@@ -58,7 +59,7 @@ def test_a_damaged_salt_is_an_error_with_one_line(salt):
     assert "\n" not in caught.value.message
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(quick=100))
 @given(st.data())
 def test_a_changed_ciphertext_is_never_decrypted(data):
     ciphertext = CRYPTER.encrypt("a secret")

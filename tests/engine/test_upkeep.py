@@ -12,6 +12,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, store_in, thing, urn
+from tests.examples import examples
 from watoto_infra.engine.embedded.state.deployment import to_deployment
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, Snapshot
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
@@ -212,7 +213,7 @@ class TestRepair:
         with pytest.raises(WrongPassphrase):
             plan_repair(store_in(tmp_path, "wrong"))
 
-    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(quick=20, long=60), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_whatever_byte_is_damaged_the_state_is_refused_or_whole_and_repair_brings_it_back(
         self, tmp_path_factory, data

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 import pulumi
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pulumi.provider.experimental.property_value import PropertyValue, ResourceReference
 
 from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import values
+from tests.examples import examples
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.values import (
     ASSET_SIGNATURE,
@@ -41,12 +42,14 @@ def comparable(value: PropertyValue):
     return value.is_secret, repr(held)
 
 
+@settings(max_examples=examples(quick=100))
 @given(values)
 def test_a_value_comes_back_from_a_deployment_as_it_went_in(value):
     document = json.loads(json.dumps(to_json(value, CRYPTER), allow_nan=False))
     assert comparable(from_json(document, CRYPTER)) == comparable(value)
 
 
+@settings(max_examples=examples(quick=100))
 @given(values)
 def test_no_secret_is_in_clear_in_a_deployment(value):
     marked = PropertyValue({"outer": PropertyValue([value, PropertyValue("xyzzy-planted")], is_secret=True)})

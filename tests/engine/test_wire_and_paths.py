@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import pulumi
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime import rpc
 
+from tests.examples import examples
 from watoto_infra.engine.embedded import diff, paths, wire
 from watoto_infra.engine.embedded.goal import Goal, seconds
 from watoto_infra.engine.embedded.state import values as held
@@ -37,6 +38,7 @@ properties = st.dictionaries(keys, known, max_size=4)
 partly_secret = nested(plain.flatmap(lambda value: st.booleans().map(lambda secret: PropertyValue(value, secret))))
 
 
+@settings(max_examples=examples(quick=100))
 @given(st.dictionaries(keys, values, max_size=4))
 def test_any_properties_survive_the_wire(given_properties):
     there = wire.to_struct(given_properties)
@@ -68,6 +70,7 @@ def test_a_special_value_that_nobody_knows_is_refused():
         wire.from_value(strange)
 
 
+@settings(max_examples=examples(quick=100))
 @given(st.lists(keys | st.integers(0, 99), min_size=1, max_size=4).filter(lambda path: isinstance(path[0], str)))
 def test_any_path_that_is_written_can_be_read(path):
     assert paths.parse(paths.write(tuple(path))) == tuple(path)
@@ -87,12 +90,14 @@ def test_paths_are_read_as_pulumi_writes_them(text, path):
     assert paths.parse(text) == path
 
 
+@settings(max_examples=examples(quick=100))
 @given(properties, properties)
 def test_no_difference_is_found_exactly_between_equal_properties(old, new):
     assert not diff.compare(old, old)
     assert bool(diff.compare(old, new)) == (old != new)
 
 
+@settings(max_examples=examples(quick=100))
 @given(properties, properties)
 def test_every_difference_leads_to_the_two_values_it_shows(old, new):
     for change in diff.compare(old, new):
@@ -101,6 +106,7 @@ def test_every_difference_leads_to_the_two_values_it_shows(old, new):
             assert (value is None or value.value is None) == (shown is None)
 
 
+@settings(max_examples=examples(quick=100))
 @given(properties, properties, st.data())
 def test_a_reset_path_is_as_it_was_and_the_rest_as_it_is(old, new, data):
     if not new:
@@ -113,6 +119,7 @@ def test_a_reset_path_is_as_it_was_and_the_rest_as_it_is(old, new, data):
     }
 
 
+@settings(max_examples=examples(quick=100))
 @given(properties)
 def test_a_secret_is_never_shown(given_properties):
     sealed = {key: PropertyValue({"in": value}, is_secret=True) for key, value in given_properties.items()}
@@ -140,6 +147,7 @@ def in_clear(value: PropertyValue) -> PropertyValue:
     return PropertyValue(held)
 
 
+@settings(max_examples=examples(quick=100))
 @given(st.dictionaries(keys, partly_secret, max_size=4), st.booleans())
 def test_what_is_read_again_is_no_difference_whatever_is_secret_in_it(given_properties, whole):
     answered = {key: in_clear(value).with_secret(whole) for key, value in given_properties.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.examples import examples
 from watoto_infra.providers.kubernetes.store import ALWAYS_THERE, NAMESPACE, Key, ObjectStore, RefusedError
 
 NAMES = ("a", "b")
@@ -90,5 +90,5 @@ class Objects(RuleBasedStateMachine):
         self._folder.cleanup()
 
 
-Objects.TestCase.settings = settings(max_examples=int(os.environ.get("WATOTO_EXAMPLES", "25")))
+Objects.TestCase.settings = settings(max_examples=examples(quick=25))
 TestTheStoreDoesWhatItsModelDoes = Objects.TestCase

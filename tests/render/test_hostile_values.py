@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from tests.examples import examples
 from tests.render.families import families
 from watoto_infra.errors import RenderError, SettingsError
 from watoto_infra.rendering import use_cases
@@ -59,7 +59,7 @@ HOSTILE = st.one_of(
 )
 TEMPLATES = Templates()
 PROFILE = settings(
-    max_examples=int(os.environ.get("WATOTO_EXAMPLES", "40")),
+    max_examples=examples(quick=40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
