@@ -21,6 +21,7 @@ from watoto_infra.values.contracts import Program
 from watoto_infra.values.status import LocalProcess, StatusReport
 
 if TYPE_CHECKING:
+    from watoto_infra.engine.embedded.engine import EmbeddedEngine
     from watoto_infra.engine.embedded.state.store import StackStore
     from watoto_infra.local.data_plane import LocalDataPlane
     from watoto_infra.local.target import LocalTarget
@@ -269,7 +270,7 @@ def _store(home: StackHome) -> StackStore:
     return StackStore(home.state, PassphraseSource(os.environ, home.state / "passphrase"))
 
 
-def _embedded_engine(stack: str, store: StackStore, target: LocalTarget, kubernetes_version: str) -> Any:
+def _embedded_engine(stack: str, store: StackStore, target: LocalTarget, kubernetes_version: str) -> EmbeddedEngine:
     from watoto_infra.engine.embedded.engine import EmbeddedEngine  # noqa: PLC0415 - imports pulumi
     from watoto_infra.providers.aws.provider import AwsProvider  # noqa: PLC0415
     from watoto_infra.providers.kubernetes.provider import KubernetesProvider  # noqa: PLC0415

@@ -174,6 +174,16 @@ class Provider(SdkProvider):
         """Find what a create that was killed had made, by its token or its natural key; None if there is nothing."""
         return None
 
+    # The responses below are this contract's own: they say what was simulated, and the engine reads that.
+    async def create(self, request: SdkCreateRequest) -> CreateResponse:
+        raise NotImplementedError
+
+    async def read(self, request: ReadRequest) -> ReadResponse:
+        raise NotImplementedError
+
+    async def update(self, request: UpdateRequest) -> UpdateResponse:
+        raise NotImplementedError
+
     # The SDK's server ignores what delete returns; the engine wants to know whether anything stays.
     async def delete(self, request: DeleteRequest) -> DeleteResponse:  # type: ignore[override]
         raise NotImplementedError

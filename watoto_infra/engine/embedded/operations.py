@@ -83,7 +83,7 @@ class Operations:
             state,
             id=response.resource_id or None,
             outputs=_sealed(state, response.properties),
-            simulated=getattr(response, "simulated", False),
+            simulated=response.simulated,
         )
         made = _stamped(made, created=True)
         self._ledger.reach(made, was=old, keep_old=keep_old, token=token)
@@ -107,7 +107,7 @@ class Operations:
             self._ledger.abandon(token)
             raise
         outputs = _sealed(state, response.properties)
-        updated = _stamped(replace(state, outputs=outputs, simulated=getattr(response, "simulated", False)))
+        updated = _stamped(replace(state, outputs=outputs, simulated=response.simulated))
         self._ledger.reach(updated, was=old, token=token)
         return updated
 
@@ -154,7 +154,7 @@ class Operations:
         inputs = diff.seal(response.inputs, state.inputs) if response.inputs else state.inputs
         found = replace(state, id=response.resource_id, inputs=inputs)
         outputs = diff.seal(_sealed(found, response.properties), state.outputs)
-        return replace(found, outputs=outputs, simulated=getattr(response, "simulated", False) or state.simulated)
+        return replace(found, outputs=outputs, simulated=response.simulated or state.simulated)
 
     def _begin(self, kind: OperationKind, state: ResourceState) -> str | None:
         return None if self._dry_run else self._ledger.begin(kind, state)

@@ -65,10 +65,10 @@ class Survey:
         findings: list[Finding] = []
         for reference, states in by_provider.items():
             provider = self._pool.get(reference, states[0].urn)
-            if not getattr(provider, "volatile", False):
+            if not provider.volatile:
                 continue
             try:
-                gone = self._operations.read(_witness(states, getattr(provider, "durable", ()))) is None
+                gone = self._operations.read(_witness(states, provider.durable)) is None
             except ProviderError:
                 if not may_be_down:
                     raise
@@ -92,9 +92,8 @@ class Survey:
         """Take into the state what a creation left behind that was never recorded; drop it if it left nothing."""
         goal = operation.resource
         provider = self._pool.get(goal.provider, goal.urn)
-        adopt = getattr(provider, "adopt", None)
         request = AdoptRequest(goal.urn, dict(goal.inputs), operation.token)
-        found = answer(adopt(request), operation="adopt", urn=goal.urn) if adopt is not None else None
+        found = answer(provider.adopt(request), operation="adopt", urn=goal.urn)
         if found is None:
             self._ledger.abandon(operation.token)
             return

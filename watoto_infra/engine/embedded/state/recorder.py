@@ -6,19 +6,44 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from watoto_infra.engine.embedded.state.integrity import ordered
 from watoto_infra.engine.embedded.state.journal import Journal
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.statefile import Key, Working, begin_entry, key_of, settle_entry
 from watoto_infra.errors import StateError
 from watoto_infra.values.contracts import Json
 
-if TYPE_CHECKING:
-    from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle
+
+@dataclass
+class StoreHandle:
+    """A state opened for writing: what was read, with what to write secrets, and the file's serial number (0: none)."""
+
+    snapshot: Snapshot
+    crypter: PassphraseCrypter
+    serial: int
+    stage: str | None
+
+
+class RunStorage(Protocol):
+    """What a recorder writes to; ``StackStore`` is it."""
+
+    def open_journal(self, handle: StoreHandle, *, kind: str, stage: str | None) -> Journal:
+        """Start the run's journal. Raises ``StateError`` when it cannot be written."""
+        ...
+
+    def compact(self, handle: StoreHandle, snapshot: Snapshot, *, stage: str | None) -> None:
+        """Write the state file anew and retire the journal. Raises ``StateError``; then both are as they were."""
+        ...
+
+    def note_run(self, entry: Mapping[str, Json]) -> None:
+        """Add a line to the history. Raises ``StateError`` when it cannot be written."""
+        ...
 
 
 class Recorder:
@@ -29,7 +54,7 @@ class Recorder:
     it closes itself, as failed when the block raises.
     """
 
-    def __init__(self, store: StackStore, handle: StoreHandle, kind: str, stage: str | None) -> None:
+    def __init__(self, store: RunStorage, handle: StoreHandle, kind: str, stage: str | None) -> None:
         self._store = store
         self._handle = handle
         self._kind = kind

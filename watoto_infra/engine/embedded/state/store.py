@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,22 +22,12 @@ from watoto_infra.engine.embedded.state.files import (
 from watoto_infra.engine.embedded.state.integrity import check, ordered
 from watoto_infra.engine.embedded.state.journal import Journal, JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
-from watoto_infra.engine.embedded.state.recorder import Recorder
+from watoto_infra.engine.embedded.state.recorder import Recorder, StoreHandle
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter, PassphraseSource
 from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay, state_bytes
 from watoto_infra.engine.embedded.state.values import Crypter, Masking
 from watoto_infra.errors import NoSuchStack, StateError
 from watoto_infra.values.contracts import Json
-
-
-@dataclass
-class StoreHandle:
-    """A state opened for writing: what was read, with what to write secrets, and the file's serial number (0: none)."""
-
-    snapshot: Snapshot
-    crypter: PassphraseCrypter
-    serial: int
-    stage: str | None
 
 
 class StackStore:

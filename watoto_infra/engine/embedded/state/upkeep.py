@@ -15,8 +15,9 @@ from watoto_infra.engine.embedded.state.files import write_error
 from watoto_infra.engine.embedded.state.integrity import check, ordered, repaired
 from watoto_infra.engine.embedded.state.journal import JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
+from watoto_infra.engine.embedded.state.recorder import StoreHandle
 from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay
-from watoto_infra.engine.embedded.state.store import StackStore, StoreHandle
+from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import NoSuchStack, StateError
 from watoto_infra.values.contracts import Json
