@@ -14,7 +14,7 @@ from typing import Any
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from watoto_infra.engine.embedded.goal import AliasSpec, Goal
-from watoto_infra.engine.embedded.monitor import Answer, Registrar
+from watoto_infra.engine.embedded.monitor import RegisterResult, Registrar
 from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.state.values import from_plain
 from watoto_infra.errors import ProgramError, WatotoError
@@ -33,22 +33,23 @@ class DirectHost:
         stack = registrar.register(
             Goal(type=STACK_TYPE, name=f"{self._program.project}-{self._program.stack}", custom=False, inputs={})
         )
-        answers: dict[str, Answer] = {}
+        registered: dict[str, RegisterResult] = {}
         waiting = list(self._graph)
-        running: dict[Future[Answer], str] = {}
+        running: dict[Future[RegisterResult], str] = {}
         failed = False
         with ThreadPoolExecutor(self._workers) as threads:
             while waiting or running:
-                ready = [entry for entry in waiting if _needs(entry) <= answers.keys()] if not failed else []
+                ready = [entry for entry in waiting if _needs(entry) <= registered.keys()] if not failed else []
                 waiting = [entry for entry in waiting if entry not in ready] if not failed else []
                 for entry in ready:
-                    running[threads.submit(registrar.register, self._goal(entry, stack.urn, answers))] = entry["name"]
+                    registration = threads.submit(registrar.register, self._goal(entry, stack.urn, registered))
+                    running[registration] = entry["name"]
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     name = running.pop(future)
                     try:
-                        answers[name] = future.result()
+                        registered[name] = future.result()
                     except WatotoError as error:
                         registrar.fail(error)
                         failed = True
@@ -56,19 +57,19 @@ class DirectHost:
             raise ProgramError("a registration failed")
         exports = {key: (e["name"], output) for e in self._graph for key, output in e.get("exports", {}).items()}
         registrar.register_outputs(
-            stack.urn, {key: _output(answers[name], out) for key, (name, out) in exports.items()}
+            stack.urn, {key: _output(registered[name], out) for key, (name, out) in exports.items()}
         )
 
-    def _goal(self, entry: dict[str, Any], stack: str, answers: dict[str, Answer]) -> Goal:
+    def _goal(self, entry: dict[str, Any], stack: str, registered: dict[str, RegisterResult]) -> Goal:
         inputs = {key: from_plain(value) for key, value in entry.get("props", {}).items()}
         for key in entry.get("secrets", []):
             inputs[key] = inputs[key].with_secret(True)
         property_dependencies = {}
         for key, reference in entry.get("refs", {}).items():
             name, _, output = reference.partition(".")
-            inputs[key] = _output(answers[name], output)
-            property_dependencies[key] = (answers[name].urn,)
-        explicit = {answers[name].urn for name in entry.get("depends_on", [])}
+            inputs[key] = _output(registered[name], output)
+            property_dependencies[key] = (registered[name].urn,)
+        explicit = {registered[name].urn for name in entry.get("depends_on", [])}
         implicit = {urn for urns in property_dependencies.values() for urn in urns}
         options = entry.get("opts", {})
         component = entry.get("kind") == "component"
@@ -77,7 +78,7 @@ class DirectHost:
             name=entry["name"],
             custom=not component,
             inputs=inputs,
-            parent=answers[entry["parent"]].urn if "parent" in entry else stack,
+            parent=registered[entry["parent"]].urn if "parent" in entry else stack,
             dependencies=tuple(sorted(explicit | implicit)),
             property_dependencies=dict(sorted(property_dependencies.items())),
             protect=options.get("protect", False),
@@ -86,7 +87,7 @@ class DirectHost:
             replace_on_changes=tuple(options.get("replace_on_changes", ())),
             additional_secret_outputs=tuple(options.get("additional_secret_outputs", ())),
             retain_on_delete=options.get("retain_on_delete", False),
-            deleted_with=answers[entry["deleted_with"]].urn if "deleted_with" in entry else None,
+            deleted_with=registered[entry["deleted_with"]].urn if "deleted_with" in entry else None,
             aliases=tuple(AliasSpec(**alias) for alias in entry.get("aliases", [])),
         )
 
@@ -97,5 +98,5 @@ def _needs(entry: dict[str, Any]) -> set[str]:
     return needed | set(entry.get("depends_on", [])) | owners
 
 
-def _output(answer: Answer, name: str) -> PropertyValue:
-    return (answer.outputs or {}).get(name, PropertyValue.computed())
+def _output(registered: RegisterResult, name: str) -> PropertyValue:
+    return (registered.outputs or {}).get(name, PropertyValue.computed())

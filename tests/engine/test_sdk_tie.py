@@ -20,7 +20,7 @@ from tests.engine.harness import THINGS, Watcher, thing
 from watoto_infra.engine.embedded import child, goal
 from watoto_infra.engine.embedded.goal import Goal
 from watoto_infra.engine.embedded.host import ProgramHost
-from watoto_infra.engine.embedded.monitor import FEATURES, Answer
+from watoto_infra.engine.embedded.monitor import FEATURES, RegisterResult
 from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.urns import make_urn
 from watoto_infra.errors import UnsupportedFeature
@@ -120,16 +120,16 @@ class Asked:
         self.outputs: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
-    def register(self, wanted: Goal) -> Answer:
-        urn = make_urn("test", "watoto", wanted.parent, wanted.type, wanted.name)
+    def register(self, goal: Goal) -> RegisterResult:
+        urn = make_urn("test", "watoto", goal.parent, goal.type, goal.name)
         with self._lock:
-            self.goals[urn] = wanted
-        return Answer(urn, f"id-{wanted.name}" if wanted.custom else None, wanted.inputs if wanted.custom else {})
+            self.goals[urn] = goal
+        return RegisterResult(urn, f"id-{goal.name}" if goal.custom else None, goal.inputs if goal.custom else {})
 
     def register_outputs(self, urn: str, outputs: Any) -> None:
         self.outputs[urn] = dict(outputs)
 
-    def read(self, wanted: Goal) -> Answer:
+    def read(self, goal: Goal) -> RegisterResult:
         raise NotImplementedError
 
     def invoke(self, *arguments: Any) -> Any:
@@ -157,8 +157,8 @@ def test_direct_registration_asks_what_the_sdk_asks():
         asked.append(registrar)
     through_sdk, direct = asked
     assert through_sdk.goals.keys() == direct.goals.keys()
-    for urn, wanted in through_sdk.goals.items():
-        if wanted.type == STACK_TYPE:
+    for urn, registered in through_sdk.goals.items():
+        if registered.type == STACK_TYPE:
             continue
-        assert vars(direct.goals[urn]) | {"place": wanted.place} == vars(wanted), urn
+        assert vars(direct.goals[urn]) | {"source_position": registered.source_position} == vars(registered), urn
     assert through_sdk.outputs == direct.outputs

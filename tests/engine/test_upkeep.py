@@ -13,8 +13,8 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, store_in, thing, urn
 from tests.examples import examples
-from watoto_infra.engine.embedded.state.deployment import to_deployment
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, Snapshot
+from watoto_infra.engine.embedded.state.pulumi_json import to_deployment
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.upkeep import apply_repair, export_state, import_state, plan_repair

@@ -125,14 +125,14 @@ def test_a_secret_is_never_shown(given_properties):
     sealed = {key: PropertyValue({"in": value}, is_secret=True) for key, value in given_properties.items()}
     for change in diff.compare({}, sealed):
         assert change.after == "[secret]"
-    again = diff.seal({key: PropertyValue({"in": value}) for key, value in given_properties.items()}, sealed)
+    again = diff.mark_secrets({key: PropertyValue({"in": value}) for key, value in given_properties.items()}, sealed)
     assert all(value.is_secret for value in again.values())
 
 
 def test_a_part_of_an_output_is_secret_where_the_same_part_of_the_input_was():
     template = PropertyValue({"user": PropertyValue("u"), "password": PropertyValue("p", is_secret=True)})
     answered = PropertyValue({"user": PropertyValue("u"), "password": PropertyValue("p"), "id": PropertyValue("1")})
-    marked = diff.keep_secret(template, answered).value
+    marked = diff.copy_secret_marks(template, answered).value
     assert isinstance(marked, Mapping)
     assert {key: value.is_secret for key, value in marked.items()} == {"user": False, "password": True, "id": False}
 
@@ -151,8 +151,8 @@ def in_clear(value: PropertyValue) -> PropertyValue:
 @given(st.dictionaries(keys, partly_secret, max_size=4), st.booleans())
 def test_what_is_read_again_is_no_difference_whatever_is_secret_in_it(given_properties, whole):
     answered = {key: in_clear(value).with_secret(whole) for key, value in given_properties.items()}
-    read = diff.seal(answered, given_properties)
-    again = diff.seal(answered, read)
+    read = diff.mark_secrets(answered, given_properties)
+    again = diff.mark_secrets(answered, read)
     for before, after in ((given_properties, read), (read, again)):
         held_secret = {key: value for key, value in before.items() if value.contains_secret() or not whole}
         assert diff.compare(held_secret, {key: after[key] for key in held_secret}) == ()

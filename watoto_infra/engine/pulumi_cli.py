@@ -19,7 +19,7 @@ import yaml
 from pulumi import automation
 from pulumi.automation.errors import InvalidVersionError
 
-from watoto_infra.engine.embedded.guard import KEPT, PROTECTED, refuse_forbidden
+from watoto_infra.engine.embedded.guard import PROTECTED, RETAINED, refuse_forbidden
 from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.urns import is_default_provider
@@ -241,7 +241,7 @@ class PulumiCliEngine:
     def _deletion(self, resource: Mapping[str, Json]) -> Step:
         notes = [PROTECTED] if resource.get("protect") else []
         if resource.get("retainOnDelete") or resource.get("external"):
-            notes.append(KEPT)
+            notes.append(RETAINED)
         inputs = shown(resource.get("inputs") or {})
         return Step(
             Op.DELETE_REPLACED if resource.get("delete") else Op.DELETE,

@@ -13,7 +13,7 @@ from typing import Any
 from pulumi.automation.events import EngineEvent, OpType, PropertyDiff, StepEventMetadata, StepEventStateMetadata
 
 from watoto_infra.engine.embedded import paths
-from watoto_infra.engine.embedded.guard import KEPT, PROTECTED
+from watoto_infra.engine.embedded.guard import PROTECTED, RETAINED
 from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.state.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
 from watoto_infra.engine.embedded.urns import is_default_provider
@@ -180,7 +180,7 @@ def _notes(metadata: StepEventMetadata) -> tuple[str, ...]:
     old = metadata.old
     notes = [PROTECTED] if OPS[metadata.op] in {Op.DELETE, Op.REPLACE} and old and old.protect else []
     if metadata.op is OpType.DISCARD or (OPS[metadata.op] is Op.DELETE and old and old.retain_on_delete):
-        notes.append(KEPT)
+        notes.append(RETAINED)
     return tuple(notes)
 
 

@@ -30,29 +30,35 @@ _REPLACING = {
 
 def compare(old: Properties, new: Properties) -> tuple[Change, ...]:
     """List the differences, in order of path; an unknown new value counts as different."""
-    found = _compare(PropertyValue(dict(old)), PropertyValue(dict(new)), (), secret=False)
-    return tuple(sorted(found, key=lambda change: change.path))
+    changes = _compare(PropertyValue(dict(old)), PropertyValue(dict(new)), (), secret=False)
+    return tuple(sorted(changes, key=lambda change: change.path))
 
 
 def from_provider(
     response: DiffResponse, old_inputs: Properties, old_outputs: Properties, new_inputs: Properties
 ) -> tuple[Change, ...]:
-    """Turn a provider's answer into changes; where it gives no details the inputs are compared."""
+    """Turn a provider's answer into changes; where it gives no details the inputs are compared.
+
+    Raises ``ValueError`` where the provider names something that is no property path.
+    """
     if response.changes is False:
         return ()
     if not response.detailed_diff:
-        return forced(compare(old_inputs, new_inputs), response.replaces)
+        return mark_replacing(compare(old_inputs, new_inputs), response.replaces)
     changes = []
     for text, detail in response.detailed_diff.items():
         path = paths.parse(text)
         before = paths.lookup(old_inputs, path) if detail.input_diff else paths.lookup(old_outputs, path)
         after = paths.lookup(new_inputs, path)
         changes.append(_change(path, _KINDS[detail.kind], before, after))
-    return forced(tuple(sorted(changes, key=lambda change: change.path)), response.replaces)
+    return mark_replacing(tuple(sorted(changes, key=lambda change: change.path)), response.replaces)
 
 
-def forced(changes: Iterable[Change], patterns: Iterable[str]) -> tuple[Change, ...]:
-    """Mark the changes that one of the patterns covers as forcing a replacement."""
+def mark_replacing(changes: Iterable[Change], patterns: Iterable[str]) -> tuple[Change, ...]:
+    """Mark the changes that one of the patterns (property paths) covers as forcing a replacement.
+
+    Raises ``ValueError`` for a pattern that is no property path.
+    """
     parsed = [paths.parse(pattern) for pattern in patterns]
     return tuple(
         replace(change, kind=_REPLACING.get(change.kind, change.kind))
@@ -73,45 +79,47 @@ def has_unknowns(value: PropertyValue) -> bool:
 
 
 def with_unknowns(properties: Properties, names: Iterable[str]) -> dict[str, PropertyValue]:
-    """Give the properties with those in ``names`` made unknown."""
+    """Give the properties with those in ``names`` replaced by unknown values."""
     return {**properties, **{name: PropertyValue.computed() for name in names}}
 
 
-def keep_secret(template: PropertyValue | None, value: PropertyValue) -> PropertyValue:
-    """Mark in ``value`` as secret what is secret at the same place in ``template``.
+def copy_secret_marks(template: PropertyValue | None, value: PropertyValue) -> PropertyValue:
+    """Mark as secret in ``value`` the parts that are secret at the same path in ``template``.
 
     A service answers in clear what it was given as a secret; Pulumi marks such outputs in the same way. Where a
-    provider marks the whole of what is secret in parts, the parts count: reading again and again comes to the same.
+    provider marks a whole value that is secret in parts only, the parts count: each further read gives the same marks.
     """
     if template is None or not template.contains_secret():
         return value
     held, old = value.value, template.value
-    whole = template.is_secret or (value.is_secret and not _has_place_for(template, value))
+    whole = template.is_secret or (value.is_secret and not _has_paths_of(template, value))
     if isinstance(held, Mapping) and isinstance(old, Mapping):
-        return value.with_value({key: keep_secret(old.get(key), item) for key, item in held.items()}).with_secret(whole)
+        return value.with_value({key: copy_secret_marks(old.get(key), item) for key, item in held.items()}).with_secret(
+            whole
+        )
     if isinstance(held, tuple) and isinstance(old, tuple) and len(held) == len(old):
-        kept = [keep_secret(was, item) for was, item in zip(old, held, strict=True)]
-        return value.with_value(kept).with_secret(whole)
+        items = [copy_secret_marks(was, item) for was, item in zip(old, held, strict=True)]
+        return value.with_value(items).with_secret(whole)
     return value.with_secret(True)  # its shape changed, so which part was the secret cannot be told
 
 
-def _has_place_for(template: PropertyValue, value: PropertyValue) -> bool:
-    """Tell whether all that ``value`` holds has its place in ``template``, so that its marks say of all of it."""
+def _has_paths_of(template: PropertyValue, value: PropertyValue) -> bool:
+    """Tell whether ``template`` has every path of ``value``, so that its marks speak of the whole of it."""
     held, old = value.value, template.value
     if isinstance(held, Mapping):
         return isinstance(old, Mapping) and all(
-            key in old and _has_place_for(old[key], item) for key, item in held.items()
+            key in old and _has_paths_of(old[key], item) for key, item in held.items()
         )
     if isinstance(held, tuple):
-        return isinstance(old, tuple) and len(old) == len(held) and all(map(_has_place_for, old, held))
+        return isinstance(old, tuple) and len(old) == len(held) and all(map(_has_paths_of, old, held))
     return not isinstance(old, Mapping | tuple)
 
 
-def seal(properties: Properties, template: Properties, names: Iterable[str] = ()) -> dict[str, PropertyValue]:
-    """Mark as secret what ``template`` marks, and the properties in ``names``."""
+def mark_secrets(properties: Properties, template: Properties, names: Iterable[str] = ()) -> dict[str, PropertyValue]:
+    """Mark the properties in ``names`` as secret, and those parts of the others that are secret in ``template``."""
     named = set(names)
     return {
-        key: value.with_secret(True) if key in named else keep_secret(template.get(key), value)
+        key: value.with_secret(True) if key in named else copy_secret_marks(template.get(key), value)
         for key, value in properties.items()
     }
 

@@ -1,4 +1,4 @@
-"""What the program asks for: one registration, read from its request and checked for what the engine serves."""
+"""Goal states: one registration each, read from its request and checked for what the engine serves."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class AliasSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """One resource as the program wants it. ``place`` is where the program says so (``file:line``), for messages.
+    """The goal state of one resource: what the program registers.
 
-    ``read_id`` is set for a resource that is only read (``Resource.get``).
+    ``source_position`` is where the program does so (``file:line``), for messages. ``read_id`` is set for a resource
+    that is only read (``Resource.get``).
     """
 
     type: str
@@ -69,10 +70,10 @@ class Goal:
     retain_on_delete: bool = False
     deleted_with: str | None = None
     read_id: str | None = None
-    place: str = ""
+    source_position: str = ""
 
     def needs(self) -> Iterator[str]:
-        """URNs of what must stand before this resource does; duplicates are possible."""
+        """URNs of resources that must exist before this one does; duplicates are possible."""
         if self.parent:
             yield self.parent
         yield from self.dependencies
@@ -114,7 +115,7 @@ def from_register(request: resource_pb2.RegisterResourceRequest) -> Goal:
         custom_timeouts=_timeouts(timeouts) if timeouts else None,
         retain_on_delete=request.retainOnDelete,
         deleted_with=request.deletedWith or None,
-        place=_place(request),
+        source_position=_source_position(request),
     )
 
 
@@ -132,7 +133,7 @@ def from_read(request: resource_pb2.ReadResourceRequest) -> Goal:
         dependencies=tuple(sorted(request.dependencies)),
         additional_secret_outputs=tuple(request.additionalSecretOutputs),
         read_id=request.id,
-        place=_place(request),
+        source_position=_source_position(request),
     )
 
 
@@ -170,11 +171,11 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def _place(request: Message) -> str:
+def _source_position(request: Message) -> str:
     position = request.sourcePosition
     return f"{unquote(urlsplit(position.uri).path)}:{position.line}" if position.uri else ""
 
 
 def _at(request: Message) -> str:
-    place = _place(request)
-    return f"at {place}" if place else ""
+    position = _source_position(request)
+    return f"at {position}" if position else ""

@@ -1,4 +1,7 @@
-"""What a run may do: nothing that its plan did not show, nothing to data or protected resources without leave."""
+"""What a run may do: nothing that its plan did not show, nothing to data or protected resources that is not allowed.
+
+Pulumi holds a run to a saved plan in the same way (``--plan``).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from watoto_infra.values.contracts import Allowances, Op, Plan, Step
 PROTECTED = "protected"
 """The note on a step whose resource the program, or for a deletion the state, protects."""
 
-KEPT = "kept: it only leaves the state"
-"""The note on a deletion that leaves the thing itself alone: ``retain_on_delete``, or it was only read."""
+RETAINED = "kept: it only leaves the state"
+"""The note on a deletion that deletes nothing real: of a resource to be retained, or that was only read."""
 
 _MAY_BECOME = {
     Op.SAME: {Op.SAME},
@@ -45,13 +48,13 @@ class PlanGuard:
 
 
 def refuse_forbidden(steps: Iterable[Step], allow: Allowances, *, destroying: bool = False) -> None:
-    """Raise before anything is done if a step deletes or replaces what is protected or data-bearing, without leave.
+    """Refuse a plan that deletes or replaces protected resources, or data that ``allow`` does not name.
 
     Raises ``ProtectedResource`` or ``DataAtRisk``, naming every URN and, for the latter, the flag that allows it (when
-    everything is destroyed, the one flag for all of them).
+    everything is destroyed, the one flag for all of them). To be called before anything is done.
     """
     removing = [
-        step for step in steps if step.op in {Op.REPLACE, Op.DELETE, Op.DELETE_REPLACED} and KEPT not in step.notes
+        step for step in steps if step.op in {Op.REPLACE, Op.DELETE, Op.DELETE_REPLACED} and RETAINED not in step.notes
     ]
     protected = [step.urn for step in removing if PROTECTED in step.notes]
     if protected:

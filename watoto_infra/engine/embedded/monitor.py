@@ -1,7 +1,7 @@
 """The gRPC service that the program's SDK talks to: Pulumi's ResourceMonitor.
 
-It only translates: requests become goals, answers become responses. What the embedded engine does not serve is refused
-by name and noted as the run's failure; it never answers with a faked success.
+It only translates: requests become goal states, results become responses. What the embedded engine does not serve is
+refused by name and becomes the run's failure; it never answers with a faked success.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FEATURES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class RegisterResult:
     """How a registration ended. ``skipped``: nothing was done, its outputs stay unknown to the program."""
 
     urn: str
@@ -41,13 +41,19 @@ class Answer:
 
 
 class Registrar(Protocol):
-    """What the monitor needs of a run."""
+    """What the monitor needs of a run. Whatever a method raises ends the run (``fail``)."""
 
-    def register(self, goal: Goal) -> Answer: ...
+    def register(self, goal: Goal) -> RegisterResult:
+        """Bring one resource to its goal state."""
+        ...
 
-    def read(self, goal: Goal) -> Answer: ...
+    def read(self, goal: Goal) -> RegisterResult:
+        """Read a resource that the program does not manage."""
+        ...
 
-    def register_outputs(self, urn: str, outputs: Mapping[str, PropertyValue]) -> None: ...
+    def register_outputs(self, urn: str, outputs: Mapping[str, PropertyValue]) -> None:
+        """Take the outputs of a component or of the stack."""
+        ...
 
     def invoke(
         self, token: str, arguments: Mapping[str, PropertyValue], provider: str | None, version: str
@@ -79,12 +85,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self, request: resource_pb2.RegisterResourceRequest, context: grpc.ServicerContext
     ) -> resource_pb2.RegisterResourceResponse:
         def serve() -> resource_pb2.RegisterResourceResponse:
-            answer = self._registrar.register(from_register(request))
+            registered = self._registrar.register(from_register(request))
             return resource_pb2.RegisterResourceResponse(
-                urn=answer.urn,
-                id=answer.id or "",
-                object=wire.to_struct(answer.outputs or {}),
-                result=resource_pb2.Result.FAIL if answer.skipped else resource_pb2.Result.SUCCESS,
+                urn=registered.urn,
+                id=registered.id or "",
+                object=wire.to_struct(registered.outputs or {}),
+                result=resource_pb2.Result.FAIL if registered.skipped else resource_pb2.Result.SUCCESS,
             )
 
         return self._serve(serve, context)
@@ -93,12 +99,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self, request: resource_pb2.ReadResourceRequest, context: grpc.ServicerContext
     ) -> resource_pb2.ReadResourceResponse:
         def serve() -> resource_pb2.ReadResourceResponse:
-            answer = self._registrar.read(from_read(request))
+            registered = self._registrar.read(from_read(request))
             return resource_pb2.ReadResourceResponse(
-                urn=answer.urn,
-                id=answer.id or "",
-                properties=wire.to_struct(answer.outputs or {}),
-                result=resource_pb2.Result.FAIL if answer.skipped else resource_pb2.Result.SUCCESS,
+                urn=registered.urn,
+                id=registered.id or "",
+                properties=wire.to_struct(registered.outputs or {}),
+                result=resource_pb2.Result.FAIL if registered.skipped else resource_pb2.Result.SUCCESS,
             )
 
         return self._serve(serve, context)

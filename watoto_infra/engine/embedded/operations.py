@@ -1,8 +1,8 @@
-"""Carries one operation out: asks the provider, keeps the ledger. Nothing here decides what is to be done.
+"""Executes steps: calls the provider and records the outcome. Nothing here decides what is to be done.
 
 An operation is in the journal before it starts and after it ends. What a provider says exists is recorded even when a
 later part of its creation failed. An operation that failed stays pending, because a failed call may have had its effect
-all the same: the next run looks (``survey.py``). In a dry run providers only say what would come out.
+all the same: the next run looks (``state_check.py``). In a dry run providers only say what would come out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from watoto_infra.engine.embedded import diff
-from watoto_infra.engine.embedded.ledger import Ledger
-from watoto_infra.engine.embedded.planner import Decision
-from watoto_infra.engine.embedded.provider_pool import ProviderPool, answer
+from watoto_infra.engine.embedded.provider_pool import ProviderPool, call_provider
+from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
 from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, OperationKind, ResourceState
+from watoto_infra.engine.embedded.step_generator import PlannedStep
 from watoto_infra.errors import InvalidInputs, UnsupportedFeature
 from watoto_infra.providers.base import (
     CreateRequest,
@@ -31,8 +31,8 @@ from watoto_infra.providers.base import (
 from watoto_infra.values.contracts import Op
 
 
-def has_thing(state: ResourceState) -> bool:
-    """Tell whether something real stands behind a state that its provider would have to delete."""
+def has_physical_resource(state: ResourceState) -> bool:
+    """Tell whether a state stands for something real that its provider would have to delete."""
     return (
         state.custom
         and not state.type.startswith(PROVIDER_TYPE_PREFIX)
@@ -42,52 +42,59 @@ def has_thing(state: ResourceState) -> bool:
 
 
 class Operations:
-    """Performs the operations of one run."""
+    """The operations of one run on real resources, each recorded in the snapshot before and after.
 
-    def __init__(self, ledger: Ledger, pool: ProviderPool, *, dry_run: bool) -> None:
-        self._ledger = ledger
+    Where a provider does not support what is asked, or refuses the inputs, nothing was done and nothing stays pending.
+    Every method raises ``ProviderError``, ``UnsupportedFeature`` or ``InvalidInputs`` as the provider does, and
+    ``StateError`` when the state cannot be written.
+    """
+
+    def __init__(self, snapshot: RunSnapshot, pool: ProviderPool, *, dry_run: bool) -> None:
+        self._snapshot = snapshot
         self._pool = pool
         self._dry_run = dry_run
 
-    def perform(self, decision: Decision) -> ResourceState:
-        """Do what was decided and give the resource as it is then. Raises ``ProviderError``."""
-        state, old, provider = decision.state, decision.old, decision.provider
-        if decision.op is Op.SAME:
-            self._ledger.reach(state, was=old)
+    def perform(self, planned: PlannedStep) -> ResourceState:
+        """Do what a step plans and give the resource's new state."""
+        state, old, provider = planned.new, planned.old, planned.provider
+        if planned.op is Op.SAME:
+            self._snapshot.put_new(state, old=old)
             return state
         if provider is None:
-            done = _stamped(state, created=decision.op is Op.CREATE)
-            self._ledger.reach(done, was=old)
-            return done
-        if decision.op is Op.UPDATE:
+            component = _stamped(state, created=planned.op is Op.CREATE)
+            self._snapshot.put_new(component, old=old)
+            return component
+        if planned.op is Op.UPDATE:
             return self._update(state, old, provider)
         return self._create(state, old, provider)
 
     def _create(self, state: ResourceState, old: ResourceState | None, provider: Provider) -> ResourceState:
-        """Create a thing. An old one that still exists is condemned: it is deleted when nothing needs it any more."""
-        keep_old = old is not None and not old.pending_replacement
+        """Create a resource. An old one that still exists becomes a pending delete, for the end of the run."""
+        old_to_delete = old is not None and not old.pending_replacement
         token = self._begin(OperationKind.CREATING, state)
         timeout = state.custom_timeouts.create if state.custom_timeouts else 0
         request = CreateRequest(state.urn, dict(state.inputs), timeout, self._dry_run, token)
         try:
-            response = answer(provider.create(request), operation="create", urn=state.urn)
+            response = call_provider(provider.create(request), operation="create", urn=state.urn)
         except IncompleteCreateError as error:
-            outputs = _sealed(state, error.properties)
-            half = replace(state, id=error.resource_id, outputs=outputs, init_errors=(error.message,))
-            self._ledger.reach(_stamped(half, created=True), was=old, keep_old=keep_old, token=token)
+            outputs = _with_secrets(state, error.properties)
+            incomplete = replace(state, id=error.resource_id, outputs=outputs, init_errors=(error.message,))
+            self._snapshot.put_new(
+                _stamped(incomplete, created=True), old=old, old_to_delete=old_to_delete, token=token
+            )
             raise
         except (UnsupportedFeature, InvalidInputs):
-            self._ledger.abandon(token)
+            self._snapshot.abandon(token)
             raise
-        made = replace(
+        new = replace(
             state,
             id=response.resource_id or None,
-            outputs=_sealed(state, response.properties),
+            outputs=_with_secrets(state, response.properties),
             simulated=response.simulated,
         )
-        made = _stamped(made, created=True)
-        self._ledger.reach(made, was=old, keep_old=keep_old, token=token)
-        return made
+        new = _stamped(new, created=True)
+        self._snapshot.put_new(new, old=old, old_to_delete=old_to_delete, token=token)
+        return new
 
     def _update(self, state: ResourceState, old: ResourceState | None, provider: Provider) -> ResourceState:
         assert old is not None
@@ -102,66 +109,69 @@ class Operations:
             self._dry_run,
         )
         try:
-            response = answer(provider.update(request), operation="update", urn=state.urn)
+            response = call_provider(provider.update(request), operation="update", urn=state.urn)
         except (UnsupportedFeature, InvalidInputs):
-            self._ledger.abandon(token)
+            self._snapshot.abandon(token)
             raise
-        outputs = _sealed(state, response.properties)
+        outputs = _with_secrets(state, response.properties)
         updated = _stamped(replace(state, outputs=outputs, simulated=response.simulated))
-        self._ledger.reach(updated, was=old, token=token)
+        self._snapshot.put_new(updated, old=old, token=token)
         return updated
 
-    def vacate(self, state: ResourceState) -> DeleteResponse:
-        """Delete a thing now because its replacement cannot exist beside it; its entry keeps its place and names."""
+    def delete_keeping_entry(self, state: ResourceState) -> DeleteResponse:
+        """Delete a resource before its replacement is created; its entry stays, with its inputs and so its names."""
         token = self._begin(OperationKind.DELETING, state)
-        response = self._delete_thing(state, token)
-        self._ledger.amend(replace(state, pending_replacement=True), token=token)
+        response = self._delete_physical(state, token)
+        self._snapshot.correct(replace(state, pending_replacement=True), token=token)
         return response
 
     def delete(self, state: ResourceState, *, with_owner: bool = False) -> DeleteResponse:
-        """Delete a thing and forget it. ``with_owner``: it goes with another (``deleted_with``), nothing is called."""
-        if with_owner or state.retain_on_delete or not has_thing(state):
-            self._ledger.forget(state)
+        """Delete a resource and take it out of the state.
+
+        ``with_owner``: it goes with another resource (``deleted_with``), so the provider is not called.
+        """
+        if with_owner or state.retain_on_delete or not has_physical_resource(state):
+            self._snapshot.remove(state)
             return DeleteResponse()
         token = self._begin(OperationKind.DELETING, state)
-        response = self._delete_thing(state, token)
-        self._ledger.forget(state, token=token)
+        response = self._delete_physical(state, token)
+        self._snapshot.remove(state, token=token)
         return response
 
-    def _delete_thing(self, state: ResourceState, token: str | None) -> DeleteResponse:
-        if self._dry_run or state.retain_on_delete or not has_thing(state):
+    def _delete_physical(self, state: ResourceState, token: str | None) -> DeleteResponse:
+        if self._dry_run or state.retain_on_delete or not has_physical_resource(state):
             return DeleteResponse()
         provider = self._pool.get(state.provider, state.urn)
         timeout = state.custom_timeouts.delete if state.custom_timeouts else 0
         request = DeleteRequest(state.urn, state.id or "", dict(state.outputs), timeout)
         try:
-            response = answer(provider.delete(request), operation="delete", urn=state.urn)
+            response = call_provider(provider.delete(request), operation="delete", urn=state.urn)
         except (UnsupportedFeature, InvalidInputs):
-            self._ledger.abandon(token)
+            self._snapshot.abandon(token)
             raise
         return response or DeleteResponse()
 
     def read(self, state: ResourceState) -> ResourceState | None:
-        """Ask the provider how the thing really is; None if it is gone. Records nothing.
+        """Ask the provider for a resource's state; None if it is gone. Records nothing.
 
         What was secret stays secret: services answer in clear.
         """
         provider = self._pool.get(state.provider, state.urn)
         request = ReadRequest(state.urn, state.id or "", dict(state.outputs), dict(state.inputs))
-        response = answer(provider.read(request), operation="read", urn=state.urn)
+        response = call_provider(provider.read(request), operation="read", urn=state.urn)
         if not response.resource_id:
             return None
-        inputs = diff.seal(response.inputs, state.inputs) if response.inputs else state.inputs
-        found = replace(state, id=response.resource_id, inputs=inputs)
-        outputs = diff.seal(_sealed(found, response.properties), state.outputs)
-        return replace(found, outputs=outputs, simulated=response.simulated or state.simulated)
+        inputs = diff.mark_secrets(response.inputs, state.inputs) if response.inputs else state.inputs
+        now = replace(state, id=response.resource_id, inputs=inputs)
+        outputs = diff.mark_secrets(_with_secrets(now, response.properties), state.outputs)
+        return replace(now, outputs=outputs, simulated=response.simulated or state.simulated)
 
     def _begin(self, kind: OperationKind, state: ResourceState) -> str | None:
-        return None if self._dry_run else self._ledger.begin(kind, state)
+        return None if self._dry_run else self._snapshot.begin(kind, state)
 
 
-def _sealed(state: ResourceState, outputs: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
-    return diff.seal(outputs, state.inputs, state.additional_secret_outputs)
+def _with_secrets(state: ResourceState, outputs: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
+    return diff.mark_secrets(outputs, state.inputs, state.additional_secret_outputs)
 
 
 def _stamped(state: ResourceState, *, created: bool = False) -> ResourceState:

@@ -19,13 +19,17 @@ from watoto_infra.providers.base import ConfigureRequest, Provider
 
 ProviderFactory = Callable[[], Provider]
 Registry = Mapping[str, ProviderFactory]
-"""Package name (``aws``) to what makes a provider, not configured yet but bound to the target's endpoint."""
+"""Factories by package name (``aws``); what they make is bound to the target's endpoint, but not configured yet."""
 
 _T = TypeVar("_T")
 
 
-def answer(call: Coroutine[Any, Any, _T], *, operation: str, urn: str) -> _T:
-    """Wait for a provider's answer. Whatever it raises that is not an error for people becomes a ``ProviderError``."""
+def call_provider(call: Coroutine[Any, Any, _T], *, operation: str, urn: str) -> _T:
+    """Wait for a provider's answer to ``operation`` on a resource.
+
+    Raises ``UnsupportedFeature`` where the provider does not serve the operation, a ``WatotoError`` of the provider's
+    as it is, and ``ProviderError`` naming operation and URN for anything else that it raises.
+    """
     try:
         return asyncio.run(call)
     except WatotoError:
@@ -58,18 +62,21 @@ class ProviderPool:
         return factory()
 
     def configure(self, urn: str, type_: str, inputs: Properties, provider: Provider | None = None) -> Provider:
-        """Configure the provider that a provider resource stands for, and keep it under that URN."""
-        made = provider or self.make(package_of(type_), urn)
+        """Configure the provider that a provider resource stands for, and keep it under that URN.
+
+        Raises ``UnsupportedFeature`` for an unknown package, and whatever the provider raises.
+        """
+        configured = provider or self.make(package_of(type_), urn)
         variables = {
             f"{package_of(type_)}:config:{key}": str(plain(value, show_secrets=True)) for key, value in inputs.items()
         }
         request = ConfigureRequest(variables, dict(inputs), accept_secrets=True, accept_resources=False)
-        answer(made.configure(request), operation="configure", urn=urn)
-        self._configured[urn] = made
-        return made
+        call_provider(configured.configure(request), operation="configure", urn=urn)
+        self._configured[urn] = configured
+        return configured
 
     def get(self, reference: str | None, user: str) -> Provider:
-        """Give the provider a resource refers to. Raises ``StateError`` naming ``user`` when there is none."""
+        """Give the configured provider of a reference. Raises ``StateError`` naming ``user`` when there is none."""
         urn = (reference or "").rpartition("::")[0]
         with self._lock:
             provider = self._configured.get(urn)

@@ -1,4 +1,4 @@
-"""Whether a stack's resources fit together, and how they are made to.
+"""The integrity of a snapshot: whether its resources fit together, and how a repair makes them.
 
 The rules are those by which Pulumi judges a snapshot: every parent, provider and dependency stands earlier in the list,
 a URN is held by at most one live resource, and a component has no id.
@@ -13,10 +13,8 @@ from dataclasses import replace
 from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, ResourceState, Snapshot
 from watoto_infra.errors import StateError
 
-REPAIR_HINT = "`watoto state repair` shows what it would mend and asks before it does"
 
-
-def ordered(resources: Iterable[ResourceState]) -> tuple[ResourceState, ...]:
+def in_dependency_order(resources: Iterable[ResourceState]) -> tuple[ResourceState, ...]:
     """Put each resource after all that it needs, otherwise keeping the order given; references to nothing are ignored.
 
     The old half of a replacement also comes after the old halves of what it needs. Linear in resources and references.
@@ -54,7 +52,7 @@ def _depth_first(count: int, before: Callable[[int], Iterator[int]]) -> list[int
         path = [(start, before(start))]
         while path:
             position, waiting = path[-1]
-            following = next((one for one in waiting if one not in seen), None)
+            following = next((candidate for candidate in waiting if candidate not in seen), None)
             if following is None:
                 placed.append(position)
                 path.pop()
@@ -66,7 +64,7 @@ def _depth_first(count: int, before: Callable[[int], Iterator[int]]) -> list[int
 
 def problems(resources: Iterable[ResourceState]) -> list[str]:
     """Say, one line each, what Pulumi would refuse in this list of resources; empty when it is sound."""
-    found: list[str] = []
+    faults: list[str] = []
     earlier: set[str] = set()
     live: set[str] = set()
     providers: set[str] = set()
@@ -74,29 +72,29 @@ def problems(resources: Iterable[ResourceState]) -> list[str]:
         if resource.type.startswith(PROVIDER_TYPE_PREFIX):
             providers.add(f"{resource.urn}::{resource.id}")
         if not resource.custom and resource.id:
-            found.append(f"component {resource.urn} has an id")
+            faults.append(f"component {resource.urn} has an id")
         if resource.provider and resource.provider not in providers and not resource.pending_replacement:
-            found.append(f"{resource.urn} refers to the provider {resource.provider}, which is missing or comes later")
-        found += [
+            faults.append(f"{resource.urn} refers to the provider {resource.provider}, which is missing or comes later")
+        faults += [
             f"{resource.urn} needs {urn}, which is missing or comes later"
             for urn in dict.fromkeys(resource.needs())
             if urn not in earlier and urn != resource.provider_urn
         ]
         if not resource.delete:
             if resource.urn in live:
-                found.append(f"{resource.urn} is there twice")
+                faults.append(f"{resource.urn} is there twice")
             live.add(resource.urn)
         earlier.add(resource.urn)
-    return found
+    return faults
 
 
-def check(resources: Iterable[ResourceState], where: str) -> None:
+def verify_integrity(resources: Iterable[ResourceState], where: str) -> None:
     """Raise ``StateError`` naming the first fault and how many there are."""
-    found = problems(resources)
-    if found:
-        more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+    faults = problems(resources)
+    if faults:
+        more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
         raise StateError(
-            f"{where}: {found[0]}{more}", hint="`watoto state repair` says what it would mend, and mends it"
+            f"{where}: {faults[0]}{more}", hint="`watoto state repair` says what it would mend, and mends it"
         )
 
 
@@ -109,9 +107,13 @@ def repaired(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
     """
     done: list[str] = []
     known = {resource.urn for resource in snapshot.resources}
-    providers = {f"{one.urn}::{one.id}" for one in snapshot.resources if one.type.startswith(PROVIDER_TYPE_PREFIX)}
+    providers = {
+        f"{resource.urn}::{resource.id}"
+        for resource in snapshot.resources
+        if resource.type.startswith(PROVIDER_TYPE_PREFIX)
+    }
     live: set[str] = set()
-    mended: list[ResourceState] = []
+    repaired_resources: list[ResourceState] = []
     for resource in snapshot.resources:
         sound = _without_dangling(resource, known, providers, done)
         if not sound.custom and sound.id:
@@ -122,9 +124,9 @@ def repaired(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
             sound = replace(sound, delete=True)
         if not sound.delete:
             live.add(sound.urn)
-        mended.append(sound)
-    in_order = ordered(mended)
-    if in_order != tuple(mended):
+        repaired_resources.append(sound)
+    in_order = in_dependency_order(repaired_resources)
+    if in_order != tuple(repaired_resources):
         done.append("put the resources in the order of their dependencies")
     return replace(snapshot, resources=in_order), tuple(done)
 

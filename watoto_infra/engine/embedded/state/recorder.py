@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from watoto_infra.engine.embedded.state.integrity import ordered
+from watoto_infra.engine.embedded.state.integrity import in_dependency_order
 from watoto_infra.engine.embedded.state.journal import Journal
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
-from watoto_infra.engine.embedded.state.statefile import Key, Working, begin_entry, key_of, settle_entry
+from watoto_infra.engine.embedded.state.statefile import Key, WorkingSnapshot, begin_entry, end_entry, key_of
 from watoto_infra.errors import StateError
 from watoto_infra.values.contracts import Json
 
@@ -59,7 +59,7 @@ class Recorder:
         self._handle = handle
         self._kind = kind
         self._stage = stage
-        self._working = Working.of(handle.snapshot)
+        self._working = WorkingSnapshot.of(handle.snapshot)
         self._changing = threading.Lock()
         self._journal: Journal | None = None
         self._started = datetime.now(UTC)
@@ -81,28 +81,32 @@ class Recorder:
         return pending.token
 
     def finish(self, token: str, *, put: Iterable[ResourceState] = (), drop: Iterable[ResourceState] = ()) -> None:
-        """Note, durably, how an operation ended: which resources there are now and which are gone."""
-        self._settle(token, tuple(put), tuple(drop), wait=True)
+        """Note, durably, how an operation ended: which resources there are now and which are gone.
+
+        Raises ``StateError`` when the disk does not take it; the operation then stays pending for the next run.
+        """
+        self._end(token, tuple(put), tuple(drop), wait=True)
 
     def abandon(self, token: str) -> None:
-        """Note that an operation ended without any effect."""
-        self._settle(token, (), (), wait=True)
+        """Note, durably, that an operation ended without any effect. Raises ``StateError`` as ``finish`` does."""
+        self._end(token, (), (), wait=True)
 
     def record(
         self, *, put: Iterable[ResourceState] = (), drop: Iterable[ResourceState] = (), wait: bool = False
     ) -> None:
         """Note a change that no provider took part in (a component, a resource's options, stack outputs).
 
-        It is on the disk at the latest with the next operation; ``wait`` to have it there at once.
+        It is on the disk at the latest with the next operation; ``wait`` to have it there at once. Raises
+        ``StateError`` when the disk does not take it.
         """
-        self._settle(None, tuple(put), tuple(drop), wait=wait)
+        self._end(None, tuple(put), tuple(drop), wait=wait)
 
     def snapshot(self) -> Snapshot:
         """Give the state as it is now, in the order of dependencies."""
         with self._changing:
             resources = tuple(self._working.resources.values())
             pending = tuple(self._working.pending.values())
-        return Snapshot(ordered(resources), pending)
+        return Snapshot(in_dependency_order(resources), pending)
 
     def close(self, result: str, *, summary: Mapping[str, int] | None = None, digest: str | None = None) -> None:
         """End the run: write the state anew, drop the journal and note the run in the history.
@@ -141,13 +145,13 @@ class Recorder:
         with suppress(StateError):  # the block's own error says more, and the journal keeps what was recorded
             self.close("failed")
 
-    def _settle(
+    def _end(
         self, token: str | None, put: tuple[ResourceState, ...], drop: tuple[ResourceState, ...], *, wait: bool
     ) -> None:
         keys: list[Key] = [key_of(resource) for resource in drop]
-        entry = settle_entry(token, put, keys, self._handle.crypter)
+        entry = end_entry(token, put, keys, self._handle.crypter)
         with self._changing:
-            self._working.settle(token, put, keys)  # first: it happened, whether or not the journal can take it
+            self._working.end(token, put, keys)  # first: it happened, whether or not the journal can take it
             journal = self._opened()
             ticket = journal.append(entry)
         if wait:

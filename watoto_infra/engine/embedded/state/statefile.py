@@ -1,4 +1,4 @@
-"""The state file and what the journal adds to it: from and to the bytes on the disk.
+"""The state file and the journal's entries: from and to the bytes on the disk.
 
 The file is itself a deployment that ``pulumi stack import`` reads. What Pulumi has no place for stands beside the
 deployment, under ``watoto``: a serial number, the stage, tokens of pending operations, which resources were simulated
@@ -13,16 +13,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from watoto_infra.engine.embedded.state.deployment import (
+from watoto_infra.engine.embedded.state.files import read_file
+from watoto_infra.engine.embedded.state.journal import JournalContent
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.pulumi_json import (
     SECRETS_PROVIDER,
     from_deployment,
     resource_from_json,
     resource_to_json,
     to_deployment,
 )
-from watoto_infra.engine.embedded.state.files import read_file
-from watoto_infra.engine.embedded.state.journal import JournalContent
-from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import StateError
 from watoto_infra.values.contracts import Json
@@ -87,7 +87,7 @@ def read_state(path: Path) -> StateFile | None:
 
 
 def state_bytes(snapshot: Snapshot, crypter: Crypter, *, salt: str, serial: int, stage: str | None) -> bytes:
-    """Give the content of a state file."""
+    """Give the content of a state file whose secrets ``crypter`` encrypts and ``salt`` opens again."""
     document = to_deployment(snapshot, crypter, salt)
     own: dict[str, Json] = {
         "format": FORMAT,
@@ -113,14 +113,14 @@ def _checksum(document: Mapping[str, Json]) -> str:
 
 
 @dataclass
-class Working:
-    """A stack's resources and open operations while they change; each change is also a journal entry."""
+class WorkingSnapshot:
+    """A snapshot while it changes, by what tells its parts apart; each change is also a journal entry."""
 
     resources: dict[Key, ResourceState] = field(default_factory=dict)
     pending: dict[str, PendingOperation] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Working:
+    def of(cls, snapshot: Snapshot) -> WorkingSnapshot:
         return cls(
             {key_of(resource): resource for resource in snapshot.resources},
             {pending.token: pending for pending in snapshot.pending},
@@ -129,7 +129,7 @@ class Working:
     def begin(self, pending: PendingOperation) -> None:
         self.pending[pending.token] = pending
 
-    def settle(self, token: str | None, put: Iterable[ResourceState], drop: Iterable[Key]) -> None:
+    def end(self, token: str | None, put: Iterable[ResourceState], drop: Iterable[Key]) -> None:
         if token is not None:
             self.pending.pop(token, None)
         for key in drop:
@@ -139,7 +139,7 @@ class Working:
 
 
 def key_of(resource: ResourceState) -> Key:
-    """Tell a resource apart from all others of its stack."""
+    """Give what tells a resource apart from all others of its stack."""
     return resource.urn, (resource.id or "") if resource.delete else None
 
 
@@ -148,7 +148,7 @@ def begin_entry(pending: PendingOperation, crypter: Crypter) -> Json:
     return {"begin": pending.token, "kind": pending.kind.value, **_resource_entry(pending.resource, crypter)}
 
 
-def settle_entry(token: str | None, put: Iterable[ResourceState], drop: Iterable[Key], crypter: Crypter) -> Json:
+def end_entry(token: str | None, put: Iterable[ResourceState], drop: Iterable[Key], crypter: Crypter) -> Json:
     """Give the journal entry of an operation's end, or of a change that needed none (no token)."""
     entry: dict[str, Json] = {"end": token} if token is not None else {}
     resources = [_resource_entry(resource, crypter) for resource in put]
@@ -156,15 +156,18 @@ def settle_entry(token: str | None, put: Iterable[ResourceState], drop: Iterable
     return entry | ({"put": resources} if resources else {}) | ({"drop": keys} if keys else {})
 
 
-def replay(working: Working, journal: JournalContent, crypter: Crypter) -> None:
-    """Do again what a journal says was done. Entries whose checksum fits were written by ``begin_entry`` and so on."""
+def replay(working: WorkingSnapshot, journal: JournalContent, crypter: Crypter) -> None:
+    """Apply a journal's entries, which ``begin_entry`` and ``end_entry`` gave.
+
+    Raises ``StateError`` for a secret that does not decrypt or a field that is not served.
+    """
     for entry in journal.entries:
         if "begin" in entry:
             resource = _entry_resource(entry, crypter)
             working.begin(PendingOperation(resource, OperationKind(entry["kind"]), entry["begin"]))
         else:
-            put = [_entry_resource(one, crypter) for one in entry.get("put", ())]
-            working.settle(entry.get("end"), put, [(urn, identifier) for urn, identifier in entry.get("drop", ())])
+            put = [_entry_resource(put_entry, crypter) for put_entry in entry.get("put", ())]
+            working.end(entry.get("end"), put, [(urn, identifier) for urn, identifier in entry.get("drop", ())])
 
 
 def _resource_entry(resource: ResourceState, crypter: Crypter) -> dict[str, Json]:

@@ -19,12 +19,12 @@ from watoto_infra.engine.embedded.state.files import (
     sync_folder,
     write_error,
 )
-from watoto_infra.engine.embedded.state.integrity import check, ordered
+from watoto_infra.engine.embedded.state.integrity import in_dependency_order, verify_integrity
 from watoto_infra.engine.embedded.state.journal import Journal, JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
 from watoto_infra.engine.embedded.state.recorder import Recorder, StoreHandle
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter, PassphraseSource
-from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay, state_bytes
+from watoto_infra.engine.embedded.state.statefile import StateFile, WorkingSnapshot, read_state, replay, state_bytes
 from watoto_infra.engine.embedded.state.values import Crypter, Masking
 from watoto_infra.errors import NoSuchStack, StateError
 from watoto_infra.values.contracts import Json
@@ -49,7 +49,7 @@ class StackStore:
 
     @property
     def stage(self) -> str | None:
-        """The stage last applied, None before the first run."""
+        """The stage last applied, None before the first run. Raises ``StateError`` for damage."""
         journal, state = self._read()
         if journal is not None and journal.header["stage"]:
             return str(journal.header["stage"])
@@ -71,7 +71,7 @@ class StackStore:
         return self._snapshot(state, journal, crypter), crypter
 
     def peek(self) -> Snapshot:
-        """Read the state without its passphrase: every secret reads ``SECRET_MARK``."""
+        """Read the state without its passphrase: a secret reads ``SECRET_MARK``. Raises ``StateError`` for damage."""
         journal, state = self._read()
         return self._snapshot(state, journal, Masking()) if state else Snapshot()
 
@@ -79,13 +79,16 @@ class StackStore:
         """Open the state for a run; call it with the stack's lock held.
 
         ``kind`` is the command's name, ``stage`` the stage it applies (None: as before). What a killed run left is
-        taken over first. Nothing is written before the passphrase is known to be right.
+        taken over first. Nothing is written before the passphrase is known to be right. Raises as ``open`` does.
         """
         handle = self.open()
         return Recorder(self, handle, kind, stage or handle.stage)
 
     def open(self) -> StoreHandle:
-        """Read the state for writing, taking over a killed run's journal; the lock must be held."""
+        """Read the state for writing, taking over a killed run's journal; the lock must be held.
+
+        Raises ``WrongPassphrase``, and ``StateError`` for damage or when the disk does not take the state.
+        """
         journal, state = self._read()
         if state is None:
             return StoreHandle(Snapshot(), self._new_crypter(), serial=0, stage=None)
@@ -100,7 +103,7 @@ class StackStore:
         return handle
 
     def compact(self, handle: StoreHandle, snapshot: Snapshot, *, stage: str | None) -> None:
-        """Write the state file anew and retire the journal; on an error both stay as they were."""
+        """Write the state file anew and retire the journal. Raises ``StateError``; then both are as they were."""
         content = state_bytes(snapshot, handle.crypter, salt=handle.crypter.salt, serial=handle.serial + 1, stage=stage)
         make_private_folder(self.folder)
         replace_file(self.state_path, content, backup=self.backup_path)
@@ -109,18 +112,18 @@ class StackStore:
         self._retire_journal()
 
     def open_journal(self, handle: StoreHandle, *, kind: str, stage: str | None) -> Journal:
-        """Start the journal of a run, and the stack's state file if there is none."""
+        """Start the journal of a run, and the stack's state file if there is none. Raises ``StateError``."""
         if handle.serial == 0:
             self.compact(handle, handle.snapshot, stage=None)
         when = datetime.now(UTC).isoformat(timespec="seconds")
         return Journal(self.journal_path, {"base": handle.serial, "kind": kind, "stage": stage, "when": when})
 
     def note_run(self, entry: Mapping[str, Json]) -> None:
-        """Add a line to the history."""
+        """Add a line to the history. Raises ``StateError`` when it cannot be written."""
         make_private_folder(self.folder)
-        known = read_file(self.history_path) or b""
+        lines = read_file(self.history_path) or b""
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        if known and not known.endswith(b"\n"):
+        if lines and not lines.endswith(b"\n"):
             line = b"\n" + line  # a crash cut the last line short
         try:
             descriptor = os.open(self.history_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -162,10 +165,12 @@ class StackStore:
     def _snapshot(self, state: StateFile, journal: JournalContent | None, crypter: Crypter) -> Snapshot:
         snapshot = state.snapshot(crypter)
         if journal is not None:
-            working = Working.of(snapshot)
+            working = WorkingSnapshot.of(snapshot)
             replay(working, journal, crypter)
-            snapshot = Snapshot(ordered(working.resources.values()), tuple(working.pending.values()), snapshot.time)
-        check(snapshot.resources, where=f"the state in {self.folder} does not fit together")
+            snapshot = Snapshot(
+                in_dependency_order(working.resources.values()), tuple(working.pending.values()), snapshot.time
+            )
+        verify_integrity(snapshot.resources, where=f"the state in {self.folder} does not fit together")
         return snapshot
 
     def _open_crypter(self, state: StateFile) -> PassphraseCrypter:

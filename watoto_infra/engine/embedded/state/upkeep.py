@@ -1,4 +1,4 @@
-"""Looking after a state between runs: export and import in Pulumi's format, and repair.
+"""Changes to a state between runs: export and import in Pulumi's format, and repair.
 
 Who imports or repairs holds the stack's lock.
 """
@@ -6,17 +6,17 @@ Who imports or repairs holds the stack's lock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watoto_infra.engine.embedded.state.deployment import SECRETS_PROVIDER, from_deployment, to_deployment
 from watoto_infra.engine.embedded.state.files import write_error
-from watoto_infra.engine.embedded.state.integrity import check, ordered, repaired
+from watoto_infra.engine.embedded.state.integrity import in_dependency_order, repaired, verify_integrity
 from watoto_infra.engine.embedded.state.journal import JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
+from watoto_infra.engine.embedded.state.pulumi_json import SECRETS_PROVIDER, from_deployment, to_deployment
 from watoto_infra.engine.embedded.state.recorder import StoreHandle
-from watoto_infra.engine.embedded.state.statefile import StateFile, Working, read_state, replay
+from watoto_infra.engine.embedded.state.statefile import StateFile, WorkingSnapshot, read_state, replay
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import NoSuchStack, StateError
@@ -24,7 +24,10 @@ from watoto_infra.values.contracts import Json
 
 
 def export_state(store: StackStore) -> Json:
-    """Give the state as the document ``pulumi stack import`` reads, secrets encrypted with the stack's passphrase."""
+    """Give the state as the document ``pulumi stack import`` reads, secrets encrypted with the stack's passphrase.
+
+    Raises ``NoSuchStack``, ``WrongPassphrase``, and ``StateError`` for damage.
+    """
     snapshot, crypter = store.load_with_crypter()
     return to_deployment(snapshot, crypter, crypter.salt)
 
@@ -40,12 +43,12 @@ def import_state(store: StackStore, document: Json, *, stack: str) -> Snapshot:
 
     def open_secrets(kind: str | None, state: Mapping[str, Json]) -> Crypter:
         if kind != SECRETS_PROVIDER:
-            return _InClear(kind)
+            return _PlaintextOnly(kind)
         salt = state.get("salt")
         return store.passphrase.crypter(salt if isinstance(salt, str) else "")
 
     snapshot = from_deployment(document, open_secrets)
-    check(snapshot.resources, where="the deployment does not fit together")
+    verify_integrity(snapshot.resources, where="the deployment does not fit together")
     _check_stack(snapshot, stack)
     store.compact(handle, snapshot, stage=handle.stage)
     _note(store, "state import", handle.stage)
@@ -74,11 +77,14 @@ def plan_repair(store: StackStore) -> Repair:
     crypter = store.passphrase.crypter(state.salt)
     crypter.verify()
     snapshot = state.snapshot(crypter)
-    working = Working.of(snapshot)
+    working = WorkingSnapshot.of(snapshot)
     for journal in journals:
         replay(working, journal, crypter)
-    found = Snapshot(tuple(working.resources.values()), tuple(working.pending.values()), snapshot.time)
-    sound, mended = repaired(replace(found, resources=ordered(found.resources)) if journals else found)
+    resources = tuple(working.resources.values())
+    rebuilt = Snapshot(
+        in_dependency_order(resources) if journals else resources, tuple(working.pending.values()), snapshot.time
+    )
+    sound, mended = repaired(rebuilt)
     stages = [journal.header["stage"] for journal in journals if journal.header["stage"]]
     serial = max([state.serial, *(journal.header["base"] for journal in journals)])
     handle = StoreHandle(sound, crypter, serial, stages[-1] if stages else state.stage)
@@ -86,17 +92,20 @@ def plan_repair(store: StackStore) -> Repair:
 
 
 def apply_repair(store: StackStore, repair: Repair) -> tuple[Path, ...]:
-    """Write the repaired state; gives the files that keep what was there, under names that end with the time."""
-    kept = _keep_aside(store)
+    """Write the repaired state; gives the copies of the files before it, whose names end with the time.
+
+    Raises ``StateError`` when the disk does not take it; the files before it are then still there.
+    """
+    copies = _copy_aside(store)
     if repair.state_damaged:
         store.state_path.unlink(missing_ok=True)  # lest it take the place of the backup, which is sound
     store.compact(repair.handle, repair.handle.snapshot, stage=repair.handle.stage)
     _note(store, "state repair", repair.handle.stage)
-    return kept
+    return copies
 
 
-class _InClear:
-    """For a deployment whose secrets another provider holds: only those exported in clear can be read."""
+class _PlaintextOnly:
+    """For a deployment whose secrets another provider encrypts: only secrets exported in clear can be read."""
 
     def __init__(self, provider: str | None) -> None:
         self._provider = provider
@@ -113,16 +122,16 @@ class _InClear:
 
 def _check_stack(snapshot: Snapshot, stack: str) -> None:
     for resource in (*snapshot.resources, *(pending.resource for pending in snapshot.pending)):
-        found = resource.urn.split("::", 1)[0].removeprefix("urn:pulumi:")
-        if found != stack:
+        owner = resource.urn.split("::", 1)[0].removeprefix("urn:pulumi:")
+        if owner != stack:
             raise StateError(
-                f"the deployment belongs to the stack {found}, not to {stack}: {resource.urn}",
-                hint=f"import it with --stack {found}",
+                f"the deployment belongs to the stack {owner}, not to {stack}: {resource.urn}",
+                hint=f"import it with --stack {owner}",
             )
 
 
 def _sound_state(store: StackStore, findings: list[str]) -> tuple[StateFile, bool]:
-    """Give the state file, else its backup, and whether it is the backup."""
+    """Give the state file and False; where it is missing or damaged its backup and True."""
     try:
         state = read_state(store.state_path)
         if state is not None:
@@ -158,19 +167,19 @@ def _sound_journals(
     return journals
 
 
-def _keep_aside(store: StackStore) -> tuple[Path, ...]:
+def _copy_aside(store: StackStore) -> tuple[Path, ...]:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    kept = []
+    copies = []
     try:
         for path in (store.state_path, store.backup_path, store.journal_path, store.previous_journal_path):
             if path.exists():
                 aside = path.with_name(f"{path.name}.{stamp}")
                 aside.unlink(missing_ok=True)
                 aside.hardlink_to(path)
-                kept.append(aside)
+                copies.append(aside)
     except OSError as error:
         raise write_error(store.folder, error) from error
-    return tuple(kept)
+    return tuple(copies)
 
 
 def _note(store: StackStore, kind: str, stage: str | None) -> None:

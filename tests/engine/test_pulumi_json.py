@@ -17,19 +17,19 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, PROVIDER, STACK, STACK_URN, thing, urn, values
 from tests.examples import examples
-from watoto_infra.engine.embedded.state.deployment import (
-    from_deployment,
-    resource_from_json,
-    resource_to_json,
-    to_deployment,
-)
-from watoto_infra.engine.embedded.state.integrity import ordered, problems, repaired
+from watoto_infra.engine.embedded.state.integrity import in_dependency_order, problems, repaired
 from watoto_infra.engine.embedded.state.model import (
     CustomTimeouts,
     OperationKind,
     PendingOperation,
     ResourceState,
     Snapshot,
+)
+from watoto_infra.engine.embedded.state.pulumi_json import (
+    from_deployment,
+    resource_from_json,
+    resource_to_json,
+    to_deployment,
 )
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
 from watoto_infra.errors import StateError
@@ -304,27 +304,33 @@ def test_no_hostile_document_gives_anything_but_a_state_error(data):
 class TestOrder:
     def test_each_resource_comes_after_all_that_it_needs(self):
         a, b, c = thing("a"), thing("b", dependencies=(urn("a"),)), thing("c", parent=urn("b"))
-        assert ordered([c, b, a, DEFAULT_PROVIDER, STACK]) == (STACK, DEFAULT_PROVIDER, a, b, c)
+        assert in_dependency_order([c, b, a, DEFAULT_PROVIDER, STACK]) == (STACK, DEFAULT_PROVIDER, a, b, c)
 
     def test_what_is_in_order_stays_as_it_is(self):
         given_resources = (STACK, DEFAULT_PROVIDER, thing("b"), thing("a"), thing("c", dependencies=(urn("a"),)))
-        assert ordered(given_resources) == given_resources
+        assert in_dependency_order(given_resources) == given_resources
 
     def test_an_old_half_comes_after_the_new_one_and_after_the_old_halves_it_needs(self):
         old_a, old_b = thing("a", id="1", delete=True), thing("b", id="1", delete=True, dependencies=(urn("a"),))
         new_a, new_b = thing("a"), thing("b", dependencies=(urn("a"),))
-        assert ordered([old_b, old_a, STACK, DEFAULT_PROVIDER, new_b, new_a])[2:] == (new_b, old_a, old_b) or ordered(
-            [old_b, old_a, STACK, DEFAULT_PROVIDER, new_b, new_a]
-        ) == (STACK, DEFAULT_PROVIDER, new_a, new_b, old_a, old_b)
+        in_order = in_dependency_order([old_b, old_a, STACK, DEFAULT_PROVIDER, new_b, new_a])
+        assert in_order[2:] == (new_b, old_a, old_b) or in_order == (
+            STACK,
+            DEFAULT_PROVIDER,
+            new_a,
+            new_b,
+            old_a,
+            old_b,
+        )
 
     @settings(max_examples=examples(quick=100))
     @given(st.permutations([thing("a", dependencies=(urn("b"),)), thing("b", dependencies=(urn("a"),)), STACK]))
     def test_a_cycle_loses_nothing(self, given_resources):
-        assert {one.urn for one in ordered(given_resources)} == {one.urn for one in given_resources}
+        assert {one.urn for one in in_dependency_order(given_resources)} == {one.urn for one in given_resources}
 
     def test_ten_thousand_in_a_chain_are_no_recursion(self):
         chain = [thing(str(n), dependencies=(urn(str(n + 1)),)) for n in range(10_000)]
-        assert ordered(chain)[0].name == "9999"
+        assert in_dependency_order(chain)[0].name == "9999"
 
     @settings(max_examples=examples(quick=100))
     @given(st.lists(resources, max_size=8))

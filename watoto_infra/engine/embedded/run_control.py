@@ -1,4 +1,4 @@
-"""The course of one run as others see it: steps planned, operations begun and ended, whether anything new may start."""
+"""What the parts of one run share about its progress: its steps, the slots for operations, the reason to stop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from watoto_infra.engine.embedded.guard import PlanGuard
+from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.errors import StateError, WatotoError
+from watoto_infra.providers.base import DeleteResponse
 from watoto_infra.values.contracts import Progress, Step, StepOutcome
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", ResourceState, DeleteResponse)
 
 
-class Course:
-    """Safe to use from many threads. ``guard`` is None in a preview, which only notes steps."""
+class RunControl:
+    """Safe to use from many threads. ``guard`` is None in a preview, which only collects steps.
+
+    ``parallel`` bounds the operations under way at a time. ``failure`` is why the run cannot go on; operations that
+    failed are in ``outcomes``.
+    """
 
     def __init__(self, progress: Progress, guard: PlanGuard | None, *, parallel: int) -> None:
         self.steps: list[Step] = []
@@ -49,14 +55,14 @@ class Course:
         if self._guard is not None:
             self._guard.permit(step)
 
-    def note(self, step: Step) -> None:
-        """Note a step of the plan."""
+    def plan(self, step: Step) -> None:
+        """Add a step to a preview's plan."""
         with self._lock:
             self.steps.append(step)
         self._progress.planned(step)
 
-    def operate(self, step: Step, action: Callable[[], _T], *, stop_on_failure: bool = True) -> _T | None:
-        """Wait for a free slot, do one operation, and note how long it took and how it ended.
+    def operate(self, step: Step, operation: Callable[[], _T], *, stop_on_failure: bool = True) -> _T | None:
+        """Wait for a free slot, do one operation, and record how long it took and how it ended.
 
         Gives the operation's result; None when it failed (that is in its outcome, and stops the run unless told
         otherwise) or was not begun because the run had been stopped.
@@ -68,7 +74,7 @@ class Course:
             begin = time.perf_counter()
             result, error = None, None
             try:
-                result = action()
+                result = operation()
             except StateError as failure:
                 error = " ".join(failure.message.split())
                 self.fail(failure)  # what cannot be recorded must not go on
@@ -76,13 +82,13 @@ class Course:
                 error = " ".join(failure.message.split())
                 if stop_on_failure:
                     self._stopped.set()
-            simulated = bool(getattr(result, "simulated", False))
+            simulated = result is not None and result.simulated
             outcome = StepOutcome(step, time.perf_counter() - begin, error, simulated)
         self._add(outcome)
         return result
 
     def unchanged(self, step: Step) -> None:
-        """Note, in a run, a resource that needed nothing."""
+        """Record, in a run, a resource that needed nothing."""
         self._add(StepOutcome(step, 0.0))
 
     def _add(self, outcome: StepOutcome) -> None:

@@ -1,4 +1,4 @@
-"""State as Pulumi's deployment version 3: what ``pulumi stack export`` writes and ``pulumi stack import`` reads.
+"""Pulumi's deployment format, version 3: what ``pulumi stack export`` writes and ``pulumi stack import`` reads.
 
 Field names and meaning are those of Pulumi's published deployment schema (``deployments.json``, ``resources.json``);
 fields at their zero value are left out, as Pulumi leaves them out.
@@ -129,7 +129,7 @@ _FIELDS = (
     _texts("ignoreChanges", "ignore_changes"),
     _texts("replaceOnChanges", "replace_on_changes"),
 )
-_KNOWN = {one.name for one in _FIELDS} | {"urn", "type", "custom", "inputs", "outputs"}
+_KNOWN = {field.name for field in _FIELDS} | {"urn", "type", "custom", "inputs", "outputs"}
 _URN = re.compile(r"urn:pulumi:[^:]+::[^:]+::.+?::.+", re.DOTALL)
 _WITHOUT_MEANING = {"stackTrace"}
 """Where the program registered the resource; it changes nothing that a run does, so an import leaves it out."""
@@ -138,10 +138,10 @@ _WITHOUT_MEANING = {"stackTrace"}
 def resource_to_json(resource: ResourceState, crypter: Crypter) -> dict[str, Json]:
     """Give a resource as a deployment holds it, its secrets encrypted. ``simulated`` has no place there."""
     fields: dict[str, Json] = {"urn": resource.urn, "custom": resource.custom}
-    for one in _FIELDS:
-        value = getattr(resource, one.attribute)
+    for field in _FIELDS:
+        value = getattr(resource, field.attribute)
         if value:
-            fields[one.name] = one.write(value)
+            fields[field.name] = field.write(value)
     fields["type"] = resource.type
     if resource.inputs:
         fields["inputs"] = properties_to_json(resource.inputs, crypter)
@@ -175,16 +175,16 @@ def resource_from_json(fields: Json, crypter: Crypter) -> ResourceState:
 
 def _read_attributes(urn: str, fields: Mapping[str, Json]) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
-    for one in _FIELDS:
-        value = fields.get(one.name)
+    for field in _FIELDS:
+        value = fields.get(field.name)
         if value is None or value == "":
             continue
-        if not one.accepts(value):
-            raise StateError(f"resource {urn} in the state has {one.name} of the wrong type: {value!r}")
+        if not field.accepts(value):
+            raise StateError(f"resource {urn} in the state has {field.name} of the wrong type: {value!r}")
         try:
-            attributes[one.attribute] = one.read(value)
+            attributes[field.attribute] = field.read(value)
         except ValueError as error:
-            raise StateError(f"resource {urn} in the state has a wrong {one.name}: {error}") from error
+            raise StateError(f"resource {urn} in the state has a wrong {field.name}: {error}") from error
     return attributes
 
 

@@ -1,0 +1,170 @@
+"""Compares the state with what really exists before a run: refreshes it, and notices a control plane that forgot.
+
+A live resource that is gone keeps its entry, marked ``pending_replacement``: the next run creates it again from its old
+inputs, so that automatic names stay, and nobody tries to delete it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from watoto_infra.engine.embedded import diff
+from watoto_infra.engine.embedded.operations import Operations, has_physical_resource
+from watoto_infra.engine.embedded.provider_pool import ProviderPool, call_provider
+from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
+from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState
+from watoto_infra.errors import ProviderError
+from watoto_infra.providers.base import AdoptRequest
+from watoto_infra.values.contracts import Change
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """One resource that was read: its old state, and its new one (None: it is gone)."""
+
+    old: ResourceState
+    new: ResourceState | None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What somebody changed: differences of the inputs; other outputs follow from those."""
+        return diff.compare(self.old.inputs, self.new.inputs) if self.new is not None else ()
+
+
+class StateCheck:
+    """Reads the resources of one stack. What differs is recorded, unless the snapshot is a preview's.
+
+    Every method raises ``ProviderError`` when a provider cannot read, ``StateError`` when the state cannot be written.
+    """
+
+    def __init__(self, snapshot: RunSnapshot, pool: ProviderPool, operations: Operations, *, parallel: int) -> None:
+        self._snapshot = snapshot
+        self._pool = pool
+        self._operations = operations
+        self._parallel = parallel
+
+    def refresh_all(self) -> list[Refreshed]:
+        """Read every resource in the state."""
+        return self._read_all(self._unregistered())
+
+    def check_reached(self) -> list[Refreshed]:
+        """Ask each forgetful control plane for the first resource that this run reached, as ``check_forgetful`` does.
+
+        That one is gone if memory was lost at any time since; resources made later may exist.
+        """
+        return self.check_forgetful(
+            among=[state for state in self._snapshot.news.values() if has_physical_resource(state)]
+        )
+
+    def check_forgetful(
+        self, *, may_be_down: bool = False, among: Sequence[ResourceState] | None = None
+    ) -> list[Refreshed]:
+        """Ask each forgetful control plane for one resource; read all of its resources if that one is gone.
+
+        ``may_be_down``: a control plane that does not even answer has lost everything, as its memory dies with it.
+        ``among``: the resources to ask for; by default all of the state that the program has not registered.
+        """
+        by_provider: dict[str, list[ResourceState]] = {}
+        for state in self._unregistered() if among is None else among:
+            by_provider.setdefault(state.provider or "", []).append(state)
+        refreshed: list[Refreshed] = []
+        for reference, states in by_provider.items():
+            provider = self._pool.get(reference, states[0].urn)
+            if not provider.volatile:
+                continue
+            try:
+                gone = self._operations.read(_resource_to_probe(states, provider.durable)) is None
+            except ProviderError:
+                if not may_be_down:
+                    raise
+                refreshed += [self._mark_gone(state) for state in states]
+                self._drop_pending_operations(reference)
+                continue
+            if gone:
+                refreshed += self._read_all(states)
+        return refreshed
+
+    def resolve_pending_operations(self) -> None:
+        """Find out how the operations ended that a killed run, or a failed call, left open."""
+        for operation in self._snapshot.pending_operations:
+            if operation.kind is OperationKind.CREATING:
+                self._adopt(operation)
+            else:
+                self._reread(operation)
+        self._snapshot.pending_operations = ()
+
+    def _adopt(self, operation: PendingOperation) -> None:
+        """Take into the state what a creation made that was never recorded; drop the operation if it made nothing."""
+        goal = operation.resource
+        provider = self._pool.get(goal.provider, goal.urn)
+        request = AdoptRequest(goal.urn, dict(goal.inputs), operation.token)
+        adopted = call_provider(provider.adopt(request), operation="adopt", urn=goal.urn)
+        if adopted is None:
+            self._snapshot.abandon(operation.token)
+            return
+        inputs = diff.mark_secrets(adopted.inputs, goal.inputs)
+        outputs = diff.mark_secrets(adopted.properties, goal.inputs, goal.additional_secret_outputs)
+        state = replace(goal, id=adopted.resource_id, inputs=inputs, outputs=outputs)
+        former = self._snapshot.unregistered.get(goal.urn)
+        exists = former is not None and not former.pending_replacement and former.id != state.id
+        self._snapshot.correct(state, former=former if exists else None, token=operation.token)
+
+    def _reread(self, operation: PendingOperation) -> None:
+        """See what an update or a deletion came to."""
+        begun_with = operation.resource
+        same_urn = [self._snapshot.unregistered.get(begun_with.urn), *self._snapshot.to_delete]
+        state = next(
+            (
+                candidate
+                for candidate in same_urn
+                if candidate is not None and (candidate.urn, candidate.id) == (begun_with.urn, begun_with.id)
+            ),
+            None,
+        )
+        if state is None or not has_physical_resource(state):
+            self._snapshot.abandon(operation.token)
+            return
+        now = self._operations.read(state)
+        if state.delete and now is None:
+            self._snapshot.remove(state, token=operation.token)
+        elif state.delete:
+            self._snapshot.abandon(operation.token)
+        else:
+            self._snapshot.correct(now or replace(state, pending_replacement=True), token=operation.token)
+
+    def _unregistered(self) -> list[ResourceState]:
+        return [state for state in self._snapshot.unregistered.values() if has_physical_resource(state)]
+
+    def _read_all(self, states: Iterable[ResourceState]) -> list[Refreshed]:
+        with ThreadPoolExecutor(self._parallel) as threads:
+            return list(threads.map(self._read, states))
+
+    def _read(self, state: ResourceState) -> Refreshed:
+        now = self._operations.read(state)
+        if now is None:
+            return self._mark_gone(state)
+        if now != state:
+            self._snapshot.correct(now)
+        return Refreshed(state, now)
+
+    def _mark_gone(self, state: ResourceState) -> Refreshed:
+        self._snapshot.correct(replace(state, pending_replacement=True))
+        return Refreshed(state, None)
+
+    def _drop_pending_operations(self, reference: str) -> None:
+        """Drop what was under way at a provider that has lost everything."""
+        pending = self._snapshot.pending_operations
+        for operation in pending:
+            if operation.resource.provider == reference:
+                self._snapshot.abandon(operation.token)
+        self._snapshot.pending_operations = tuple(
+            operation for operation in pending if operation.resource.provider != reference
+        )
+
+
+def _resource_to_probe(states: list[ResourceState], durable: Collection[str]) -> ResourceState:
+    """Pick a resource whose absence proves that the emulator restarted: not simulated, of no durable type."""
+    real = [state for state in states if not state.simulated] or states
+    return next((state for state in real if state.type not in durable), real[0])
