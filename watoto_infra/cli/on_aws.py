@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from watoto_infra import stack_home
 from watoto_infra.cli.next_steps import next_steps
@@ -43,7 +43,7 @@ class AwsSession:
 
     def history(self) -> list[RunDocument]:
         """Give the runs so far, oldest first."""
-        return cast("list[RunDocument]", self.engine.history())
+        return self.engine.history()
 
     def next_steps(self) -> Iterator[str]:
         """Say what can be done with a stack that has just come up."""

@@ -1,4 +1,4 @@
-"""What Ctrl-C means while a run changes something; the same whichever engine runs."""
+"""Ctrl-C while a run changes resources; both engines treat it alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watoto_infra.values.contracts import Progress
 
 @contextmanager
 def stopping_on_interrupt(stop: Callable[[], None], progress: Progress) -> Iterator[None]:
-    """Let the first Ctrl-C finish what runs, by ``stop``; the second leaves at once, as if there were no handler."""
+    """Call ``stop`` at the first Ctrl-C, so that operations under way are finished; the second one ends at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -25,7 +25,7 @@ from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.urns import is_default_provider
 from watoto_infra.engine.interrupts import stopping_on_interrupt
 from watoto_infra.engine.pulumi_errors import explain
-from watoto_infra.engine.pulumi_events import RunLog, shown
+from watoto_infra.engine.pulumi_events import RunLog, masked
 from watoto_infra.engine.pulumi_project import stack_settings
 from watoto_infra.engine.run_folder import make_run_folder
 from watoto_infra.errors import MissingProgram, PlanViolated
@@ -41,6 +41,7 @@ from watoto_infra.values.contracts import (
     Result,
     Step,
 )
+from watoto_infra.values.documents import RunDocument
 
 EXECUTABLE = "pulumi"
 ENVIRONMENT = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
@@ -50,7 +51,8 @@ class PulumiCliEngine:
     """Runs one stack of ``project``, a folder with a ``Pulumi.yaml``.
 
     Raises ``MissingProgram`` where there is no usable ``pulumi`` on the PATH, ``WrongPassphrase`` where the stack's
-    secrets are kept by a passphrase and none is given. ``environment`` is laid over the process's own for the CLI.
+    secrets are kept by a passphrase and none is given. Methods raise, where the CLI fails, the error that
+    ``pulumi_errors.explain`` gives. ``environment`` overrides variables of the process for the CLI.
     """
 
     def __init__(
@@ -110,7 +112,11 @@ class PulumiCliEngine:
         allow: Allowances = Allowances(),
         only: Collection[str] = (),
     ) -> Result:
-        """Perform the program under the plan that ``preview`` saved; the stack is configured to its stage from here."""
+        """Perform the program under the plan that ``preview`` saved; the stack is configured to its stage from here.
+
+        Raises ``ProtectedResource``, ``DataAtRisk``, and ``PlanViolated``, also for a plan that another process made.
+        Operations that failed are in the result.
+        """
         refuse_forbidden(expect.steps, allow)
         saved = self._plans.get(expect.digest)
         if saved is None:
@@ -126,24 +132,28 @@ class PulumiCliEngine:
     # --- runs without one -----------------------------------------------------------------------------------------
 
     def refresh(self, progress: Progress, *, dry_run: bool) -> Result:
-        """Read everything again; with ``dry_run`` (drift) nothing is written."""
+        """Read every resource again; with ``dry_run`` (drift) nothing is written."""
         stack, log, begin = self._open(), self._log(progress), time.perf_counter()
         with self._errors(log):
             if dry_run:
                 stack.preview_refresh(on_event=log)
             else:
                 stack.refresh(on_event=log, show_secrets=False)
-        plan = Plan(self._stack, self._stage, tuple(log.findings), refreshed=True)
+        plan = Plan(self._stack, self._stage, tuple(log.refreshed), refreshed=True)
         return Result(plan, (), time.perf_counter() - begin)
 
     def preview_destroy(self) -> Plan:
-        """Say what ``destroy`` would delete, from the state: Pulumi's own preview ends at the first protected one."""
-        held = reversed(self._resources())
-        steps = tuple(self._deletion(resource) for resource in held if not is_default_provider(resource["urn"]))
+        """Say what ``destroy`` would delete, by the state: Pulumi's preview ends at the first protected resource."""
+        resources = reversed(self._resources())
+        steps = tuple(self._deletion(resource) for resource in resources if not is_default_provider(resource["urn"]))
         return Plan(self._stack, self._stage, steps)
 
     def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result:
-        """Delete everything in the state, if that is still what the plan showed."""
+        """Delete everything in the state, if that is still what the plan showed.
+
+        Raises ``ProtectedResource``, ``DataAtRisk`` and ``PlanViolated`` before anything is deleted.
+        Operations that failed are in the result.
+        """
         refuse_forbidden(expect.steps, allow, destroying=True)
         if self.preview_destroy().digest != expect.digest:
             raise PlanViolated("the stack changed since the plan was made; nothing was done", hint="look at it again")
@@ -163,8 +173,8 @@ class PulumiCliEngine:
         """Give what the program exported."""
         stack = self._open()
         with self._errors():
-            found = stack.outputs()
-        return {name: SECRET_MARK if out.secret and not show_secrets else out.value for name, out in found.items()}
+            outputs = stack.outputs()
+        return {name: SECRET_MARK if out.secret and not show_secrets else out.value for name, out in outputs.items()}
 
     def export_state(self) -> Json:
         """Give the state as ``pulumi stack export`` does, its secrets encrypted."""
@@ -172,7 +182,10 @@ class PulumiCliEngine:
         return json.loads(self._cli("stack", "export"))
 
     def import_state(self, deployment: Json) -> None:
-        """Replace the state, as ``pulumi stack import`` does; what the CLI refuses is refused."""
+        """Replace the state, as ``pulumi stack import`` does.
+
+        A deployment that the CLI refuses is an error, and leaves the state as it was.
+        """
         self._open(new=True)
         file = Path(self._private.name) / "import.json"
         file.write_text(json.dumps(deployment))
@@ -181,8 +194,8 @@ class PulumiCliEngine:
         finally:
             file.unlink()
 
-    def history(self) -> list[dict[str, Json]]:
-        """Give the runs so far, oldest first, as ``review.documents.RunDocument`` describes them."""
+    def history(self) -> list[RunDocument]:
+        """Give the runs so far, oldest first."""
         stack = self._open()
         with self._errors():
             return [_run_document(run) for run in reversed(stack.history(show_secrets=False))]
@@ -242,7 +255,7 @@ class PulumiCliEngine:
         notes = [PROTECTED] if resource.get("protect") else []
         if resource.get("retainOnDelete") or resource.get("external"):
             notes.append(RETAINED)
-        inputs = shown(resource.get("inputs") or {})
+        inputs = masked(resource.get("inputs") or {})
         return Step(
             Op.DELETE_REPLACED if resource.get("delete") else Op.DELETE,
             resource["urn"],
@@ -267,9 +280,9 @@ class PulumiCliEngine:
             raise explain(error, log.errors if log else ()) from error
 
 
-def _run_document(run: automation.UpdateSummary) -> dict[str, Json]:
+def _run_document(run: automation.UpdateSummary) -> RunDocument:
     stage = (run.config or {}).get("watoto:stage")
-    document: dict[str, Json] = {
+    document: RunDocument = {
         "when": run.start_time.isoformat(timespec="seconds") + "+00:00",
         "kind": "up" if run.kind == "update" else run.kind,
         "stage": stage.value if stage is not None else None,

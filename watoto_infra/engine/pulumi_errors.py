@@ -1,4 +1,4 @@
-"""What the official CLI says in many lines when it fails, as one error of ours."""
+"""Turns a failure of the official CLI, told in many lines, into one error with a hint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ _ERROR_LINE = re.compile(r"error: (\S.*)")
 
 
 def explain(error: automation.CommandError, diagnostics: Diagnostics = ()) -> WatotoError:
-    """Give the error of ours that fits: by what went wrong before the run, during it, else by the CLI's own words."""
+    """Give the error for people.
+
+    Before a run: ``NoSuchStack``, ``StackLocked``, ``WrongPassphrase``, or a ``WatotoError`` where nobody is logged in.
+    By ``diagnostics``: ``ProtectedResource``, ``PlanViolated``, ``ProgramError`` or ``ProviderError``. Else a
+    ``WatotoError`` in the CLI's own words.
+    """
     return _before_a_run(error) or _in_a_run(diagnostics) or _in_its_own_words(error)
 
 

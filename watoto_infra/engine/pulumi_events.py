@@ -1,4 +1,4 @@
-"""What the official engine reports of a run, as the steps, outcomes and errors that every engine gives.
+"""Turns the official engine's events into the steps, outcomes and errors that every engine gives.
 
 Its events are those of Pulumi's ``apitype.EngineEvent``; secrets arrive masked, and are masked again here where only
 one side of a difference is known to be secret (a provider's ``Read`` may forget it).
@@ -53,16 +53,16 @@ HALVES = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED}
 
 
 class RunLog:
-    """Takes the events of one run and keeps what is to be shown of it.
+    """Collects what is to be shown of one run from its events.
 
     ``steps``: what a preview would do, each replacement as one step. ``outcomes``: what a run did, each replacement as
-    its two halves. ``findings``: what reading everything again found. ``errors``: what went wrong, with its URN.
+    its two halves. ``refreshed``: each resource that was read again. ``errors``: each error's URN, if any, and text.
     """
 
     def __init__(self, progress: Progress, data_bearing: DataBearing) -> None:
         self.steps: list[Step] = []
         self.outcomes: list[StepOutcome] = []
-        self.findings: list[Step] = []
+        self.refreshed: list[Step] = []
         self.errors: list[tuple[str | None, str]] = []
         self.output_changes: tuple[Change, ...] = ()
         self._progress = progress
@@ -84,7 +84,7 @@ class RunLog:
             self._fail(event.res_op_failed_event.metadata)
 
     def close(self) -> None:
-        """Count components that never told their outputs as done: only that would have ended them."""
+        """Report components that registered no outputs as done: only outputs would have ended them."""
         while self._components:
             _, step = self._components.popitem()
             self._finish(StepOutcome(step, 0.0))
@@ -120,7 +120,7 @@ class RunLog:
             return
         begun, since = self._begun.get(metadata.urn, (metadata.op, time.perf_counter()))
         if begun is OpType.REFRESH:
-            self.findings.append(self._finding(metadata))
+            self.refreshed.append(self._refreshed(metadata))
             return
         if metadata.type == STACK_TYPE:
             self.output_changes = _output_changes(metadata)
@@ -145,7 +145,7 @@ class RunLog:
 
     def _step(self, metadata: StepEventMetadata) -> Step:
         state = metadata.old or metadata.new
-        inputs = shown(state.inputs or {}) if state else {}
+        inputs = masked(state.inputs or {}) if state else {}
         return Step(
             OPS[metadata.op],
             metadata.urn,
@@ -156,7 +156,7 @@ class RunLog:
             notes=_notes(metadata),
         )
 
-    def _finding(self, metadata: StepEventMetadata) -> Step:
+    def _refreshed(self, metadata: StepEventMetadata) -> Step:
         gone = metadata.op is OpType.DELETE
         changes = () if gone else _changes(metadata)
         op = Op.DELETE if gone else Op.UPDATE if changes else Op.SAME
@@ -165,14 +165,14 @@ class RunLog:
         return Step(op, metadata.urn, metadata.type, parent=parent, changes=changes, notes=notes)
 
 
-def shown(value: Any) -> Json:
-    """Give a value of the engine's as users may see it: secrets and unknowns as their marks."""
+def masked(value: Any) -> Json:
+    """Give a value of an event with secrets and unknowns replaced by their marks."""
     if isinstance(value, Mapping):
         if value.get(SIGNATURE_KEY) == SECRET_SIGNATURE:
             return SECRET_MARK
-        return {key: shown(held) for key, held in value.items()}
+        return {key: masked(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [shown(item) for item in value]
+        return [masked(item) for item in value]
     return UNKNOWN_MARK if value == UNKNOWN_SENTINEL else value
 
 
@@ -185,15 +185,15 @@ def _notes(metadata: StepEventMetadata) -> tuple[str, ...]:
 
 
 def _changes(metadata: StepEventMetadata) -> tuple[Change, ...]:
-    """Say how properties differ: as the provider told in detail, else by the names of those that differ."""
+    """Give the differences: by the provider's detailed diff, else by the names of the properties that differ."""
     old, new = metadata.old, metadata.new
     if old is None or new is None or OPS.get(metadata.op) in {Op.SAME, Op.DELETE, Op.DELETE_REPLACED}:
         return ()
     if metadata.detailed_diff:
-        found = [_detailed(path, diff, old, new) for path, diff in sorted(metadata.detailed_diff.items())]
+        changes = [_detailed(path, diff, old, new) for path, diff in sorted(metadata.detailed_diff.items())]
     else:
-        found = [_by_name(name, old, new, replaces=name in (metadata.keys or ())) for name in metadata.diffs or ()]
-    return tuple(found)
+        changes = [_by_name(name, old, new, replaces=name in (metadata.keys or ())) for name in metadata.diffs or ()]
+    return tuple(changes)
 
 
 def _detailed(path: str, diff: PropertyDiff, old: StepEventStateMetadata, new: StepEventStateMetadata) -> Change:
@@ -215,7 +215,7 @@ def _change(path: str, kind: ChangeKind, before: Json, after: Json) -> Change:
 
 def _lookup(properties: Mapping[str, Any] | None, path: str) -> Json:
     """Find a value by its property path; None where the path leads nowhere."""
-    value = shown(properties or {})
+    value = masked(properties or {})
     for key in paths.parse(path):
         if value == SECRET_MARK:
             return SECRET_MARK
@@ -227,8 +227,8 @@ def _lookup(properties: Mapping[str, Any] | None, path: str) -> Json:
 
 
 def _output_changes(metadata: StepEventMetadata) -> tuple[Change, ...]:
-    before = shown(metadata.old.outputs or {}) if metadata.old else {}
-    after = shown(metadata.new.outputs or {}) if metadata.new else {}
+    before = masked(metadata.old.outputs or {}) if metadata.old else {}
+    after = masked(metadata.new.outputs or {}) if metadata.new else {}
     changes = []
     for name in sorted({*before, *after}):
         if name not in before:

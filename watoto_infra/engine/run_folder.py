@@ -1,4 +1,4 @@
-"""A folder for what one run needs meanwhile: short of path, closed to others, and gone afterwards.
+"""A temporary folder for one run: its path is short, only its owner may enter, and it is removed afterwards.
 
 A run that is killed cannot remove its folder, so each one is named after its process, and the next run removes those
 whose process is gone.
@@ -36,10 +36,10 @@ def _remove_leftovers(base: Path) -> None:
         if named is None or _is_alive(int(named[1])):
             continue
         try:
-            found = folder.lstat()
+            status = folder.lstat()
         except FileNotFoundError:
             continue
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -197,12 +197,23 @@ class Progress(Protocol):
 
 
 class Engine(Protocol):
-    """Previews and performs runs of a program on one stack; the embedded and the official engine both do it."""
+    """Previews and performs runs of a program on one stack; the embedded and the official engine both do it.
+
+    Every operation that ended is recorded durably before the next one can build on it, so a run that is killed or fails
+    is completed by running it again. Every method that changes the state holds the stack's lock and raises
+    ``StackLocked`` while another process has it. Every method raises ``StateError`` for a state that cannot be read or
+    written, and ``WrongPassphrase`` where it needs the state's secrets and cannot open them.
+    """
 
     def preview(
         self, program: Program, progress: Progress, *, refresh: bool = False, only: Collection[str] = ()
     ) -> Plan:
-        """Say what ``up`` would do. With ``refresh`` every resource is read first, so that drift shows as a change."""
+        """Say what ``up`` would do; state and resources stay as they are.
+
+        With ``refresh`` every resource is read first, so that drift shows as a change. ``only`` names the resources
+        that may be touched, by URN or pattern; empty: all. Raises ``ProgramError`` where the program fails and
+        ``ProviderError`` where a provider does.
+        """
         ...
 
     def up(
@@ -214,26 +225,59 @@ class Engine(Protocol):
         allow: Allowances = Allowances(),
         only: Collection[str] = (),
     ) -> Result:
-        """Perform the program. Raises ``PlanViolated`` rather than do what ``expect`` does not show."""
+        """Perform the program; running it again without an edit changes nothing.
+
+        Raises ``ProtectedResource`` or ``DataAtRisk`` before anything is done, ``PlanViolated`` rather than do what
+        ``expect`` does not show. A failed operation does not raise: it is in the result, like an interruption, and the
+        next run takes it up again.
+        """
         ...
 
     def refresh(self, progress: Progress, *, dry_run: bool) -> Result:
-        """Read every resource again. The result's plan holds what differs; state is written unless ``dry_run``."""
+        """Read every resource again. The result's plan holds what differs; state is written unless ``dry_run``.
+
+        No resource changes. Raises ``NoSuchStack``, and ``ProviderError`` where a resource cannot be read.
+        """
         ...
 
-    def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result: ...
+    def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result:
+        """Delete everything in the state; a stack that holds nothing stays as it is.
 
-    def preview_destroy(self) -> Plan: ...
+        Each deletion is durable when it ends, so a destroy that was killed goes on where it was. Raises, before
+        anything is deleted, ``NoSuchStack``, ``ProtectedResource``, ``DataAtRisk``, and ``PlanViolated`` where
+        ``expect`` does not show a deletion. A failed deletion is in the result.
+        """
+        ...
+
+    def preview_destroy(self) -> Plan:
+        """Say what ``destroy`` would delete, in its order; nothing is written. Raises ``NoSuchStack``."""
+        ...
 
     def holds_resources(self) -> bool:
-        """Tell whether anything real stands behind the state, or may; asks for no passphrase."""
+        """Tell whether the state stands for anything real, or may. The embedded engine needs no passphrase for it."""
         ...
 
-    def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]: ...
+    def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]:
+        """Give what the program exported at its last run, secrets masked unless ``show_secrets``.
 
-    def export_state(self) -> Json: ...
+        Empty before the first run that finished. Raises ``NoSuchStack``.
+        """
+        ...
 
-    def import_state(self, deployment: Json) -> None: ...
+    def export_state(self) -> Json:
+        """Give the state as Pulumi's deployment of version 3, its secrets encrypted with the stack's passphrase.
+
+        It includes what a killed run recorded. Raises ``NoSuchStack``.
+        """
+        ...
+
+    def import_state(self, deployment: Json) -> None:
+        """Replace the state by a deployment, making the stack where there is none; no resource changes.
+
+        The new state is durable when this returns; importing again gives the same state. Raises ``StateError`` for a
+        deployment that is damaged, of another version or another stack's; then the old state is as it was.
+        """
+        ...
 
 
 DataBearing = Callable[[str, Mapping[str, Json]], bool]

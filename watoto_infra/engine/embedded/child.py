@@ -57,7 +57,7 @@ class Events:
 
 
 class LocalEngine:
-    """Stands where the SDK expects the engine's logging service; debug lines never leave the process."""
+    """Replaces the engine's logging service for the SDK; debug lines never leave the process."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -102,7 +102,7 @@ def _leave_with_parent(stdin: IO[str]) -> None:
 
 
 async def run(request: dict[str, Any], events: Events) -> None:
-    """Run the program inside a stack resource and wait until all that it started has settled."""
+    """Run the program inside a stack resource until every registration is answered. Raises what the program raises."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=request["workers"]))
     channel = grpc.insecure_channel(request["address"], options=_GRPC_CHANNEL_OPTIONS)
     sdk_config.set_all_config(request["config"], request["secret_keys"])
@@ -137,7 +137,7 @@ async def run(request: dict[str, Any], events: Events) -> None:
 
 
 async def settle() -> None:
-    """Wait for every registration and output, also those that come up meanwhile; then raise the first failure.
+    """Wait for every registration and output, also for those begun meanwhile; then raise the first failure.
 
     Each task is awaited once, so the cost is linear in their number.
     """

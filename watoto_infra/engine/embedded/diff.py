@@ -94,9 +94,8 @@ def copy_secret_marks(template: PropertyValue | None, value: PropertyValue) -> P
     held, old = value.value, template.value
     whole = template.is_secret or (value.is_secret and not _has_paths_of(template, value))
     if isinstance(held, Mapping) and isinstance(old, Mapping):
-        return value.with_value({key: copy_secret_marks(old.get(key), item) for key, item in held.items()}).with_secret(
-            whole
-        )
+        properties = {key: copy_secret_marks(old.get(key), item) for key, item in held.items()}
+        return value.with_value(properties).with_secret(whole)
     if isinstance(held, tuple) and isinstance(old, tuple) and len(held) == len(old):
         items = [copy_secret_marks(was, item) for was, item in zip(old, held, strict=True)]
         return value.with_value(items).with_secret(whole)

@@ -32,9 +32,11 @@ CHILD_MODULE = "watoto_infra.engine.embedded.child"
 
 
 class Host(Protocol):
-    """Runs a program against a registrar, to its end."""
+    """Runs a program whose registrations a registrar serves."""
 
-    def run(self, registrar: Registrar) -> None: ...
+    def run(self, registrar: Registrar) -> None:
+        """Return when the program has ended and every registration is answered. Raises ``ProgramError``."""
+        ...
 
 
 class HostFactory(Protocol):

@@ -18,7 +18,7 @@ _SIMPLE_NAME = re.compile(r'[^.\[\]"*]+')
 
 
 def parse(text: str) -> Path:
-    """Read a path. Raises ``ValueError`` where it is none."""
+    """Read a property path. Raises ``ValueError`` where the text is none."""
     keys: list[Key] = []
     position = 0
     while position < len(text):
@@ -50,12 +50,12 @@ def write(path: Path) -> str:
 
 
 def covers(pattern: Path, path: Path) -> bool:
-    """Tell whether ``path`` is what ``pattern`` names or lies inside it; ``*`` matches any one key."""
-    return len(pattern) <= len(path) and all(wanted in (ANY, key) for wanted, key in zip(pattern, path, strict=False))
+    """Tell whether ``path`` equals ``pattern`` or lies below it; ``*`` matches any single key."""
+    return len(pattern) <= len(path) and all(part in (ANY, key) for part, key in zip(pattern, path, strict=False))
 
 
 def lookup(properties: Properties, path: Path) -> PropertyValue | None:
-    """Find a value; one inside a secret is a secret. None where the path leads nowhere."""
+    """Find a value; a value inside a secret is a secret. None where the path leads nowhere."""
     value: PropertyValue | None = PropertyValue(dict(properties))
     secret = False
     for key in path:
@@ -67,7 +67,7 @@ def lookup(properties: Properties, path: Path) -> PropertyValue | None:
 
 
 def reset(old: Properties, new: Properties, path: Path) -> dict[str, PropertyValue]:
-    """Give ``new`` with what ``path`` names put back to what it is in ``old`` (absent, if it is absent there)."""
+    """Give ``new`` with the values at ``path`` as they are in ``old`` (absent, if they are absent there)."""
     result = _reset(PropertyValue(dict(old)), PropertyValue(dict(new)), path)
     assert result is not None
     assert isinstance(result.value, Mapping)

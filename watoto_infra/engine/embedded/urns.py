@@ -1,4 +1,4 @@
-"""Names of resources, made as Pulumi makes them: ``urn:pulumi:<stack>::<project>::<parents' types>$<type>::<name>``."""
+"""URNs, made as Pulumi makes them: ``urn:pulumi:<stack>::<project>::<parents' types>$<type>::<name>``."""
 
 from __future__ import annotations
 

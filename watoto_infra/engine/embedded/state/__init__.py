@@ -1,4 +1,4 @@
-"""What the engine knows of a stack, on disk and in memory: model, journal, state file, secrets, lock, export, repair.
+"""A stack's state, on disk and in memory: model, journal, state file, secrets, lock, export, repair.
 
 Starts no process and talks to no provider.
 """

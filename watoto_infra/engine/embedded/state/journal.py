@@ -1,4 +1,4 @@
-"""An append-only file of what a run did, so that a killed run loses nothing.
+"""The journal: an append-only file of what a run did, so that a killed run loses nothing.
 
 One entry a line: ``<crc32 of the JSON, 8 hex digits> <JSON>``. The first line is the header. An entry is durable when
 ``sync`` returns: threads that wait at the same time share one ``fdatasync``, so the price of durability falls as
@@ -62,7 +62,7 @@ class Journal:
             return self._written
 
     def sync(self, ticket: int) -> None:
-        """Return when the entry of this ticket, and all before it, are on the disk."""
+        """Return when the entry of this ticket, and all before it, are on the disk. Raises as ``append`` does."""
         with self._syncing:
             if self._synced >= ticket:
                 return
@@ -99,7 +99,7 @@ def read_journal(path: Path, *, skip_damaged: bool = False) -> JournalContent | 
     """Read a journal, None if there is no file or not even a whole header.
 
     Raises ``StateError`` naming file and line where a whole line is damaged, unless ``skip_damaged``: entries do not
-    build on each other, so those around a damaged one still say what happened.
+    build on each other, so the lines around a damaged one still say what happened.
     """
     data = read_file(path)
     if data is None:

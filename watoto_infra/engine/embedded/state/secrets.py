@@ -66,9 +66,11 @@ class PassphraseCrypter:
         self._opened()
 
     def encrypt(self, plaintext: str) -> str:
+        """Encrypt a text. Raises as ``verify`` does."""
         return _encrypt(self._opened(), plaintext)
 
     def decrypt(self, ciphertext: str) -> str:
+        """Decrypt a text. Raises ``StateError`` if it is damaged, else as ``verify`` does."""
         try:
             return _decrypt(self._opened(), ciphertext)
         except (InvalidTag, ValueError) as error:

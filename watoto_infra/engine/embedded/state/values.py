@@ -1,4 +1,4 @@
-"""Property values as they stand in a deployment file and on a person's screen (``wire.py`` has them on the wire).
+"""Property values in a deployment file and on a person's screen (``wire.py``: in the protocol).
 
 In memory there is one model, the SDK's ``PropertyValue``. The sentinels below are Pulumi's own, as published with its
 deployment schema (``property-values.json``).
@@ -32,7 +32,7 @@ MAX_EXACT_INTEGER = 2**53
 
 
 class Crypter(Protocol):
-    """Turns a secret's JSON text into what a file may hold, and back."""
+    """Encrypts a secret's JSON text for a file, and decrypts it. Both raise ``StateError`` if it cannot be."""
 
     def encrypt(self, plaintext: str) -> str: ...
 
@@ -63,7 +63,10 @@ class Masking:
 
 
 def to_json(value: PropertyValue, crypter: Crypter) -> Json:
-    """Give a value's form in a deployment of version 3, which keeps no dependencies of values."""
+    """Give a value's form in a deployment of version 3, which keeps no dependencies of values.
+
+    Raises ``UnsupportedFeature`` for an archive and for an unknown kind of asset.
+    """
     if value.is_secret:
         plaintext = json.dumps(to_json(value.with_secret(False), _Transparent()), separators=(",", ":"))
         return {SIGNATURE_KEY: SECRET_SIGNATURE, "ciphertext": crypter.encrypt(plaintext)}
@@ -101,12 +104,12 @@ def from_json(value: Json, crypter: Crypter) -> PropertyValue:
 
 
 def properties_to_json(properties: Mapping[str, PropertyValue], crypter: Crypter) -> dict[str, Json]:
-    """Give a resource's inputs or outputs as a deployment holds them."""
+    """Give a resource's inputs or outputs as a deployment holds them. Raises as ``to_json`` does."""
     return {key: to_json(value, crypter) for key, value in properties.items()}
 
 
 def properties_from_json(properties: Mapping[str, Json], crypter: Crypter) -> dict[str, PropertyValue]:
-    """Read a resource's inputs or outputs from a deployment."""
+    """Read a resource's inputs or outputs from a deployment. Raises as ``from_json`` does."""
     return {key: from_json(value, crypter) for key, value in properties.items()}
 
 
