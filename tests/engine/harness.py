@@ -96,21 +96,21 @@ class ThingStack:
 
         Gives a function that goes back to that point (to the end of the run, if it was never met) with a new engine.
         """
-        kept: dict[str, Any] = {}
+        backup: dict[str, Any] = {}
 
         def keep() -> None:
             with self.cloud.changing() as content:
-                kept["cloud"] = json.loads(json.dumps(content))
+                backup["cloud"] = json.loads(json.dumps(content))
                 shutil.copytree(self.folder / "state", self.folder / "kept", dirs_exist_ok=True)
 
         self.faults.on_point = ((operation, resource, moment), keep)
 
         def back() -> ThingStack:
             self.faults.on_point = None
-            if "cloud" in kept:
+            if "cloud" in backup:
                 with self.cloud.changing() as content:
                     content.clear()
-                    content.update(kept["cloud"])
+                    content.update(backup["cloud"])
                 shutil.rmtree(self.folder / "state")
                 (self.folder / "kept").rename(self.folder / "state")
             self.engine = self.new_engine()

@@ -95,11 +95,11 @@ class Cloud:
 
     def by_name(self) -> dict[str, dict[str, Any]]:
         """Things by the name of their resource; fails where two stand for one."""
-        found: dict[str, dict[str, Any]] = {}
+        things: dict[str, dict[str, Any]] = {}
         for thing in self.things.values():
-            assert thing["resource"] not in found, f"{thing['resource']} exists twice"
-            found[thing["resource"]] = thing
-        return found
+            assert thing["resource"] not in things, f"{thing['resource']} exists twice"
+            things[thing["resource"]] = thing
+        return things
 
 
 @dataclass
@@ -143,8 +143,8 @@ class MemoryProvider(Provider):
         if "bad" in inputs:
             return CheckResponse(inputs, [CheckFailure("bad", "is not allowed")])
         if "label" not in inputs:
-            kept = request.old_inputs.get("label")
-            inputs["label"] = kept or PropertyValue(f"{request.name}-{request.random_seed.hex()[:7]}")
+            old_label = request.old_inputs.get("label")
+            inputs["label"] = old_label or PropertyValue(f"{request.name}-{request.random_seed.hex()[:7]}")
         return CheckResponse(inputs, [])
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
@@ -156,7 +156,7 @@ class MemoryProvider(Provider):
             if top in FORCES_REPLACEMENT:
                 kind += "-replace"
             detailed[change.path] = PropertyDiff(PropertyDiffKind[kind.upper().replace("-", "_")], True)
-        replaces = sorted({path for path, one in detailed.items() if one.kind.name.endswith("REPLACE")})
+        replaces = sorted({path for path, change in detailed.items() if change.kind.name.endswith("REPLACE")})
         return DiffResponse(
             changes=bool(detailed),
             replaces=replaces,

@@ -139,11 +139,11 @@ def operations(steps: Any) -> dict[str, str]:
     """Give one operation a URN: a replacement is one. Left out are what stays the same (the official preview does not
     list it) and the providers that engines make on their own.
     """
-    found: dict[str, str] = {}
+    by_urn: dict[str, str] = {}
     for urn, op in steps:
         if op == "same" or (type_of(urn).startswith("pulumi:providers:") and is_default_provider(urn)):
             continue
         whole = "replace" if op in {"create-replacement", "delete-replaced"} else op
-        if found.get(urn) != "replace":
-            found[urn] = whole
-    return found
+        if by_urn.get(urn) != "replace":
+            by_urn[urn] = whole
+    return by_urn

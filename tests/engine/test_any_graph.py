@@ -102,8 +102,8 @@ def assert_did_only_what_was_shown(plan: Plan, outcomes: Iterable[StepOutcome]) 
 
 def assert_exact(plan: Plan, result: Result) -> None:
     """A preview in which nothing was unknown shows what the run does, neither less nor more."""
-    doubts = any(step.may_replace for step in plan.steps)
-    if not doubts and not any(change.after == "[unknown]" for step in plan.steps for change in step.changes):
+    may_replace = any(step.may_replace for step in plan.steps)
+    if not may_replace and not any(change.after == "[unknown]" for step in plan.steps for change in step.changes):
         planned = Counter({op: count for op, count in plan.summary.items() if op != "delete-replaced"})
         made = Counter(result.summary)
         assert {op: n for op, n in planned.items() if op != "same"} == {op: n for op, n in made.items() if op != "same"}
@@ -193,9 +193,11 @@ def test_a_control_plane_that_forgot_is_filled_again_under_the_same_names(folder
     result = stack.up(graph, refresh=True, allow=FREE)
     assert not result.failures
     assert_holds_exactly(stack, graph)
-    kept = {outcome.step.name for outcome in result.outcomes if outcome.step.op.value in {"same", "update", "create"}}
+    not_replaced = {
+        outcome.step.name for outcome in result.outcomes if outcome.step.op.value in {"same", "update", "create"}
+    }
     for name, thing in stack.cloud.by_name().items():
-        assert name not in kept or thing["inputs"]["label"] == labels[name]
+        assert name not in not_replaced or thing["inputs"]["label"] == labels[name]
 
 
 @EXAMPLES

@@ -193,8 +193,12 @@ def test_a_state_of_ours_goes_through_the_official_cli_and_comes_back_the_same(o
     official.import_state(export_state(ours.store))
     back = StackStore(tmp_path / "back", PassphraseSource({PASSPHRASE_VARIABLE: PASSPHRASE}))
     returned = import_state(back, official.export(), stack="test")
-    assert {one.urn: one for one in returned.resources} == {one.urn: one for one in ours.store.load().resources}
-    assert [one.urn for one in returned.resources] == [one.urn for one in ours.store.load().resources]
+    assert {resource.urn: resource for resource in returned.resources} == {
+        resource.urn: resource for resource in ours.store.load().resources
+    }
+    assert [resource.urn for resource in returned.resources] == [
+        resource.urn for resource in ours.store.load().resources
+    ]
 
 
 def test_the_official_engine_takes_over_a_stack_of_ours_without_a_change(ours, tmp_path, official):

@@ -48,10 +48,10 @@ def test_no_journal_reads_as_none(tmp_path):
 def test_cut_short_anywhere_every_whole_line_is_kept_and_the_torn_one_dropped(tmp_path_factory, cut):
     path = journal_with(tmp_path_factory.mktemp("j") / "j", {"n": 1}, {"n": 2}, {"n": 3})
     whole = path.read_bytes()
-    kept = whole[: cut % len(whole)]
-    path.write_bytes(kept)
+    content_left = whole[: cut % len(whole)]
+    path.write_bytes(content_left)
     content = read_journal(path)
-    lines = kept.count(b"\n")
+    lines = content_left.count(b"\n")
     if lines == 0:
         assert content is None
     else:

@@ -187,8 +187,8 @@ def test_the_program_dies_with_the_killed_tool_and_the_next_run_removes_their_so
         assert time.monotonic() < deadline, "the program outlives the killed tool"
         time.sleep(0.02)
     assert [folder.name.split("-")[2] for folder in sockets.iterdir()] == [str(process.pid)]
-    for stranger in (f"watoto-run-{os.getpid()}-alive", "watoto-run-other", "else"):
-        (sockets / stranger).mkdir()
+    for other in (f"watoto-run-{os.getpid()}-alive", "watoto-run-other", "else"):
+        (sockets / other).mkdir()
     (sockets / "watoto-run-999999999-link").symlink_to(tmp_path)
     assert run(tmp_path, "up", BEFORE, "--real-program").returncode == 0
     assert {folder.name for folder in sockets.iterdir()} == {

@@ -56,11 +56,11 @@ class LookingAround(Watcher):
 
 def own_processes() -> list[Path]:
     """This process and all that descend from it."""
-    found = [Path(f"/proc/{os.getpid()}")]
-    for process in found:
+    processes = [Path(f"/proc/{os.getpid()}")]
+    for process in processes:
         for task in process.glob("task/*/children"):
-            found += [Path(f"/proc/{child}") for child in task.read_text().split()]
-    return found
+            processes += [Path(f"/proc/{child}") for child in task.read_text().split()]
+    return processes
 
 
 def seen_of(process: Path) -> list[tuple[str, bytes]]:
@@ -71,15 +71,15 @@ def seen_of(process: Path) -> list[tuple[str, bytes]]:
 
 
 def files_with_mark(*folders: Path) -> list[Path]:
-    found = []
+    marked = []
     for folder in folders:
         for path in folder.rglob("*"):
             try:
                 if path.is_file() and MARK in path.read_bytes():
-                    found.append(path)
+                    marked.append(path)
             except OSError:
                 continue
-    return found
+    return marked
 
 
 @pytest.fixture
@@ -102,7 +102,10 @@ def shown_of(stack: ThingStack, plan: Plan, result: Result) -> str:
         [*plan_lines(plan, diff=True), *result_lines(result)],
         [run_line(run) for run in stack.store.history()],
         state_as_json("test", stack.store.stage, snapshot),
-        [*state_lines(snapshot), *(line for one in snapshot.resources for line in resource_lines(snapshot, one.urn))],
+        [
+            *state_lines(snapshot),
+            *(line for resource in snapshot.resources for line in resource_lines(snapshot, resource.urn)),
+        ],
         stack.engine.outputs(show_secrets=False),
         stack.engine.export_state(),
         stack.watcher.messages,

@@ -148,9 +148,9 @@ def test_what_was_changed_behind_its_back_is_drift_and_refresh_takes_it_in(offic
             else:
                 del things[identifier]
     for dry_run in (True, False):
-        found = official.engine.refresh(official.watcher, dry_run=dry_run).plan
-        assert shown(found) == {"a": "update", "b": "delete"}
-        assert list(differences(found).values()) == [[("value", "update", "1", "by hand")]]
+        drift = official.engine.refresh(official.watcher, dry_run=dry_run).plan
+        assert shown(drift) == {"a": "update", "b": "delete"}
+        assert list(differences(drift).values()) == [[("value", "update", "1", "by hand")]]
     assert done(official.up(graph, refresh=True)) in (
         [("update", "a"), ("create", "b")],
         [("create", "b"), ("update", "a")],

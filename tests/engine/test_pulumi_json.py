@@ -206,8 +206,8 @@ def _clear(snapshot: Snapshot) -> list[Any]:
 def test_pending_operations_come_back_each_with_a_token():
     pending = PendingOperation(thing("new", id=None), OperationKind.CREATING, "token")
     again = read(document_of(pending=(pending, replace(pending, kind=OperationKind.DELETING)))).pending
-    assert [one.kind for one in again] == [OperationKind.CREATING, OperationKind.DELETING]
-    assert all(re.fullmatch("[0-9a-f]{32}", one.token) for one in again)
+    assert [operation.kind for operation in again] == [OperationKind.CREATING, OperationKind.DELETING]
+    assert all(re.fullmatch("[0-9a-f]{32}", operation.token) for operation in again)
     assert again[0].token != again[1].token
 
 
@@ -326,7 +326,9 @@ class TestOrder:
     @settings(max_examples=examples(quick=100))
     @given(st.permutations([thing("a", dependencies=(urn("b"),)), thing("b", dependencies=(urn("a"),)), STACK]))
     def test_a_cycle_loses_nothing(self, given_resources):
-        assert {one.urn for one in in_dependency_order(given_resources)} == {one.urn for one in given_resources}
+        assert {resource.urn for resource in in_dependency_order(given_resources)} == {
+            resource.urn for resource in given_resources
+        }
 
     def test_ten_thousand_in_a_chain_are_no_recursion(self):
         chain = [thing(str(n), dependencies=(urn(str(n + 1)),)) for n in range(10_000)]
@@ -336,22 +338,23 @@ class TestOrder:
     @given(st.lists(resources, max_size=8))
     def test_a_repaired_state_is_sound_and_holds_every_real_thing(self, given_resources):
         given_resources = [
-            replace(one, parent=STACK_URN if one.parent == one.urn else one.parent) for one in given_resources
+            replace(resource, parent=STACK_URN if resource.parent == resource.urn else resource.parent)
+            for resource in given_resources
         ]
         acyclic = [
             replace(
-                one,
+                resource,
                 parent=STACK_URN,
                 deleted_with=None,
                 property_dependencies={},
-                dependencies=tuple(needed for needed in one.dependencies if needed < one.urn),
+                dependencies=tuple(needed for needed in resource.dependencies if needed < resource.urn),
             )
-            for one in given_resources
+            for resource in given_resources
         ]
         sound, _ = repaired(Snapshot((*acyclic, STACK, DEFAULT_PROVIDER)))
         assert problems(sound.resources) == []
-        assert sorted((one.urn, one.id or "") for one in sound.resources) == sorted(
-            (one.urn, one.id or "") for one in (*acyclic, STACK, DEFAULT_PROVIDER)
+        assert sorted((resource.urn, resource.id or "") for resource in sound.resources) == sorted(
+            (resource.urn, resource.id or "") for resource in (*acyclic, STACK, DEFAULT_PROVIDER)
         )
         assert repaired(sound) == (sound, ())
 
@@ -362,11 +365,11 @@ def test_each_fault_that_pulumi_refuses_is_found_and_mended():
     )
     component = ResourceState(urn=urn("component"), type="t:t:T", custom=False, id="x", parent=STACK_URN)
     faulty = Snapshot((thing("b"), STACK, DEFAULT_PROVIDER, dangling, component, thing("b", id="second")))
-    found = "\n".join(problems(faulty.resources))
+    faults = "\n".join(problems(faulty.resources))
     for words in ("comes later", "gone", "-old", "has an id", "there twice"):
-        assert words in found
+        assert words in faults
     sound, done = repaired(faulty)
     assert problems(sound.resources) == []
     assert len(done) == 5
-    assert [one.id for one in sound.resources if one.delete] == ["second"]
+    assert [resource.id for resource in sound.resources if resource.delete] == ["second"]
     assert PropertyValue(3.0) == sound.by_urn()[urn("a")].inputs["size"]

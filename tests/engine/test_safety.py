@@ -74,7 +74,7 @@ def test_updating_data_in_place_needs_no_leave(quick_stack: ThingStack):
     assert done(quick_stack.up([data_thing("db", value="2")])) == [("update", "db")]
 
 
-def test_data_replaced_along_with_something_else_is_at_risk_too(quick_stack: ThingStack):
+def test_data_replaced_along_with_someentryelse_is_at_risk_too(quick_stack: ThingStack):
     def graph(fixed: str):
         return [
             thing("net", props={"name": "n", "fixed": fixed}),
@@ -99,7 +99,7 @@ def test_a_failure_stops_its_dependents_and_is_named_in_the_services_own_words(q
     assert done(quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"})])) == [("create", "a"), ("create", "b")]
 
 
-def test_after_a_failure_nothing_is_deleted(quick_stack: ThingStack):
+def test_after_a_failure_noentryis_deleted(quick_stack: ThingStack):
     quick_stack.up([thing("old")])
     quick_stack.faults.failing = {("create", "new")}
     quick_stack.up([thing("new")])
@@ -117,7 +117,7 @@ def test_a_failed_deletion_keeps_what_it_needs_and_lets_the_rest_go(quick_stack:
     assert quick_stack.cloud.things == {}
 
 
-def test_a_half_made_thing_is_kept_and_completed_by_the_next_run(quick_stack: ThingStack):
+def test_a_half_made_entryis_kept_and_completed_by_the_next_run(quick_stack: ThingStack):
     quick_stack.faults.incomplete = {"a"}
     result = quick_stack.up([thing("a", props={"value": "1"})])
     assert result.failures
@@ -128,7 +128,7 @@ def test_a_half_made_thing_is_kept_and_completed_by_the_next_run(quick_stack: Th
     assert not quick_stack.preview([thing("a", props={"value": "1"})]).has_changes
 
 
-def test_an_interrupted_run_finishes_what_runs_and_starts_nothing_new(quick_stack: ThingStack):
+def test_an_interrupted_run_finishes_what_runs_and_starts_noentrynew(quick_stack: ThingStack):
     graph = [thing("a"), thing("b", refs={"of": "a.serial"}), thing("c", refs={"of": "b.serial"})]
     plan = quick_stack.preview(graph)
     quick_stack.watcher.on_start = lambda step: quick_stack.interrupt() if step.name == "a" else None
@@ -170,11 +170,11 @@ def test_a_lost_control_plane_is_noticed_and_filled_again_under_the_same_names(q
     quick_stack.volatile = True
     graph = [thing("a"), thing("b", refs={"of": "a.serial"})]
     quick_stack.up(graph)
-    labels = {name: one["inputs"]["label"] for name, one in quick_stack.cloud.by_name().items()}
+    labels = {name: entry["inputs"]["label"] for name, entry in quick_stack.cloud.by_name().items()}
     quick_stack.lose({"a", "b"})
     assert shown(quick_stack.preview(graph)) == {"a": "create", "b": "create"}
     quick_stack.up(graph)
-    assert {name: one["inputs"]["label"] for name, one in quick_stack.cloud.by_name().items()} == labels
+    assert {name: entry["inputs"]["label"] for name, entry in quick_stack.cloud.by_name().items()} == labels
 
 
 def test_a_control_plane_that_forgets_in_the_middle_of_a_run_fails_it_and_the_next_one_makes_the_rest(
@@ -217,7 +217,7 @@ def test_destroy_works_with_the_control_plane_down_and_forgets_what_died_with_it
     assert quick_stack.store.load().resources == ()
 
 
-def test_a_control_plane_that_keeps_things_must_answer_before_anything_is_destroyed(quick_stack: ThingStack):
+def test_a_control_plane_that_keeps_things_must_answer_before_anyentryis_destroyed(quick_stack: ThingStack):
     quick_stack.up([thing("a")])
     quick_stack.faults.down = True
     assert quick_stack.destroy().failures
@@ -228,7 +228,7 @@ def test_drift_names_what_was_changed_by_hand_and_up_mends_it(quick_stack: Thing
     graph = [thing("a", props={"value": "1"}), thing("b")]
     quick_stack.up(graph)
     with quick_stack.cloud.changing() as content:
-        next(one for one in content["things"].values() if one["resource"] == "a")["inputs"]["value"] = "by hand"
+        next(entry for entry in content["things"].values() if entry["resource"] == "a")["inputs"]["value"] = "by hand"
     state = quick_stack.store.state_path.read_bytes()
     plan = quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan
     assert ops(plan) == {"a": "update", "b": "same"}

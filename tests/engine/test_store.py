@@ -57,13 +57,15 @@ def test_both_halves_of_a_replacement_are_kept_until_the_old_one_is_gone(store):
         token = recorder.start(OperationKind.CREATING, thing("a", id=None))
         old = replace(recorder.snapshot().by_urn()[urn("a")], delete=True)
         recorder.finish(token, put=[thing("a", id="new"), old])
-    assert [(one.id, one.delete) for one in store.load().resources if one.name == "a"] == [
+    assert [(resource.id, resource.delete) for resource in store.load().resources if resource.name == "a"] == [
         ("new", False),
         ("old", True),
     ]
     with store.begin("up") as recorder:
         recorder.finish(recorder.start(OperationKind.DELETING, old), drop=[old])
-    assert [(one.id, one.delete) for one in store.load().resources if one.name == "a"] == [("new", False)]
+    assert [(resource.id, resource.delete) for resource in store.load().resources if resource.name == "a"] == [
+        ("new", False)
+    ]
 
 
 def test_a_run_without_changes_leaves_the_state_byte_for_byte(store):
@@ -81,9 +83,9 @@ def test_everything_is_for_its_owner_alone(tmp_path):
         recorder.record(put=[STACK])
         assert store.journal_path.stat().st_mode & 0o777 == 0o600
     assert store.folder.stat().st_mode & 0o777 == 0o700
-    found = {path.name: path.stat().st_mode & 0o777 for path in store.folder.iterdir()}
-    assert found.keys() == {"state.json", "state.backup.json", "journal.previous.jsonl", "history.jsonl", "passphrase"}
-    assert set(found.values()) == {0o600}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in store.folder.iterdir()}
+    assert modes.keys() == {"state.json", "state.backup.json", "journal.previous.jsonl", "history.jsonl", "passphrase"}
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_secret_is_in_clear_in_no_file(store):
@@ -133,7 +135,7 @@ class TestAKilledRun:
         token = recorder.start(OperationKind.CREATING, thing("c", id=None))
         for snapshot in (store.load(), store.peek(), store.begin("up").snapshot(), store.load()):
             assert names(snapshot) == {"a", "b"}
-            assert [(one.token, one.kind, one.resource.urn) for one in snapshot.pending] == [
+            assert [(operation.token, operation.kind, operation.resource.urn) for operation in snapshot.pending] == [
                 (token, OperationKind.CREATING, urn("c"))
             ]
         assert store.stage == "phase3"

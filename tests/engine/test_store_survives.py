@@ -82,7 +82,7 @@ from watoto_infra.engine.embedded.state.model import OperationKind
 real = Path(sys.argv[2])
 store = store_in(Path(sys.argv[1]))
 
-def one(name):
+def create(name):
     token = recorder.start(OperationKind.CREATING, thing(name, id=None))
     (real / f"{name}.{token}").touch()
     recorder.finish(token, put=[thing(name)])
@@ -98,7 +98,7 @@ while True:
         print("running", flush=True)
         known = {resource.name for resource in recorder.snapshot().resources}
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(one, [f"r{n}" for n in range(25 * turn) if f"r{n}" not in known]))
+            list(pool.map(create, [f"r{n}" for n in range(25 * turn) if f"r{n}" not in known]))
 """
 
 
@@ -119,8 +119,8 @@ def test_killed_at_random_moments_again_and_again_state_and_reality_stay_one(tmp
         worker.wait(30)
         worker.stdout.close()
         snapshot = store_in(tmp_path).load()
-        known = [one.name for one in snapshot.resources if one.type == "memory:index:Thing"]
-        pending = {f"{one.resource.name}.{one.token}" for one in snapshot.pending}
+        known = [resource.name for resource in snapshot.resources if resource.type == "memory:index:Thing"]
+        pending = {f"{operation.resource.name}.{operation.token}" for operation in snapshot.pending}
         made = {path.name for path in real.iterdir()}
         assert len(known) == len(set(known))
         assert {name.partition(".")[0] for name in made - pending} == set(known)
@@ -184,9 +184,11 @@ class RunsOnAStack(RuleBasedStateMachine):
     @invariant()
     def the_disk_holds_what_was_acknowledged(self):
         for snapshot in (self.store.load(), self.recorder.snapshot()):
-            found = {urn: one for urn, one in snapshot.by_urn().items() if one.type == "memory:index:Thing"}
-            assert found == self.live
-            assert {one.token: one.resource for one in snapshot.pending} == self.open
+            things = {
+                urn: resource for urn, resource in snapshot.by_urn().items() if resource.type == "memory:index:Thing"
+            }
+            assert things == self.live
+            assert {operation.token: operation.resource for operation in snapshot.pending} == self.open
 
     def teardown(self):
         self.folder.cleanup()

@@ -38,7 +38,7 @@ def run(store: StackStore, *names: str, stage: str = "phase2", close: bool = Tru
 
 
 def names(snapshot: Snapshot) -> list[str]:
-    return sorted(one.name for one in snapshot.resources if one.type == "memory:index:Thing")
+    return sorted(resource.name for resource in snapshot.resources if resource.type == "memory:index:Thing")
 
 
 class TestImport:
@@ -106,7 +106,7 @@ class TestImport:
         recorder = store.begin("up")
         recorder.start(OperationKind.CREATING, thing("open", id=None))
         exported = export_state(store)["deployment"]
-        assert [one["type"] for one in exported["pending_operations"]] == ["creating"]
+        assert [operation["type"] for operation in exported["pending_operations"]] == ["creating"]
 
 
 def to_document(*resources, passphrase: str = PASSPHRASE):
@@ -142,8 +142,8 @@ class TestRepair:
             store.state_path.write_bytes(damage)
         repair = plan_repair(store)
         assert len(repair.findings) == 1
-        kept = apply_repair(store, repair)
-        assert len(kept) >= 2 - (damage is None)
+        copies = apply_repair(store, repair)
+        assert len(copies) >= 2 - (damage is None)
         again = store.load()
         assert again.by_urn() == expected.by_urn()
         assert again.pending == expected.pending
@@ -172,7 +172,7 @@ class TestRepair:
         assert repair.findings == ("left out line 4 of journal.jsonl, which is damaged",)
         apply_repair(store, repair)
         assert names(store.load()) == ["a", "c"]
-        assert [one.resource.name for one in store.load().pending] == ["b"]
+        assert [operation.resource.name for operation in store.load().pending] == ["b"]
 
     def test_without_backup_a_lost_state_says_what_is_left_to_do(self, store):
         run(store, "a")
@@ -235,7 +235,7 @@ class TestRepair:
         except StateError:
             apply_repair(store, plan_repair(store))
             after = store.load()
-        accounted = set(names(after)) | {one.resource.name for one in after.pending}
+        accounted = set(names(after)) | {operation.resource.name for operation in after.pending}
         assert accounted >= {"a", "b"} | ({"c"} if file == store.state_path or torn else set())
 
 
@@ -245,7 +245,7 @@ def test_pending_operations_of_an_imported_deployment_can_be_settled(store):
     document = to_deployment(replace(Snapshot((STACK, DEFAULT_PROVIDER)), pending=(pending,)), crypter, crypter.salt)
     import_state(store, document, stack="local")
     with store.begin("up") as recorder:
-        (found,) = recorder.snapshot().pending
-        recorder.finish(found.token, put=[thing("open")])
+        (operation,) = recorder.snapshot().pending
+        recorder.finish(operation.token, put=[thing("open")])
     assert names(store.load()) == ["open"]
     assert store.load().pending == ()

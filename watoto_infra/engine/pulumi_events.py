@@ -18,6 +18,7 @@ from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.state.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
 from watoto_infra.engine.embedded.urns import is_default_provider
 from watoto_infra.values.contracts import (
+    REPLACEMENT_HALVES,
     SECRET_MARK,
     UNKNOWN_MARK,
     Change,
@@ -49,7 +50,6 @@ OPS = {
     OpType.IMPORT: Op.READ,
     OpType.IMPORT_REPLACEMENT: Op.READ,
 }
-HALVES = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED}
 
 
 class RunLog:
@@ -106,7 +106,7 @@ class RunLog:
             return
         step = self._step(metadata)
         if planning:
-            if step.op not in HALVES:
+            if step.op not in REPLACEMENT_HALVES:
                 self.steps.append(step)
                 self._progress.planned(step)
             return

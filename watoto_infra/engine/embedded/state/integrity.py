@@ -17,7 +17,7 @@ from watoto_infra.errors import StateError
 def in_dependency_order(resources: Iterable[ResourceState]) -> tuple[ResourceState, ...]:
     """Put each resource after all that it needs, otherwise keeping the order given; references to nothing are ignored.
 
-    The old half of a replacement also comes after the old halves of what it needs. Linear in resources and references.
+    A pending delete also comes after the pending deletes of what it needs. Linear in resources and references.
     """
     given = tuple(resources)
     live: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What the embedded engine knows of a stack: its resources and the operations a killed run left open.
+"""The snapshot of a stack: its resources, and the operations that a killed run left pending.
 
 Fields are those of Pulumi's deployment version 3 (``ResourceV3`` of the published deployment schema), under Python
 names. Everything is frozen: a changed resource is a new ``ResourceState`` (``dataclasses.replace``), so many threads
@@ -38,10 +38,11 @@ class CustomTimeouts:
 class ResourceState:
     """One resource as it was after its last operation.
 
-    ``provider`` is a provider reference, ``<provider urn>::<provider id>``. ``delete`` marks the old half of a
-    replacement that still has to be deleted: it shares its URN with the new half. ``pending_replacement`` marks a
-    resource deleted before its replacement was created. ``simulated`` marks a resource whose last operation the local
-    control plane answered with "not implemented"; it is kept beside the deployment, because Pulumi has no such field.
+    ``provider`` is a provider reference, ``<provider urn>::<provider id>``. ``delete`` marks a pending delete, the old
+    half of a replacement that still has to be deleted: it shares its URN with the new half. ``pending_replacement``
+    marks a resource deleted before its replacement was created. ``simulated`` marks a resource whose last operation the
+    local control plane answered with "not implemented"; it is kept beside the deployment, because Pulumi has no such
+    field.
     """
 
     urn: str
@@ -81,7 +82,7 @@ class ResourceState:
         return self.provider.rpartition("::")[0] if self.provider else None
 
     def needs(self) -> Iterator[str]:
-        """URNs that must stand before this resource does, as Pulumi orders a deployment; duplicates are possible."""
+        """URNs of resources that must exist before this one, as Pulumi orders a deployment; duplicates are possible."""
         if self.parent:
             yield self.parent
         if self.provider_urn:
@@ -94,7 +95,7 @@ class ResourceState:
 
 
 class OperationKind(StrEnum):
-    """What was under way; Pulumi's names for pending operations."""
+    """Kinds of pending operations, by Pulumi's names."""
 
     CREATING = "creating"
     UPDATING = "updating"
@@ -117,14 +118,14 @@ class PendingOperation:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A stack's state: resources in an order in which each comes after all that it needs."""
+    """A stack's state: each resource comes after the resources it needs; ``pending`` are pending operations."""
 
     resources: tuple[ResourceState, ...] = ()
     pending: tuple[PendingOperation, ...] = ()
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def by_urn(self) -> dict[str, ResourceState]:
-        """Live resources by URN; the halves of replacements that wait for deletion are left out."""
+        """Live resources by URN, without pending deletes."""
         return {resource.urn: resource for resource in self.resources if not resource.delete}
 
     def stack_outputs(self) -> Properties:

@@ -31,7 +31,7 @@ FORMAT = 1
 DAMAGED_HINT = "`watoto state repair` puts it together again from the backup and the journals beside it"
 
 Key = tuple[str, str | None]
-"""What tells resources apart: the URN, and the id for old halves of replacements, which share the URN."""
+"""Tells resources apart: by URN, and pending deletes, which share the URN, by id as well."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def import_state(store: StackStore, document: Json, *, stack: str) -> Snapshot:
 
 @dataclass(frozen=True)
 class Repair:
-    """What a repair found and would write. ``findings`` are sentences, empty when the state is sound."""
+    """What a repair would write, and why: ``findings`` are sentences, empty when the state is sound."""
 
     findings: tuple[str, ...]
     handle: StoreHandle
@@ -68,7 +68,7 @@ def plan_repair(store: StackStore) -> Repair:
     """Put the state together from what is sound, without writing anything.
 
     Damaged lines of a journal are left out; a damaged state file is made again from the backup, the journal that led
-    from it to the state file, and the journal under way. Then references are mended (``integrity.repaired``). Raises
+    from it to the state file, and the journal under way. Then references are repaired (``integrity``). Raises
     ``StateError`` when neither state file nor backup can be read, ``WrongPassphrase``, ``NoSuchStack``.
     """
     findings: list[str] = []
@@ -84,11 +84,11 @@ def plan_repair(store: StackStore) -> Repair:
     rebuilt = Snapshot(
         in_dependency_order(resources) if journals else resources, tuple(working.pending.values()), snapshot.time
     )
-    sound, mended = repaired(rebuilt)
+    sound, repairs = repaired(rebuilt)
     stages = [journal.header["stage"] for journal in journals if journal.header["stage"]]
     serial = max([state.serial, *(journal.header["base"] for journal in journals)])
     handle = StoreHandle(sound, crypter, serial, stages[-1] if stages else state.stage)
-    return Repair((*findings, *mended), handle, damaged)
+    return Repair((*findings, *repairs), handle, damaged)
 
 
 def apply_repair(store: StackStore, repair: Repair) -> tuple[Path, ...]:
