@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watoto_infra.providers.aws.compare import canonical_json, differences
-from watoto_infra.providers.aws.shape import parameters, properties
-from watoto_infra.providers.aws.table import (
+from watoto_infra.providers.aws.fields import (
     Field,
     block,
     block_set,
@@ -24,6 +23,7 @@ from watoto_infra.providers.aws.table import (
     strings,
     text,
 )
+from watoto_infra.providers.aws.shape import parameters, properties
 from watoto_infra.providers.values import UNKNOWN
 
 FIELDS = (

@@ -47,7 +47,9 @@ def per_property(kind: str, cases: list[Case]) -> list[Any]:
 def seen_by_the_service(case: Case) -> Case:
     """Leave out the changes that only state knows: nothing can be seen of them by reading."""
     known = RESOURCES[case.type].inputs
-    blind = {name for name, field in known.items() if field.behaviour or field.unread} | set(case.simulated_updates)
+    blind = {name for name, field in known.items() if field.behaviour or field.not_reported} | set(
+        case.simulated_updates
+    )
     return replace(case, updates={name: value for name, value in case.updates.items() if name not in blind})
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args, get_origin
 
 import botocore.session
@@ -16,8 +20,9 @@ from pulumi import _types
 
 from watoto_infra.providers.aws import tables
 from watoto_infra.providers.aws.emulator import NOT_IMPLEMENTED
-from watoto_infra.providers.aws.registry import RESOURCES
-from watoto_infra.providers.aws.table import BLOCK_KINDS, Field, Kind, Resource
+from watoto_infra.providers.aws.fields import BLOCK_KINDS, Field, FieldOptions, Kind
+from watoto_infra.providers.aws.registry import RESOURCES, discover
+from watoto_infra.providers.aws.table import Resource
 
 ENTRIES = list(RESOURCES.values())
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -90,7 +95,7 @@ def test_every_input_can_be_changed_or_needs_a_new_thing(entry: Resource) -> Non
     stuck = {
         name
         for name, field in entry.inputs.items()
-        if not (field.replaces or field.behaviour or name in served or field.made == "{region}")
+        if not (field.replaces or field.behaviour or name in served or field.computed_from == "{region}")
     }
     assert stuck == set()
     assert served <= set(entry.inputs)
@@ -159,3 +164,38 @@ def implemented(service: str, op: str) -> bool:
     # moto and boto3 break names with capitals (ListWebACLs) at different places.
     names = {name.replace("_", "") for one in responses(service) for name in vars(one)}
     return op.replace("_", "") in names
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Give an empty package for tables of a test's own."""
+    (tmp_path / "own_tables").mkdir()
+    (tmp_path / "own_tables" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("own_tables")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own_tables"]:
+        del sys.modules[name]
+
+
+def add_table(package: ModuleType, name: str, *types: str) -> None:
+    entries = ", ".join(f'SimpleNamespace(type="{type_}")' for type_ in types)
+    text = f"from types import SimpleNamespace\n\nRESOURCES = [{entries}]\n"
+    Path(package.__path__[0], f"{name}.py").write_text(text)
+
+
+def test_a_new_table_file_is_found_by_being_there(package: ModuleType) -> None:
+    add_table(package, "queues", "aws:sqs/queue:Queue")
+    add_table(package, "topics", "aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy")
+    assert list(discover(package)) == ["aws:sqs/queue:Queue", "aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy"]
+
+
+def test_a_type_that_two_tables_give_is_refused_by_name(package: ModuleType) -> None:
+    add_table(package, "queues", "aws:sqs/queue:Queue")
+    add_table(package, "topics", "aws:sqs/queue:Queue")
+    with pytest.raises(ValueError, match="aws:sqs/queue:Queue is in two tables: queues and topics"):
+        discover(package)
+
+
+def test_the_constructors_take_every_option_of_a_property_that_they_do_not_set_themselves() -> None:
+    set_by_name = {"name", "kind", "api", "fields", "output"}
+    assert set(FieldOptions.__annotations__) == {one.name for one in dataclasses.fields(Field)} - set_by_name

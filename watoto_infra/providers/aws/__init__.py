@@ -23,8 +23,8 @@ How a table entry is written (``table.py`` says what each word means)::
             integer("delay", "DelaySeconds", default=0, low=0, high=900),
             json_text("policy"),                           # compared as JSON
             text("kmsKeyId", computed=True),               # absent: the service chooses, never a change
-            text("password", unread=True, secret=True),    # not reported: state keeps it
-            made("arn", "arn:aws:sqs:{region}:{account}:{id}"),
+            text("password", not_reported=True, secret=True),    # not reported: state keeps it
+            computed_from("arn", "arn:aws:sqs:{region}:{account}:{id}"),
             output("url", "QueueUrl"),                     # JMESPath in what the reads give
         ),
         create=Create("create_queue", id="QueueUrl"),      # fields and tags are added; JMESPath to the id, or "{name}"
@@ -49,7 +49,7 @@ Rules of a good entry, each held by the contract suite in tests/providers/aws:
   ``operation.call("boto3_method", Argument=...)``, never with a client of their own.
 * A call that moto does not implement stays in the table, and its name goes into ``emulator.NOT_IMPLEMENTED``: on the
   emulator the result is then marked simulated; a property whose change moto accepts and forgets goes into
-  ``emulator.FORGOTTEN``. A property that moto takes but does not report is ``unread``.
+  ``emulator.FORGOTTEN``. A property that moto takes but does not report is ``not_reported``.
 
 To add a service: ``tables/<service>.py`` with ``RESOURCES``, its name in ``registry.TABLES``, and
 ``tests/providers/aws/cases_<service>.py`` with ``CASES``, one ``Case`` per type.

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watoto_infra.errors import UnsupportedFeature
-from watoto_infra.providers.aws.table import AutoName, Field, Kind, Resource
+from watoto_infra.providers.aws.fields import Field, Kind
+from watoto_infra.providers.aws.table import AutoName, Resource
 from watoto_infra.providers.base import CheckFailure
 from watoto_infra.providers.values import UNKNOWN
 
@@ -52,8 +53,8 @@ def check_inputs(entry: Resource, urn: str, inputs: Mapping[str, Any]) -> list[C
     tags = inputs.get("tags") if entry.tags else None
     if tags not in (None, UNKNOWN) and not isinstance(tags, dict):
         failures.append(CheckFailure("tags", "must be a map of strings"))
-    if entry.at_odds is not None and not failures:
-        failures = [CheckFailure(path, reason) for path, reason in entry.at_odds(inputs)]
+    if entry.conflicts is not None and not failures:
+        failures = [CheckFailure(path, reason) for path, reason in entry.conflicts(inputs)]
     return failures
 
 

@@ -1,4 +1,4 @@
-"""Property-level comparison of what is with what is wanted."""
+"""Property-level comparison of reported outputs with the inputs that the program asks for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from watoto_infra.providers.aws.table import Field, Kind
+from watoto_infra.providers.aws.fields import Field, Kind
 from watoto_infra.providers.values import UNKNOWN, has_unknown
 
 PLAIN_NAME = re.compile(r"[A-Za-z_$][\w$]*")
@@ -28,7 +28,7 @@ def differences(fields: Iterable[Field], old: Mapping[str, Any], new: Mapping[st
     """Compare outputs ``old`` with inputs ``new``, field by field; outputs and computed absences are no difference."""
     found = []
     for entry in fields:
-        if entry.output or (entry.moot is not None and entry.moot(old, new)):
+        if entry.output or (entry.ignore_difference is not None and entry.ignore_difference(old, new)):
             continue
         for path, kind, replaces in _compare(entry, entry.name, old.get(entry.name), new.get(entry.name)):
             found.append(Difference(path, kind, replaces or entry.replaces, entry.name))
@@ -96,8 +96,8 @@ def _scalar(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
 
 def canonical(entry: Field, value: Any) -> Any:
     """Give the form in which two values of a field are compared."""
-    if entry.same is not None:
-        return entry.same(value)
+    if entry.normalize is not None:
+        return entry.normalize(value)
     if entry.kind is Kind.JSON:
         return canonical_json(value)
     if entry.kind in {Kind.INT, Kind.NUMBER}:
@@ -106,7 +106,7 @@ def canonical(entry: Field, value: Any) -> Any:
 
 
 def canonical_json(text: str) -> Any:
-    """Give a JSON document in the form AWS policies are compared in: a list of one is that one, lists have no order."""
+    """Give a JSON document as AWS compares policies: a single-element list equals its element; order is ignored."""
     try:
         return _ordered(json.loads(text))
     except (TypeError, ValueError):

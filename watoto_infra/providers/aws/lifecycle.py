@@ -91,11 +91,13 @@ def _known(operation: Operation) -> dict[str, Any]:
     outputs = [item for item in fields if item.output]
     found = {item.name: operation.state.get(item.name) for item in outputs} | properties(outputs, operation.item)
     found |= {
-        item.name: operation.inputs.get(item.name, item.default) for item in fields if not item.output and not item.made
+        item.name: operation.inputs.get(item.name, item.default)
+        for item in fields
+        if not item.output and not item.computed_from
     }
-    found |= {item.name: operation.filled(item.made) for item in fields if item.made}
+    found |= {item.name: operation.fill(item.computed_from) for item in fields if item.computed_from}
     if operation.entry.tags is not None:
-        found |= {"tags": operation.inputs.get("tags"), "tagsAll": operation.wanted_tags}
+        found |= {"tags": operation.inputs.get("tags"), "tagsAll": operation.desired_tags}
     return {**found, "__simulated": sorted(operation.simulated)}
 
 
@@ -112,7 +114,7 @@ def update(operation: Operation, changed: Iterable[str]) -> dict[str, Any]:
     operation.simulated -= names | {item.name for item in operation.entry.fields if item.behaviour}
     _apply(operation, names)
     if "tags" in names and operation.entry.tags is not None:
-        tagging.change(operation.entry.tags, operation, operation.wanted_tags)
+        tagging.change(operation.entry.tags, operation, operation.desired_tags)
     return _settled(operation)
 
 
@@ -162,11 +164,11 @@ def delete(operation: Operation) -> bool:
         return True
     try:
         for call in entry.delete.before:
-            _unless_gone(operation, call.op, operation.filled(call.args))
+            _unless_gone(operation, call.op, operation.fill(call.args))
         if entry.delete.do is not None:
             entry.delete.do(operation)
         elif entry.delete.op:
-            operation.call(entry.delete.op, **operation.filled(entry.delete.args))
+            operation.call(entry.delete.op, **operation.fill(entry.delete.args))
     except NotImplementedByEmulatorError:
         return True
     except ServiceError as error:
@@ -195,8 +197,8 @@ def find(operation: Operation) -> dict[str, Any] | None:
         elif entry.find is not None and entry.find.do is not None:
             operation.id = entry.find.do(operation) or ""
         elif entry.find is not None:
-            answer = operation.call(entry.find.op, **operation.filled(entry.find.args))
-            operation.id = str(search(operation.filled(entry.find.id), answer) or "")
+            answer = operation.call(entry.find.op, **operation.fill(entry.find.args))
+            operation.id = str(search(operation.fill(entry.find.id), answer) or "")
         found = read(operation) if operation.id else None
     except NotImplementedByEmulatorError:
         return None

@@ -19,9 +19,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 5.0
 class Operation(Mapping[str, Any]):
     """The resource at hand, as a mapping for the braces of the table's texts.
 
-    ``inputs`` are what is wanted (empty on read and delete), ``state`` the last known outputs (empty on create),
-    ``item`` what the last read reported, ``simulated`` the properties whose last change the emulator
-    does not implement.
+    ``inputs`` are what the program asks for (empty on read and delete), ``state`` the last known outputs (empty on
+    create), ``item`` what the last read reported, ``simulated`` the properties whose last change the emulator does not
+    implement, ``tag_values`` what stands for ``{tags}`` and ``{tag_keys}`` during a tag call.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Operation(Mapping[str, Any]):
         self.default_tags = dict(default_tags or {})
         self.item: Item = {}
         self.simulated: set[str] = set(self.state.get("__simulated") or ())
-        self.extra: dict[str, Any] = {}
+        self.tag_values: dict[str, Any] = {}
         self._reserved: dict[str, Callable[[], Any]] = {
             "id": lambda: self.id,
             "region": lambda: self.region,
@@ -66,7 +66,7 @@ class Operation(Mapping[str, Any]):
 
     def run(self, call: Call, **more: Any) -> dict[str, Any]:
         """Make a table's call with its braces filled."""
-        return self.call(call.op, **self.filled(call.args), **more)
+        return self.call(call.op, **self.fill(call.args), **more)
 
     def wait_for(self, look: Callable[[], T | None], call: str, problem: str) -> T:
         """Give what ``look`` gives as soon as that is not None; raises ``ServiceError`` when the time is over."""
@@ -80,31 +80,32 @@ class Operation(Mapping[str, Any]):
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def filled(self, template: Any) -> Any:
+    def fill(self, template: Any) -> Any:
+        """Fill the braces of a text, or of every text in a list or mapping; a lone pair of braces gives the value."""
         return fill(template, self)
 
     def known_id(self) -> str:
         """Give the id where it follows from the inputs."""
         template = self.entry.create.id
-        return template(self) if callable(template) else str(self.filled(template))
+        return template(self) if callable(template) else str(self.fill(template))
 
-    def wanted(self, name: str) -> Any:
-        """Give a property as the program wants it, else as it last was."""
+    def desired(self, name: str) -> Any:
+        """Give a property as the program asks for it, else as it last was."""
         return self.inputs.get(name, self.state.get(name))
 
     @property
-    def wanted_tags(self) -> dict[str, str]:
-        """All tags the program wants: the provider's default ones under the resource's own."""
+    def desired_tags(self) -> dict[str, str]:
+        """All tags the program asks for: the provider's default ones under the resource's own."""
         return {**self.default_tags, **(self.inputs.get("tags") or {})}
 
     @property
     def created_tags(self) -> dict[str, str]:
-        """The wanted tags and the one by which a killed create is found again."""
-        return {**self.wanted_tags, **({OP_TAG: self.token} if self.token else {})}
+        """The desired tags and the tag by which a killed create is found again."""
+        return {**self.desired_tags, **({OP_TAG: self.token} if self.token else {})}
 
     def __getitem__(self, key: str) -> Any:
-        if key in self.extra:
-            return self.extra[key]
+        if key in self.tag_values:
+            return self.tag_values[key]
         if key in self._reserved:
             return self._reserved[key]()
         for source in (self.inputs, self.state, self.item):
@@ -116,7 +117,7 @@ class Operation(Mapping[str, Any]):
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({*self.extra, *self._reserved, *self.inputs, *self.state, *self.item})
+        return iter({*self.tag_values, *self._reserved, *self.inputs, *self.state, *self.item})
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

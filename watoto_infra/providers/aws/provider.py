@@ -15,9 +15,10 @@ from watoto_infra.providers.aws import lifecycle, reading, tagging
 from watoto_infra.providers.aws.check import DEFAULTS, automatic_name, check_inputs
 from watoto_infra.providers.aws.clients import Clients, ServiceError
 from watoto_infra.providers.aws.compare import Difference, differences, is_empty, same
+from watoto_infra.providers.aws.invokes import FUNCTIONS
 from watoto_infra.providers.aws.local_addresses import lay_over
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.registry import FUNCTIONS, RESOURCES
+from watoto_infra.providers.aws.registry import RESOURCES
 from watoto_infra.providers.aws.shape import BRACES, with_outputs, without_outputs
 from watoto_infra.providers.aws.table import Resource
 from watoto_infra.providers.values import UNKNOWN, has_unknown, secret_keys, to_plain_map, to_property_map
@@ -207,7 +208,7 @@ class AwsProvider(base.Provider):
         except ServiceError as error:
             raise _failed(request.urn, "delete", error) from error
         left = entry.delete.left_behind
-        left = left(operation) if callable(left) else str(operation.filled(left))
+        left = left(operation) if callable(left) else str(operation.fill(left))
         return base.DeleteResponse(simulated, f"{request.resource_id} ({left})" if left else None)
 
     async def adopt(self, request: base.AdoptRequest) -> base.AdoptResponse | None:
@@ -273,8 +274,8 @@ def as_inputs(entry: Resource, wanted: Mapping[str, Any], outputs: Mapping[str, 
     found: dict[str, Any] = {}
     for name, item in entry.inputs.items():
         real = outputs.get(name)
-        moot = item.moot is not None and item.moot(outputs, wanted)
-        if name in wanted and (moot or same(item, real, wanted[name])):
+        ignored = item.ignore_difference is not None and item.ignore_difference(outputs, wanted)
+        if name in wanted and (ignored or same(item, real, wanted[name])):
             found[name] = wanted[name]
         elif name in wanted or (not item.computed and not same(item, real, None)):
             found[name] = without_outputs(item, real)

@@ -8,9 +8,10 @@ from typing import Any
 from watoto_infra.providers.aws import tagging
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
 from watoto_infra.providers.aws.compare import same
+from watoto_infra.providers.aws.fields import Field, Kind
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import merge, properties, search
-from watoto_infra.providers.aws.table import Field, Item, Kind, Read
+from watoto_infra.providers.aws.table import Item, Read
 
 EVERYTHING = "*"
 """In ``__simulated``: nothing at all stands behind the resource."""
@@ -53,7 +54,7 @@ def _look(operation: Operation, look: Read) -> Item | None:
         if look.do is not None:
             found = look.do(operation)
         else:
-            found = search(operation.filled(look.item), operation.call(look.op, **operation.filled(look.args)))
+            found = search(operation.fill(look.item), operation.call(look.op, **operation.fill(look.args)))
     except ServiceError as error:
         if error.code in look.absent:
             return {}
@@ -74,7 +75,7 @@ def outputs(operation: Operation, item: Item) -> dict[str, Any]:
     wanted = operation.inputs or operation.state
     _keep_simulated(operation, found, wanted)
     remember(entry.all_fields, found, wanted)
-    found |= {one.name: operation.filled(one.made) for one in entry.all_fields if one.made}
+    found |= {one.name: operation.fill(one.computed_from) for one in entry.all_fields if one.computed_from}
     if entry.tags is not None:
         found |= tagging.shown(entry.tags, operation, item)
     if operation.simulated:
@@ -99,7 +100,7 @@ def remember(fields: Iterable[Field], found: dict[str, Any], wanted: Mapping[str
         if old is None:
             continue
         if new is None:
-            if entry.unread or entry.behaviour:
+            if entry.not_reported or entry.behaviour:
                 found[entry.name] = old
         elif entry.kind is Kind.BLOCK:
             remember(entry.fields, new, old)
@@ -108,7 +109,7 @@ def remember(fields: Iterable[Field], found: dict[str, Any], wanted: Mapping[str
                 counterpart = _counterpart(entry, old, element, index)
                 if counterpart is not None:
                     remember(entry.fields, element, counterpart)
-        elif (entry.kind is Kind.JSON or entry.same is not None) and same(entry, new, old):
+        elif (entry.kind is Kind.JSON or entry.normalize is not None) and same(entry, new, old):
             found[entry.name] = old
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from watoto_infra.providers.aws import tagging
 from watoto_infra.providers.aws.compare import is_empty
+from watoto_infra.providers.aws.fields import Field, Kind
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import merge, parameters
-from watoto_infra.providers.aws.table import Field, Kind, Update
+from watoto_infra.providers.aws.table import Update
 
 
 def create_request(operation: Operation) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def create_request(operation: Operation) -> dict[str, Any]:
         item.name: operation.inputs.get(item.name, item.default if item.always else None) for item in entry.fields
     }
     request: dict[str, Any] = {}
-    merge(request, operation.filled(entry.create.args))
+    merge(request, operation.fill(entry.create.args))
     merge(request, parameters((item for item in entry.fields if sent_at_create(item)), values))
     if entry.tags is not None:
         tagging.add_to_create(entry.tags, operation, request)
@@ -41,7 +42,7 @@ def update_request(operation: Operation, item: Update, touched: frozenset[str]) 
         paths = item.fields
         chosen = [replace(entry, api=paths[entry.name] or entry.request_path) for entry in chosen]
     request: dict[str, Any] = {}
-    merge(request, operation.filled(item.args))
+    merge(request, operation.fill(item.args))
     merge(request, parameters(chosen, {entry.name: _to_send(operation, entry) for entry in chosen}))
     return request
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import jmespath
 
-from watoto_infra.providers.aws.table import BLOCK_KINDS, Field, Item, Kind
+from watoto_infra.providers.aws.fields import BLOCK_KINDS, Field, Kind
+from watoto_infra.providers.aws.table import Item
 from watoto_infra.providers.values import UNKNOWN
 
 BRACES = re.compile(r"\{(\w+)\}")
@@ -79,7 +80,7 @@ def to_api(entry: Field, value: Any) -> Any:
         return parameters(entry.fields, value)
     if entry.kind in BLOCK_KINDS:
         value = [parameters(entry.fields, element) for element in value]
-    if entry.counted:
+    if entry.quantity_items:
         return {"Quantity": len(value), "Items": list(value)}
     return value
 
@@ -88,7 +89,7 @@ def properties(fields: Iterable[Field], item: Item) -> dict[str, Any]:
     """Give the Pulumi properties of what was read; absent ones and those put together here are left out."""
     found = {}
     for entry in fields:
-        if entry.made:
+        if entry.computed_from:
             continue
         value = from_api(entry, search(entry.read_path, item))
         if value is not None:
@@ -125,7 +126,7 @@ def from_api(entry: Field, value: Any) -> Any:
         return entry.from_api(value)
     if value is None:
         return None
-    if entry.counted:
+    if entry.quantity_items:
         value = value.get("Items") if isinstance(value, Mapping) else value
         if value is None:
             return None

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
+
+from watoto_infra.providers.aws.fields import Field
 
 if TYPE_CHECKING:
     from watoto_infra.providers.aws.operation import Operation
@@ -23,161 +24,6 @@ Item = dict[str, Any]
 
 OP_TAG = "watoto:op"
 """The tag by which a create that was killed is found again; never shown."""
-
-
-class Kind(Enum):
-    """How a property's value looks on the Pulumi side."""
-
-    STRING = "a string"
-    INT = "a whole number"
-    NUMBER = "a number"
-    BOOL = "true or false"
-    JSON = "JSON text"
-    LIST = "a list"
-    SET = "a list without order"
-    MAP = "a map of strings"
-    BLOCK = "a block"
-    BLOCKS = "a list of blocks"
-    BLOCK_SET = "a list of blocks without order"
-
-
-BLOCK_KINDS = frozenset({Kind.BLOCK, Kind.BLOCKS, Kind.BLOCK_SET})
-
-
-@dataclass(frozen=True)
-class Field:
-    """One property.
-
-    ``api``       dotted path in requests; by default the Pulumi name with a capital letter.
-    ``read``      JMESPath in what was read; by default ``api``.
-    ``default``   what the service does when the property is absent: absent and default are then the same. None: absent.
-    ``computed``  the service chooses when the property is absent, and keeps it: absent is never a change.
-    ``output``    never an input.
-    ``made``      a text with braces instead of a read path.
-    ``unstable``  (outputs) an update may change it: unknown in a preview of an update.
-    ``replaces``  a change needs a new thing.
-    ``set_once``  may be given later in place, but what was given is changed or taken back by a new thing only.
-    ``at_create`` False: not a parameter of the create call; the update that serves it runs right after the create.
-    ``always``    with a default: the default is sent on create even when the program is silent (service differs).
-    ``behaviour`` only says what this provider does (``forceDestroy``): kept in state, never sent.
-    ``unread``    the service (a password) or the emulator does not report it: state keeps what was sent, unless
-                  something is reported.
-    ``unset``     what an update sends when the property was removed; lists and maps send their empty selves.
-    ``key``       for sets of blocks: sub-property that says which block is which.
-    ``flat``      (blocks) the block's properties are parameters of the call itself.
-    ``counted``   lists that CloudFront wants as ``{"Quantity": n, "Items": [...]}``.
-    ``same``      gives the form in which two values are compared (lower case, sorted, ...).
-    ``moot``      (outputs, inputs) tells that a difference is none: nothing could or need be done about it.
-    ``to_api``, ``from_api`` convert the value where the service's form is another one.
-    """
-
-    name: str
-    kind: Kind = Kind.STRING
-    api: str = ""
-    read: str = ""
-    fields: tuple[Field, ...] = ()
-    default: Any = None
-    computed: bool = False
-    output: bool = False
-    made: str = ""
-    unstable: bool = False
-    replaces: bool = False
-    set_once: bool = False
-    required: bool = False
-    at_create: bool = True
-    always: bool = False
-    unread: bool = False
-    behaviour: bool = False
-    secret: bool = False
-    unset: Any = None
-    key: str = ""
-    flat: bool = False
-    counted: bool = False
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    same: Callable[[Any], Any] | None = None
-    moot: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] | None = None
-    to_api: Callable[[Any], Any] | None = None
-    from_api: Callable[[Any], Any] | None = None
-
-    @property
-    def request_path(self) -> str:
-        return self.api or self.name[:1].upper() + self.name[1:]
-
-    @property
-    def read_path(self) -> str:
-        return self.read or ("@" if self.flat else self.request_path)
-
-    @property
-    def is_marker(self) -> bool:
-        """Whether this is a block without properties, which says something by being there (``allow: {}``)."""
-        return self.kind is Kind.BLOCK and not self.fields
-
-
-def text(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a text property."""
-    return Field(name, Kind.STRING, api, **rest)
-
-
-def integer(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a whole number."""
-    return Field(name, Kind.INT, api, **rest)
-
-
-def number(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a number with a fraction."""
-    return Field(name, Kind.NUMBER, api, **rest)
-
-
-def flag(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a property that is true or false."""
-    return Field(name, Kind.BOOL, api, **rest)
-
-
-def json_text(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a text that holds JSON, compared as JSON."""
-    return Field(name, Kind.JSON, api, **rest)
-
-
-def strings(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a list of texts whose order counts."""
-    return Field(name, Kind.LIST, api, **rest)
-
-
-def string_set(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a list of texts whose order does not count."""
-    return Field(name, Kind.SET, api, **rest)
-
-
-def mapping(name: str, api: str = "", **rest: Any) -> Field:
-    """Give a mapping of texts to texts."""
-    return Field(name, Kind.MAP, api, **rest)
-
-
-def block(name: str, *fields: Field, api: str = "", **rest: Any) -> Field:
-    """Give a nested block."""
-    return Field(name, Kind.BLOCK, api, fields=fields, **rest)
-
-
-def blocks(name: str, *fields: Field, api: str = "", **rest: Any) -> Field:
-    """Give a list of blocks whose order counts."""
-    return Field(name, Kind.BLOCKS, api, fields=fields, **rest)
-
-
-def block_set(name: str, *fields: Field, api: str = "", **rest: Any) -> Field:
-    """Give a list of blocks whose order does not count."""
-    return Field(name, Kind.BLOCK_SET, api, fields=fields, **rest)
-
-
-def output(name: str, read: str = "", kind: Kind = Kind.STRING, **rest: Any) -> Field:
-    """Give a property that only the service sets, found at the JMESPath ``read``."""
-    return Field(name, kind, read=read, output=True, **rest)
-
-
-def made(name: str, template: str, **rest: Any) -> Field:
-    """Give an output that is put together here, such as an ARN that the service does not report."""
-    return Field(name, made=template, output=True, **rest)
 
 
 @dataclass(frozen=True)
@@ -327,7 +173,7 @@ class Resource:
     regional: bool = True
     delete_first: bool = False
     finish: Callable[[Operation], None] | None = None
-    at_odds: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]] | None = None
+    conflicts: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]] | None = None
 
     @property
     def inputs(self) -> dict[str, Field]:
@@ -339,5 +185,5 @@ class Resource:
         return self.fields + (REGION if self.regional else ())
 
 
-REGION = (Field("region", computed=True, replaces=True, made="{region}", at_create=False),)
+REGION = (Field("region", computed=True, replaces=True, computed_from="{region}", at_create=False),)
 """Every regional type takes ``region``; it picks the client and is no parameter of any call."""

@@ -43,7 +43,7 @@ def raw(style: Tags, item: Item) -> dict[str, str]:
 def shown(style: Tags, operation: Operation, item: Item) -> dict[str, dict[str, str]]:
     """Give ``tags`` and ``tagsAll`` as outputs; AWS's own tags and ours are not shown."""
     tags = {key: value for key, value in raw(style, item).items() if key != OP_TAG and not key.startswith("aws:")}
-    own = operation.wanted("tags") or {}
+    own = operation.desired("tags") or {}
     mine = {key: value for key, value in tags.items() if key in own or operation.default_tags.get(key) != value}
     return {"tags": mine, "tagsAll": tags}
 
@@ -66,9 +66,13 @@ def change(style: Tags, operation: Operation, wanted: Mapping[str, str]) -> None
     old = operation.state.get("tagsAll") or {}
     gone = sorted(key for key in old if key not in wanted)
     news = {key: value for key, value in wanted.items() if style.whole or old.get(key) != value}
-    operation.extra = {"tags": written(style, news), "tag_keys": gone, "tag_key_items": [{"Key": key} for key in gone]}
+    operation.tag_values = {
+        "tags": written(style, news),
+        "tag_keys": gone,
+        "tag_key_items": [{"Key": key} for key in gone],
+    }
     if news:
         operation.run(style.put)
     if gone and not (style.whole and news):
         operation.run(style.remove)
-    operation.extra = {}
+    operation.tag_values = {}

@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError
-from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.requests import update_request
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Create,
-    Delete,
-    Read,
-    Resource,
-    Update,
+from watoto_infra.providers.aws.fields import (
     block,
     block_set,
     blocks,
@@ -25,6 +17,9 @@ from watoto_infra.providers.aws.table import (
     strings,
     text,
 )
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import update_request
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
 
 TEMPLATE = (
     text("id", "LaunchTemplateId", computed=True),
@@ -176,7 +171,7 @@ GROUP = Resource(
         integer("maxSize", required=True, low=0),
         integer("desiredCapacity", computed=True, low=0),
         integer("defaultCooldown", default=300, low=0),
-        integer("defaultInstanceWarmup", unset=-1, low=0, unread=True),  # moto does not report it
+        integer("defaultInstanceWarmup", unset=-1, low=0, not_reported=True),  # moto does not report it
         text("healthCheckType", default="EC2", choices=("EC2", "ELB")),
         integer("healthCheckGracePeriod", default=300, always=True, low=0),
         string_set(
@@ -192,7 +187,7 @@ GROUP = Resource(
             "instanceMaintenancePolicy",
             integer("minHealthyPercentage", low=-1, high=100),
             integer("maxHealthyPercentage", low=-1, high=200),
-            unread=True,  # moto does not report it
+            not_reported=True,  # moto does not report it
         ),
         # moto still reports the template that a mixed policy has taken the place of; AWS has the one or the other.
         block("launchTemplate", *TEMPLATE, read="(!MixedInstancesPolicy && LaunchTemplate) || `null`"),

@@ -6,29 +6,21 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.requests import create_request
-from watoto_infra.providers.aws.table import (
-    Call,
-    Create,
-    Delete,
+from watoto_infra.providers.aws.fields import (
     Field,
-    Find,
-    Item,
-    Read,
-    Resource,
-    Tags,
-    Update,
     block,
     block_set,
     blocks,
+    computed_from,
     flag,
     integer,
-    made,
     output,
     string_set,
     text,
 )
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import create_request
+from watoto_infra.providers.aws.table import Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
 
 OF_THE_DISTRIBUTION = {"Id": "{id}"}
 ZONE = "Z2FDTNDATAQYW2"
@@ -112,8 +104,8 @@ def behavior(*first: Field) -> tuple[Field, ...]:
         *first,
         text("targetOriginId", required=True),
         text("viewerProtocolPolicy", required=True, choices=("allow-all", "https-only", "redirect-to-https")),
-        string_set("allowedMethods", required=True, counted=True),
-        string_set("cachedMethods", "AllowedMethods.CachedMethods", required=True, counted=True),
+        string_set("allowedMethods", required=True, quantity_items=True),
+        string_set("cachedMethods", "AllowedMethods.CachedMethods", required=True, quantity_items=True),
         flag("compress", default=False),
         text("cachePolicyId", required=True),
         text("originRequestPolicyId"),
@@ -139,7 +131,7 @@ ORIGIN = (
     text("domainName", required=True),
     text("originPath", default=""),
     # moto does not report it.
-    text("originAccessControlId", unread=True),
+    text("originAccessControlId", not_reported=True),
     integer("connectionAttempts", default=3),
     integer("connectionTimeout", default=10),
     block_set(
@@ -147,14 +139,14 @@ ORIGIN = (
         text("name", "HeaderName", required=True),
         text("value", "HeaderValue", required=True),
         key="name",
-        counted=True,
+        quantity_items=True,
     ),
     block(
         "customOriginConfig",
         integer("httpPort", "HTTPPort", required=True),
         integer("httpsPort", "HTTPSPort", required=True),
         text("originProtocolPolicy", required=True, choices=("http-only", "https-only", "match-viewer")),
-        string_set("originSslProtocols", required=True, counted=True),
+        string_set("originSslProtocols", required=True, quantity_items=True),
         integer("originKeepaliveTimeout", default=5),
         integer("originReadTimeout", default=30),
     ),
@@ -189,23 +181,28 @@ def restriction(geo: Mapping[str, Any]) -> dict[str, Any]:
 DOCUMENT = (
     flag("enabled", required=True),
     text("comment", default="", always=True),
-    string_set("aliases", counted=True),
+    string_set("aliases", quantity_items=True),
     text("priceClass", default="PriceClass_All", always=True),
     text("httpVersion", default="http2", always=True, choices=("http1.1", "http2", "http2and3", "http3")),
     flag("isIpv6Enabled", "IsIPV6Enabled", default=False, always=True),
     text("defaultRootObject", default=""),
     text("webAclId", "WebACLId", default=""),
-    block_set("origins", *ORIGIN, key="originId", counted=True, required=True),
+    block_set("origins", *ORIGIN, key="originId", quantity_items=True, required=True),
     block_set(
         "originGroups",
         text("originId", "Id", required=True),
-        block("failoverCriteria", string_set("statusCodes", counted=True), required=True),
-        blocks("members", text("originId", required=True), counted=True, required=True),
+        block("failoverCriteria", string_set("statusCodes", quantity_items=True), required=True),
+        blocks("members", text("originId", required=True), quantity_items=True, required=True),
         key="originId",
-        counted=True,
+        quantity_items=True,
     ),
     block("defaultCacheBehavior", *behavior(), required=True),
-    blocks("orderedCacheBehaviors", *behavior(text("pathPattern", required=True)), api="CacheBehaviors", counted=True),
+    blocks(
+        "orderedCacheBehaviors",
+        *behavior(text("pathPattern", required=True)),
+        api="CacheBehaviors",
+        quantity_items=True,
+    ),
     block_set(
         "customErrorResponses",
         integer("errorCode", required=True),
@@ -213,7 +210,7 @@ DOCUMENT = (
         text("responsePagePath"),
         integer("errorCachingMinTtl", "ErrorCachingMinTTL"),
         key="errorCode",
-        counted=True,
+        quantity_items=True,
     ),
     block(
         "restrictions",
@@ -256,7 +253,7 @@ DISTRIBUTION = Resource(
         output("arn", "ARN"),
         output("domainName", "DomainName"),
         output("callerReference", "CallerReference"),
-        made("hostedZoneId", ZONE),
+        computed_from("hostedZoneId", ZONE),
     ),
     create=Create("create_distribution_with_tags", do=create_distribution),
     read=(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from watoto_infra.providers.aws.fields import computed_from, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
-from watoto_infra.providers.aws.table import AutoName, Create, Delete, Find, Read, Resource, Update, made, text
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Find, Read, Resource, Update
 from watoto_infra.providers.aws.tables.database_groups import DEFAULT_DESCRIPTION
 
 CONFIG = "OriginAccessControlConfig"
@@ -45,7 +46,7 @@ CONTROL = Resource(
     type="aws:cloudfront/originAccessControl:OriginAccessControl",
     service="cloudfront",
     regional=False,
-    fields=(*FIELDS, made("arn", "arn:aws:cloudfront::{account}:origin-access-control/{id}")),
+    fields=(*FIELDS, computed_from("arn", "arn:aws:cloudfront::{account}:origin-access-control/{id}")),
     create=Create("create_origin_access_control", id="OriginAccessControl.Id"),
     read=(Read("get_origin_access_control", {"Id": "{id}"}, f"OriginAccessControl.{CONFIG}"),),
     updates=(Update("update_origin_access_control", tuple(one.name for one in FIELDS), do=update_control),),

@@ -9,24 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
+from watoto_infra.providers.aws.fields import Field, block_set, computed_from, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Field,
-    Item,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    block_set,
-    made,
-    output,
-    string_set,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Item, Read, Resource, Tags, Update
 
 DEFAULT_DESCRIPTION = "Managed by Pulumi"
 
@@ -99,7 +84,7 @@ class Spelling:
         return Resource(
             type=f"aws:{self.service}/{kind.lower()}Group:{kind}Group",
             service=self.service,
-            fields=(text("name", name, replaces=True, same=str.lower), *fields),
+            fields=(text("name", name, replaces=True, normalize=str.lower), *fields),
             create=Create(f"create_{operation}", id="{name}"),
             read=(Read(f"describe_{operation}s", {name: "{id}"}, f"{self.noun}{kind}Groups[0]"), *reads),
             updates=(update,),
@@ -158,7 +143,7 @@ def change_subnets(operation: Operation, _: frozenset[str]) -> None:
     except ServiceError as error:
         if error.code not in operation.entry.gone:
             raise
-        tags = [{"Key": key, "Value": value} for key, value in operation.wanted_tags.items()]
+        tags = [{"Key": key, "Value": value} for key, value in operation.desired_tags.items()]
         operation.call("create_db_subnet_group", **group, Tags=tags)
 
 
@@ -183,7 +168,7 @@ RESOURCES = (
         gone=("CacheSubnetGroupNotFoundFault",),
     ),
     CACHES.parameter_group(
-        made("arn", "arn:aws:elasticache:{region}:{account}:parametergroup:{id}"),
+        computed_from("arn", "arn:aws:elasticache:{region}:{account}:parametergroup:{id}"),
         read_at="ARN",
         gone=("CacheParameterGroupNotFound",),
     ),

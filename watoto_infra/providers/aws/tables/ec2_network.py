@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 
+from watoto_infra.providers.aws.ec2_shared import OURS, by_token, ec2_arn, ec2_tags
+from watoto_infra.providers.aws.fields import computed_from, flag, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import Create, Delete, Find, Read, Resource, Update, flag, made, output, text
-from watoto_infra.providers.aws.tables.ec2_shared import OURS, by_token, ec2_arn, ec2_tags
+from watoto_infra.providers.aws.table import Create, Delete, Find, Read, Resource, Update
 
 OF_THE_VPC = {"Filters": [{"Name": "vpc-id", "Values": ["{id}"]}]}
 
@@ -18,8 +19,8 @@ VPC = Resource(
         text("instanceTenancy", default="default", choices=("default", "dedicated"), replaces=True),
         flag("enableDnsSupport", "EnableDnsSupport.Value", default=True, at_create=False),
         flag("enableDnsHostnames", "EnableDnsHostnames.Value", default=False, at_create=False),
-        made("arn", ec2_arn("vpc")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("vpc")),
+        computed_from("ownerId", "{account}"),
         output("mainRouteTableId", "RouteTables[?Associations[?Main]].RouteTableId | [0]"),
         output("defaultRouteTableId", "RouteTables[?Associations[?Main]].RouteTableId | [0]"),
         output("defaultNetworkAclId", "Acls[?IsDefault].NetworkAclId | [0]"),
@@ -61,8 +62,8 @@ SUBNET = Resource(
             default=False,
             at_create=False,
         ),
-        made("arn", ec2_arn("subnet")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("subnet")),
+        computed_from("ownerId", "{account}"),
     ),
     create=Create("create_subnet", id="Subnet.SubnetId"),
     read=(Read("describe_subnets", {"SubnetIds": ["{id}"]}, "Subnets[0]"),),
@@ -100,8 +101,8 @@ INTERNET_GATEWAY = Resource(
     service="ec2",
     fields=(
         text("vpcId", read="Attachments[0].VpcId", at_create=False),
-        made("arn", ec2_arn("internet-gateway")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("internet-gateway")),
+        computed_from("ownerId", "{account}"),
     ),
     create=Create("create_internet_gateway", id="InternetGateway.InternetGatewayId"),
     read=(Read("describe_internet_gateways", {"InternetGatewayIds": ["{id}"]}, "InternetGateways[0]"),),
@@ -117,9 +118,9 @@ EIP = Resource(
     service="ec2",
     fields=(
         text("domain", default="vpc", always=True, replaces=True, choices=("vpc", "standard")),
-        made("allocationId", "{id}"),
+        computed_from("allocationId", "{id}"),
         output("publicIp"),
-        made("arn", ec2_arn("elastic-ip")),
+        computed_from("arn", ec2_arn("elastic-ip")),
     ),
     create=Create("allocate_address", id="AllocationId"),
     read=(Read("describe_addresses", {"AllocationIds": ["{id}"]}, "Addresses[0]"),),
@@ -156,8 +157,8 @@ ROUTE_TABLE = Resource(
     service="ec2",
     fields=(
         text("vpcId", required=True, replaces=True),
-        made("arn", ec2_arn("route-table")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("route-table")),
+        computed_from("ownerId", "{account}"),
     ),
     create=Create("create_route_table", id="RouteTable.RouteTableId"),
     read=(Read("describe_route_tables", {"RouteTableIds": ["{id}"]}, "RouteTables[0]"),),
@@ -180,7 +181,7 @@ ROUTE = Resource(
     type="aws:ec2/route:Route",
     service="ec2",
     fields=(
-        text("routeTableId", required=True, replaces=True, unread=True),
+        text("routeTableId", required=True, replaces=True, not_reported=True),
         text("destinationCidrBlock", required=True, replaces=True),
         text("gatewayId"),
         text("natGatewayId"),

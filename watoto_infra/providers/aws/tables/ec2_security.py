@@ -5,29 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
-from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.shape import search
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
+from watoto_infra.providers.aws.ec2_shared import OURS, by_token, ec2_arn, ec2_tags
+from watoto_infra.providers.aws.fields import (
     Field,
-    Find,
-    Read,
-    Resource,
-    Tags,
-    Update,
     block_set,
+    computed_from,
     flag,
     integer,
     json_text,
-    made,
     output,
     string_set,
     text,
 )
-from watoto_infra.providers.aws.tables.ec2_shared import OURS, by_token, ec2_arn, ec2_tags
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.shape import search
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Read, Resource, Tags, Update
 
 THE_GROUP = Read("describe_security_groups", {"GroupIds": ["{id}"]}, "SecurityGroups[0]")
 
@@ -48,8 +40,8 @@ SECURITY_GROUP = Resource(
         text("description", default="Managed by Pulumi", always=True, replaces=True),
         text("vpcId", computed=True, replaces=True),
         flag("revokeRulesOnDelete", default=False, behaviour=True),
-        made("arn", ec2_arn("security-group")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("security-group")),
+        computed_from("ownerId", "{account}"),
     ),
     create=Create("create_security_group", id="GroupId"),
     read=(THE_GROUP,),
@@ -115,9 +107,9 @@ def rule(direction: str, type_: str) -> Resource:
             text("prefixListId"),
             text("referencedSecurityGroupId", "ReferencedGroupId", read="ReferencedGroupInfo.GroupId"),
             # moto reports it for address ranges only.
-            text("description", unread=True),
-            made("securityGroupRuleId", "{id}"),
-            made("arn", ec2_arn("security-group-rule")),
+            text("description", not_reported=True),
+            computed_from("securityGroupRuleId", "{id}"),
+            computed_from("arn", ec2_arn("security-group-rule")),
         ),
         create=Create(do=make_rule(direction)),
         read=(Read("describe_security_group_rules", {"SecurityGroupRuleIds": ["{id}"]}, "SecurityGroupRules[0]"),),
@@ -225,8 +217,8 @@ DEFAULT_SECURITY_GROUP = Resource(
         inline_rules("egress", "IpPermissionsEgress"),
         output("name", "GroupName"),
         output("description"),
-        made("arn", ec2_arn("security-group")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("security-group")),
+        computed_from("ownerId", "{account}"),
     ),
     create=Create(id=default_group, do=default_group),
     read=(THE_GROUP,),
@@ -276,8 +268,8 @@ VPC_ENDPOINT = Resource(
         flag("privateDnsEnabled", computed=True),
         json_text("policy", "PolicyDocument", computed=True),
         output("state", "State"),
-        made("arn", ec2_arn("vpc-endpoint")),
-        made("ownerId", "{account}"),
+        computed_from("arn", ec2_arn("vpc-endpoint")),
+        computed_from("ownerId", "{account}"),
     ),
     create=Create("create_vpc_endpoint", id="VpcEndpoint.VpcEndpointId"),
     read=(Read("describe_vpc_endpoints", {"VpcEndpointIds": ["{id}"]}, "VpcEndpoints[0]"),),
@@ -307,7 +299,7 @@ FLOW_LOG = Resource(
         text("logDestination", computed=True, replaces=True),
         text("iamRoleArn", "DeliverLogsPermissionArn", replaces=True),
         integer("maxAggregationInterval", default=600, replaces=True),
-        made("arn", ec2_arn("vpc-flow-log")),
+        computed_from("arn", ec2_arn("vpc-flow-log")),
     ),
     create=Create("create_flow_logs", {"ResourceType": "VPC"}, id="FlowLogIds[0]"),
     read=(Read("describe_flow_logs", {"FlowLogIds": ["{id}"]}, "FlowLogs[0]"),),

@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.requests import update_request
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Create,
-    Delete,
+from watoto_infra.providers.aws.ec2_shared import by_token, ec2_arn, ec2_tags
+from watoto_infra.providers.aws.fields import (
     Field,
     Kind,
-    Read,
-    Resource,
-    Update,
     block,
     blocks,
+    computed_from,
     flag,
     integer,
-    made,
     mapping,
     output,
     string_set,
     text,
 )
-from watoto_infra.providers.aws.tables.ec2_shared import by_token, ec2_arn, ec2_tags
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.requests import update_request
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
 
 
 def data(kind: Callable[..., Field], name: str, *fields: Field, api: str = "", **rest: Any) -> Field:
@@ -98,7 +93,7 @@ FIELDS = (
     ),
     data(truth, "ebsOptimized"),
     flag("updateDefaultVersion", default=False, behaviour=True),
-    made("arn", ec2_arn("launch-template")),
+    computed_from("arn", ec2_arn("launch-template")),
     output("latestVersion", "LatestVersionNumber", Kind.INT, unstable=True),
     output("defaultVersion", "DefaultVersionNumber", Kind.INT, unstable=True),
 )

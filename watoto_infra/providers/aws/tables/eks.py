@@ -9,30 +9,21 @@ from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
 from watoto_infra.providers.aws.compare import same
-from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.shape import parameters, search
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
+from watoto_infra.providers.aws.fields import (
     Field,
-    Find,
-    Item,
     Kind,
-    Read,
-    Resource,
-    Tags,
-    Update,
     block,
     blocks,
+    computed_from,
     flag,
     json_text,
-    made,
     output,
     string_set,
     text,
 )
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.shape import parameters, search
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
 from watoto_infra.providers.values import has_unknown
 
 OF_THE_CLUSTER = {"name": "{id}"}
@@ -198,11 +189,11 @@ CLUSTER = Resource(
         block(
             "accessConfig",
             text("authenticationMode", computed=True, choices=("API", "API_AND_CONFIG_MAP", "CONFIG_MAP")),
-            flag("bootstrapClusterCreatorAdminPermissions", default=True, replaces=True, unread=True),
+            flag("bootstrapClusterCreatorAdminPermissions", default=True, replaces=True, not_reported=True),
             computed=True,
-            unread=True,
+            not_reported=True,
         ),
-        flag("bootstrapSelfManagedAddons", default=True, replaces=True, unread=True),
+        flag("bootstrapSelfManagedAddons", default=True, replaces=True, not_reported=True),
         block(
             "encryptionConfig",
             block("provider", text("keyArn", required=True), required=True),
@@ -216,7 +207,7 @@ CLUSTER = Resource(
             flag("enabled", default=False),
             string_set("nodePools", choices=("general-purpose", "system")),
             text("nodeRoleArn", set_once=True),
-            unread=True,
+            not_reported=True,
         ),
         block(
             "kubernetesNetworkConfig",
@@ -226,13 +217,18 @@ CLUSTER = Resource(
             output("serviceIpv6Cidr"),
             computed=True,
         ),
-        block("storageConfig", block("blockStorage", flag("enabled", default=False)), default=NO_STORAGE, unread=True),
+        block(
+            "storageConfig",
+            block("blockStorage", flag("enabled", default=False)),
+            default=NO_STORAGE,
+            not_reported=True,
+        ),
         string_set(
             "enabledClusterLogTypes", "logging", default=[], choices=LOG_TYPES, to_api=logging_of, from_api=logs_on
         ),
-        block("upgradePolicy", text("supportType", choices=("STANDARD", "EXTENDED")), computed=True, unread=True),
-        block("zonalShiftConfig", flag("enabled", default=False), default=OFF, unread=True),
-        flag("deletionProtection", default=False, unread=True),
+        block("upgradePolicy", text("supportType", choices=("STANDARD", "EXTENDED")), computed=True, not_reported=True),
+        block("zonalShiftConfig", flag("enabled", default=False), default=OFF, not_reported=True),
+        flag("deletionProtection", default=False, not_reported=True),
         output("arn"),
         output("endpoint"),
         output("certificateAuthority", kind=Kind.BLOCK, fields=(text("data"),)),
@@ -268,7 +264,7 @@ CLUSTER = Resource(
     failed="status=='FAILED'",
     timeout=3600,
     auto_name=AutoName("name", 100),
-    at_odds=half_auto_mode,
+    conflicts=half_auto_mode,
 )
 
 OF_THE_ADDON = {"clusterName": "{clusterName}", "addonName": "{addonName}"}
@@ -320,8 +316,8 @@ POD_IDENTITY = Resource(
         text("roleArn", required=True),
         text("targetRoleArn", unset=""),
         flag("disableSessionTags", default=False),
-        made("associationId", "{id}"),
-        made("associationArn", "arn:aws:eks:{region}:{account}:podidentityassociation/{clusterName}/{id}"),
+        computed_from("associationId", "{id}"),
+        computed_from("associationArn", "arn:aws:eks:{region}:{account}:podidentityassociation/{clusterName}/{id}"),
         output("externalId"),
     ),
     create=Create("create_pod_identity_association", id="association.associationId"),

@@ -6,23 +6,10 @@ groups, version, maintenance).
 
 from __future__ import annotations
 
+from watoto_infra.providers.aws.fields import Kind, block_set, flag, integer, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Create,
-    Delete,
-    Kind,
-    Read,
-    Resource,
-    Update,
-    block_set,
-    flag,
-    integer,
-    output,
-    string_set,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
 from watoto_infra.providers.aws.tables.database_groups import TAGS, read_tags
 
 OF_THE_GROUP = {"ReplicationGroupId": "{id}"}
@@ -119,7 +106,7 @@ GROUP = Resource(
         text("replicationGroupId", replaces=True),
         text("description", "ReplicationGroupDescription", read="Description", required=True),
         text("engine", computed=True, replaces=True),
-        text("engineVersion", computed=True, unread=True),
+        text("engineVersion", computed=True, not_reported=True),
         text("nodeType", "CacheNodeType", computed=True),
         integer("numCacheClusters", read="length(MemberClusters)", computed=True, low=1, high=6),
         integer("numNodeGroups", read="length(NodeGroups)", computed=True, low=1, high=500),
@@ -130,21 +117,21 @@ GROUP = Resource(
             low=0,
             high=5,
         ),
-        text("parameterGroupName", "CacheParameterGroupName", computed=True, unread=True),
-        text("subnetGroupName", "CacheSubnetGroupName", computed=True, replaces=True, unread=True),
-        string_set("securityGroupIds", computed=True, unread=True),
+        text("parameterGroupName", "CacheParameterGroupName", computed=True, not_reported=True),
+        text("subnetGroupName", "CacheSubnetGroupName", computed=True, replaces=True, not_reported=True),
+        string_set("securityGroupIds", computed=True, not_reported=True),
         flag("automaticFailoverEnabled", read="AutomaticFailover=='enabled'", default=False),
         flag("multiAzEnabled", "MultiAZEnabled", read="MultiAZ=='enabled'", default=False),
         flag("atRestEncryptionEnabled", default=False, replaces=True),
         text("kmsKeyId", replaces=True),
         flag("transitEncryptionEnabled", default=False, replaces=True),
         text("transitEncryptionMode", computed=True, choices=("preferred", "required")),
-        text("authToken", secret=True, unread=True),
+        text("authToken", secret=True, not_reported=True),
         text("authTokenUpdateStrategy", default="ROTATE", choices=("ROTATE", "SET", "DELETE"), behaviour=True),
         flag("autoMinorVersionUpgrade", default=True, always=True),
         integer("snapshotRetentionLimit", default=0, low=0, high=35),
         text("snapshotWindow", computed=True),
-        text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, same=str.lower, unread=True),
+        text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, normalize=str.lower, not_reported=True),
         block_set(
             "logDeliveryConfigurations",
             text("destination", "DestinationDetails.CloudWatchLogsDetails.LogGroup", required=True),

@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from watoto_infra.providers.aws.fields import Field, block, computed_from, flag, integer, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Field,
-    Find,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    block,
-    flag,
-    integer,
-    made,
-    output,
-    string_set,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Read, Resource, Tags, Update
 
 ELB_TAGS = Tags(
     put=Call("add_tags", {"ResourceArns": ["{id}"], "Tags": "{tags}"}),
@@ -123,7 +106,7 @@ LOAD_BALANCER = Resource(
         string_set("subnets", read="AvailabilityZones[].SubnetId"),
         string_set("securityGroups", computed=True),
         *BALANCER_ATTRIBUTES,
-        made("arn", "{id}"),
+        computed_from("arn", "{id}"),
         output("arnSuffix", "LoadBalancerArn", from_api=lambda arn: arn.partition(":loadbalancer/")[2]),
         output("dnsName", "DNSName"),
         output("zoneId", "CanonicalHostedZoneId"),
@@ -206,7 +189,7 @@ TARGET_GROUP = Resource(
         text("targetType", default="instance", choices=("instance", "ip", "lambda", "alb"), replaces=True),
         HEALTH_CHECK,
         *GROUP_ATTRIBUTES,
-        made("arn", "{id}"),
+        computed_from("arn", "{id}"),
         output("arnSuffix", "TargetGroupArn", from_api=lambda arn: arn.rpartition(":")[2]),
     ),
     create=Create("create_target_group", id="TargetGroups[0].TargetGroupArn"),

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.shape import parameters
-from watoto_infra.providers.aws.table import (
-    Create,
-    Delete,
+from watoto_infra.providers.aws.fields import (
     Field,
-    Find,
-    Read,
-    Resource,
-    Update,
     block,
     block_set,
     blocks,
+    computed_from,
     flag,
     integer,
-    made,
     strings,
     text,
 )
+from watoto_infra.providers.aws.operation import Operation
+from watoto_infra.providers.aws.shape import parameters
+from watoto_infra.providers.aws.table import Create, Delete, Find, Read, Resource, Update
 from watoto_infra.providers.aws.tables.elbv2 import ELB_TAGS, READ_TAGS
 
 
@@ -83,7 +78,7 @@ LISTENER = Resource(
             to_api=lambda arn: [{"CertificateArn": arn}] if arn else [],
         ),
         actions("defaultActions", "DefaultActions"),
-        made("arn", "{id}"),
+        computed_from("arn", "{id}"),
     ),
     create=Create("create_listener", id="Listeners[0].ListenerArn"),
     read=(Read("describe_listeners", {"ListenerArns": ["{id}"]}, "Listeners[0]"), READ_TAGS),
@@ -137,11 +132,11 @@ LISTENER_RULE = Resource(
     type="aws:lb/listenerRule:ListenerRule",
     service="elbv2",
     fields=(
-        text("listenerArn", required=True, replaces=True, unread=True),
+        text("listenerArn", required=True, replaces=True, not_reported=True),
         integer("priority", required=True, low=1, high=50000),
         actions("actions", "Actions"),
         block_set("conditions", *CONDITION, required=True, to_api=conditions_to_api),
-        made("arn", "{id}"),
+        computed_from("arn", "{id}"),
     ),
     create=Create("create_rule", id="Rules[0].RuleArn"),
     read=(Read("describe_rules", {"RuleArns": ["{id}"]}, "Rules[0]"), READ_TAGS),

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from watoto_infra.providers.aws.fields import flag, integer, json_text, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    flag,
-    integer,
-    json_text,
-    output,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Read, Resource, Tags, Update
 
 GONE = ("NoSuchEntity",)
 MOST_VERSIONS = 5
@@ -111,7 +98,7 @@ ROLE_POLICY_ATTACHMENT = Resource(
     type="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     service="iam",
     fields=(
-        text("role", "RoleName", required=True, replaces=True, unread=True),
+        text("role", "RoleName", required=True, replaces=True, not_reported=True),
         text("policyArn", required=True, replaces=True),
     ),
     create=Create("attach_role_policy", id="{role}/{policyArn}"),

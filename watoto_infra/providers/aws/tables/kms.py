@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
+from watoto_infra.providers.aws.fields import computed_from, flag, integer, json_text, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    OP_TAG,
-    Call,
-    Create,
-    Delete,
-    Find,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    flag,
-    integer,
-    json_text,
-    made,
-    output,
-    text,
-)
+from watoto_infra.providers.aws.table import OP_TAG, Call, Create, Delete, Find, Read, Resource, Tags, Update
 
 OF_THE_KEY = {"KeyId": "{id}"}
 
@@ -107,9 +92,9 @@ ALIAS = Resource(
     type="aws:kms/alias:Alias",
     service="kms",
     fields=(
-        text("name", "AliasName", required=True, replaces=True, made="{id}"),
-        text("targetKeyId", read="KeyId", required=True, same=bare_id),
-        made("arn", "arn:aws:kms:{region}:{account}:{id}"),
+        text("name", "AliasName", required=True, replaces=True, computed_from="{id}"),
+        text("targetKeyId", read="KeyId", required=True, normalize=bare_id),
+        computed_from("arn", "arn:aws:kms:{region}:{account}:{id}"),
         output("targetKeyArn", "Arn", unstable=True),
     ),
     create=Create("create_alias", id="{name}"),

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
+from watoto_infra.providers.aws.fields import integer, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    integer,
-    output,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Read, Resource, Tags, Update
 
 OF_THE_GROUP = {"logGroupName": "{id}"}
 

@@ -4,28 +4,9 @@ from __future__ import annotations
 
 import base64
 
+from watoto_infra.providers.aws.fields import Kind, block, block_set, flag, integer, output, string_set, strings, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Find,
-    Item,
-    Kind,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    block,
-    block_set,
-    flag,
-    integer,
-    output,
-    string_set,
-    strings,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
 
 OF_THE_BROKER = {"BrokerId": "{id}"}
 OF_THE_CONFIGURATION = {"ConfigurationId": "{id}"}
@@ -58,7 +39,7 @@ BROKER = Resource(
     service="mq",
     fields=(
         text("brokerName", replaces=True),
-        text("engineType", required=True, replaces=True, same=str.lower),
+        text("engineType", required=True, replaces=True, normalize=str.lower),
         text("engineVersion", required=True),
         text("hostInstanceType", required=True),
         text(
@@ -84,7 +65,7 @@ BROKER = Resource(
         block("logs", flag("general", default=False), flag("audit", default=False)),
         block(
             "maintenanceWindowStartTime",
-            text("dayOfWeek", required=True, same=str.upper),
+            text("dayOfWeek", required=True, normalize=str.upper),
             text("timeOfDay", required=True),
             text("timeZone", required=True),
             computed=True,
@@ -93,12 +74,12 @@ BROKER = Resource(
         block_set(
             "users",
             text("username", required=True),
-            text("password", required=True, unread=True),
+            text("password", required=True, not_reported=True),
             key="username",
             required=True,
             replaces=True,
             secret=True,
-            unread=True,
+            not_reported=True,
         ),
         flag("applyImmediately", default=False, behaviour=True),
         output("arn", "BrokerArn"),
@@ -155,7 +136,7 @@ CONFIGURATION = Resource(
     service="mq",
     fields=(
         text("name", replaces=True),
-        text("engineType", required=True, replaces=True, same=str.lower),
+        text("engineType", required=True, replaces=True, normalize=str.lower),
         text("engineVersion", required=True, replaces=True),
         text("description", computed=True, at_create=False),
         text("data", required=True, at_create=False, to_api=encoded, from_api=decoded),

@@ -6,22 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
+from watoto_infra.providers.aws.fields import Kind, flag, integer, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request, update_request
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Create,
-    Delete,
-    Kind,
-    Read,
-    Resource,
-    Update,
-    flag,
-    integer,
-    output,
-    string_set,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
 from watoto_infra.providers.aws.tables.database_groups import TAGS
 
 
@@ -75,7 +63,7 @@ def modify_instance(operation: Operation, touched: frozenset[str]) -> None:
 
 
 def _storage_limit(operation: Operation) -> int:
-    """Give the limit of storage autoscaling; a limit at the storage there is turns it off (RDS API)."""
+    """Give ``MaxAllocatedStorage``; RDS turns storage autoscaling off when it equals the present size (RDS API)."""
     there = max(_size(operation.inputs, "allocatedStorage"), _size(operation.state, "allocatedStorage"))
     return max(there, _size(operation.inputs, "maxAllocatedStorage"))
 
@@ -89,13 +77,13 @@ def _log_exports(operation: Operation) -> dict[str, list[str]]:
 
 
 def grown_by_itself(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
-    """Tell whether there is more storage than asked for while it may grow: it never shrinks, so that is right."""
+    """Tell whether storage autoscaling has grown the storage past the declared size; RDS never shrinks it."""
     asked, limit = _size(inputs, "allocatedStorage"), _size(inputs, "maxAllocatedStorage")
     return 0 < asked < min(limit, _size(outputs, "allocatedStorage"))
 
 
 def limit_reached(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
-    """Tell whether storage is at the limit or above it: then there is no limit to report."""
+    """Tell whether storage has reached the limit of autoscaling; RDS then reports no limit."""
     limit = _size(inputs, "maxAllocatedStorage")
     return not outputs.get("maxAllocatedStorage") and 0 < limit <= _size(outputs, "allocatedStorage")
 
@@ -184,9 +172,9 @@ INSTANCE = Resource(
         text("dbName", "DBName", computed=True, replaces=True),
         text("username", "MasterUsername", computed=True, replaces=True),
         text("kmsKeyId", computed=True, replaces=True),
-        integer("allocatedStorage", computed=True, low=20, high=65536, moot=grown_by_itself),
-        integer("maxAllocatedStorage", moot=limit_reached),
-        text("password", "MasterUserPassword", secret=True, unread=True),
+        integer("allocatedStorage", computed=True, low=20, high=65536, ignore_difference=grown_by_itself),
+        integer("maxAllocatedStorage", ignore_difference=limit_reached),
+        text("password", "MasterUserPassword", secret=True, not_reported=True),
         text("instanceClass", "DBInstanceClass", required=True),
         flag("storageEncrypted", default=False, replaces=True),
         text("storageType", computed=True, choices=("gp2", "gp3", "io1", "io2", "standard")),
@@ -214,8 +202,8 @@ INSTANCE = Resource(
             always=True,
         ),
         integer("backupRetentionPeriod", computed=True, low=0, high=35),
-        text("backupWindow", "PreferredBackupWindow", computed=True, same=str.lower),
-        text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, same=str.lower),
+        text("backupWindow", "PreferredBackupWindow", computed=True, normalize=str.lower),
+        text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, normalize=str.lower),
         text("caCertIdentifier", "CACertificateIdentifier", computed=True),
         integer("monitoringInterval", default=0, low=0, high=60),
         text("monitoringRoleArn", unset=""),
@@ -225,10 +213,10 @@ INSTANCE = Resource(
             "EnablePerformanceInsights",
             read="PerformanceInsightsEnabled",
             default=False,
-            unread=True,
+            not_reported=True,
         ),
-        text("performanceInsightsKmsKeyId", "PerformanceInsightsKMSKeyId", computed=True, unread=True),
-        integer("performanceInsightsRetentionPeriod", computed=True, unread=True),
+        text("performanceInsightsKmsKeyId", "PerformanceInsightsKMSKeyId", computed=True, not_reported=True),
+        integer("performanceInsightsRetentionPeriod", computed=True, not_reported=True),
         string_set("enabledCloudwatchLogsExports", "EnableCloudwatchLogsExports", read="EnabledCloudwatchLogsExports"),
         flag("applyImmediately", default=False, behaviour=True),
         flag("allowMajorVersionUpgrade", default=False, behaviour=True),

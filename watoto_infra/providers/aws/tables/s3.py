@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
+from watoto_infra.providers.aws.fields import computed_from, flag, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Item,
-    Read,
-    Resource,
-    Tags,
-    flag,
-    made,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Item, Read, Resource, Tags
 
 BUCKET_TAGS = Tags(
     create="",
@@ -62,11 +51,11 @@ BUCKET = Resource(
     type="aws:s3/bucket:Bucket",
     service="s3",
     fields=(
-        text("bucket", replaces=True, made="{id}"),
+        text("bucket", replaces=True, computed_from="{id}"),
         flag("forceDestroy", default=False, behaviour=True),
-        made("arn", "arn:aws:s3:::{id}"),
-        made("bucketDomainName", "{id}.s3.amazonaws.com"),
-        made("bucketRegionalDomainName", "{id}.s3.{region}.amazonaws.com"),
+        computed_from("arn", "arn:aws:s3:::{id}"),
+        computed_from("bucketDomainName", "{id}.s3.amazonaws.com"),
+        computed_from("bucketRegionalDomainName", "{id}.s3.{region}.amazonaws.com"),
     ),
     create=Create("create_bucket", id="{bucket}", do=create_bucket),
     read=(

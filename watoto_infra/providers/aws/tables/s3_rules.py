@@ -8,21 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from watoto_infra.providers.aws.table import (
-    Create,
-    Delete,
-    Field,
-    Read,
-    Resource,
-    Update,
-    block,
-    block_set,
-    blocks,
-    flag,
-    integer,
-    json_text,
-    text,
-)
+from watoto_infra.providers.aws.fields import Field, block, block_set, blocks, flag, integer, json_text, text
+from watoto_infra.providers.aws.table import Create, Delete, Read, Resource, Update
 
 OF_THE_BUCKET = {"Bucket": "{id}"}
 STATUS = ("Enabled", "Disabled")
@@ -43,7 +30,7 @@ def rules_of_a_bucket(
     return Resource(
         type=f"aws:s3/{token[0].lower()}{token[1:]}:{token}",
         service="s3",
-        fields=(text("bucket", required=True, replaces=True, made="{id}"), *fields),
+        fields=(text("bucket", required=True, replaces=True, computed_from="{id}"), *fields),
         create=Create(put, args or {}, id="{bucket}"),
         read=(Read(get, OF_THE_BUCKET, item),),
         updates=(Update(put, tuple(one.name for one in fields), {**OF_THE_BUCKET, **(args or {})}, whole=True),),

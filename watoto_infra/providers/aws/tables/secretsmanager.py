@@ -5,24 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from watoto_infra.providers.aws.fields import integer, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Find,
-    Item,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    integer,
-    output,
-    string_set,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
 
 OF_THE_SECRET = {"SecretId": "{id}"}
 

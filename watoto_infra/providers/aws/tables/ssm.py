@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Kind,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    output,
-    text,
-)
+from watoto_infra.providers.aws.fields import Kind, output, text
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Read, Resource, Tags, Update
 
 OF_THE_PARAMETER = {"ResourceType": "Parameter", "ResourceId": "{id}"}
 CHANGEABLE = ("insecureValue", "description", "allowedPattern", "tier", "dataType")

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from watoto_infra.providers.aws.fields import Field, Kind, block, block_set, flag, integer, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
-from watoto_infra.providers.aws.table import (
-    AutoName,
-    Call,
-    Create,
-    Delete,
-    Field,
-    Find,
-    Kind,
-    Read,
-    Resource,
-    Tags,
-    Update,
-    block,
-    block_set,
-    flag,
-    integer,
-    output,
-    string_set,
-    text,
-)
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Read, Resource, Tags, Update
 
 OF_THE_ACL = {"Name": "{name}", "Scope": "{scope}", "Id": "{id}"}
 
@@ -43,7 +25,7 @@ def delete_acl(operation: Operation) -> None:
 
 
 def _at_its_version(operation: Operation, call: str, **arguments: Any) -> None:
-    version = operation.call("get_web_acl", **operation.filled(OF_THE_ACL))["LockToken"]
+    version = operation.call("get_web_acl", **operation.fill(OF_THE_ACL))["LockToken"]
     operation.call(call, Id=operation.id, LockToken=version, **arguments)
 
 
@@ -96,7 +78,7 @@ ACL = Resource(
     service="wafv2",
     fields=(
         text("name", replaces=True),
-        text("scope", required=True, replaces=True, unread=True, choices=("CLOUDFRONT", "REGIONAL")),
+        text("scope", required=True, replaces=True, not_reported=True, choices=("CLOUDFRONT", "REGIONAL")),
         *DOCUMENT,
         output("arn", "ARN"),
         output("capacity", "Capacity", kind=Kind.INT, unstable=True),
