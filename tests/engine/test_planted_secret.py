@@ -99,7 +99,7 @@ def shown_of(stack: ThingStack, plan: Plan, result: Result) -> str:
         plan_as_json(plan),
         result_as_json(result),
         plan_markdown(plan),
-        [*plan_lines(plan, diff=True), *result_lines(result)],
+        [*plan_lines(plan, diff=True), *result_lines(result, lambda _: False)],
         [run_line(run) for run in stack.store.history()],
         state_as_json("test", stack.store.stage, snapshot),
         [

@@ -25,7 +25,7 @@ from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.kubernetes.provider import KubernetesProvider
 from watoto_infra.providers.kubernetes.store import ObjectStore
 from watoto_infra.providers.random import RandomProvider
-from watoto_infra.settings.data_bearing import is_data_bearing
+from watoto_infra.providers.resource_types import is_data_bearing
 from watoto_infra.stack_home import OBJECTS_VARIABLE
 from watoto_infra.values.contracts import Plan, Program, Step, StepOutcome
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.program.declared import IMAGE, ROOT, SECRET_KEY, Declared, bare, is_secret, run, user_data
 from watoto_infra.errors import SettingsError
+from watoto_infra.providers.resource_types import is_data_bearing
 from watoto_infra.settings import StageSettings, load_stage, scale_override
-from watoto_infra.settings.data_bearing import is_data_bearing
 from watoto_infra.settings.problems import section_model
 from watoto_infra.values.outputs import DatabaseRole, StackOutputs
 

@@ -84,7 +84,7 @@ def test_a_replacement_counts_once_and_not_by_its_halves():
         2.0,
     )
     assert done.summary == {"replace": 1}
-    assert next(result_lines(done)) == "1 replaced in 2.0 s"
+    assert next(result_lines(done, lambda _: False)) == "1 replaced in 2.0 s"
 
 
 def test_markdown_puts_what_deletes_and_replaces_before_what_updates_and_creates():

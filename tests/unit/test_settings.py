@@ -16,7 +16,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from watoto_infra.settings import DataClass, json_schema, load_stage, scale_override, settings_root
-from watoto_infra.settings.data_bearing import DATA_TAG, is_data_bearing
 from watoto_infra.settings.merge import DEFAULT, Layers
 from watoto_infra.settings.network import Nat, NetworkSettings
 from watoto_infra.settings.source_image import source_image
@@ -263,25 +262,3 @@ def test_a_list_replaces_a_list_and_an_empty_map_changes_nothing():
     assert str(layers.set_at(("a",))) == "two:1"
     assert layers.set_at(("nothing",)) is None
     assert str(DEFAULT) == "default"
-
-
-TAGGED = {"tags": {DATA_TAG: "critical"}}
-
-
-@pytest.mark.parametrize(
-    ("type_token", "inputs", "bears"),
-    [
-        ("aws:rds/instance:Instance", TAGGED, True),
-        ("aws:s3/bucket:Bucket", {"tags": {DATA_TAG: "important"}}, True),
-        ("aws:kms/key:Key", TAGGED, True),
-        ("aws:rds/instance:Instance", {**TAGGED, "replicateSourceDb": "watoto-primary"}, False),
-        ("aws:rds/instance:Instance", {"tags": {"Name": "x"}}, False),
-        ("aws:rds/instance:Instance", {}, False),
-        ("aws:s3/bucket:Bucket", {"tags": {DATA_TAG: "trivial"}}, False),
-        ("aws:s3/bucket:Bucket", {"tags": "[unknown]"}, False),
-        ("aws:mq/broker:Broker", TAGGED, False),
-        ("aws:elasticache/replicationGroup:ReplicationGroup", TAGGED, False),
-    ],
-)
-def test_primaries_media_backups_and_keys_bear_data_and_nothing_else_does(type_token, inputs, bears):
-    assert is_data_bearing(type_token, inputs) is bears

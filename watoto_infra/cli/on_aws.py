@@ -67,7 +67,7 @@ def open_engine(stack: str | None) -> PulumiCliEngine:
     """
     from watoto_infra.engine.embedded.state.secrets import PassphraseSource  # noqa: PLC0415 - imports pulumi
     from watoto_infra.engine.pulumi_cli import PulumiCliEngine  # noqa: PLC0415
-    from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
+    from watoto_infra.providers.resource_types import is_data_bearing  # noqa: PLC0415
 
     name = stack_home.checked(stack or TARGET)
     return PulumiCliEngine(_project(), name, passphrase=PassphraseSource(os.environ), data_bearing=is_data_bearing)

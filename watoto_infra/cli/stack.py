@@ -224,7 +224,9 @@ def _report(done: Result | Declined, *, as_json: bool) -> None:
     elif as_json:
         console.data_json(result_as_json(done))
     else:
-        console.note("\n".join(result_lines(done)))
+        from watoto_infra.providers.resource_types import facts_of  # noqa: PLC0415 - pydantic is not free
+
+        console.note("\n".join(result_lines(done, lambda type_: facts_of(type_).kept_as_manifest)))
 
 
 def _changed(plan: Plan) -> list[str]:

@@ -5,22 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
-from watoto_infra.review.status import is_manifest
+from watoto_infra.providers.resource_types import facts_of
 from watoto_infra.values.status import DeclaredThing, StatusReport
 
 if TYPE_CHECKING:
     from watoto_infra.cli.wiring import StackSession
-
-
-NOT_ACTED_ON = frozenset(
-    {
-        "aws:autoscaling/policy:Policy",
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
-        "aws:s3/bucketLogging:BucketLogging",
-        "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
-    }
-)
-"""Types by which AWS acts by itself, on the number of app servers or with access logs; here nobody does."""
 
 
 def look(session: StackSession) -> StatusReport:
@@ -52,8 +41,9 @@ def _word(state: ResourceState, pending: OperationKind | None) -> str:
         return "replaced, to be deleted"
     if state.init_errors:
         return "incomplete"
-    if state.type in NOT_ACTED_ON:
+    facts = facts_of(state.type)
+    if facts.acts_by_itself:
         return "there, not acted on locally"
-    if is_manifest(state.type):
+    if facts.kept_as_manifest:
         return "validated manifest"
     return "simulated" if state.simulated else "there"

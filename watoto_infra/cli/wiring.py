@@ -276,7 +276,7 @@ def _embedded_engine(stack: str, store: StackStore, target: LocalTarget, kuberne
     from watoto_infra.providers.kubernetes.provider import KubernetesProvider  # noqa: PLC0415
     from watoto_infra.providers.kubernetes.store import ObjectStore  # noqa: PLC0415
     from watoto_infra.providers.random import RandomProvider  # noqa: PLC0415
-    from watoto_infra.settings.data_bearing import is_data_bearing  # noqa: PLC0415
+    from watoto_infra.providers.resource_types import is_data_bearing  # noqa: PLC0415
 
     objects = ObjectStore(target.home.objects)
     registry = {

@@ -11,11 +11,6 @@ from watoto_infra.values.documents import SCHEMA_VERSION, ProcessDocument, Statu
 from watoto_infra.values.status import StatusReport
 
 
-def is_manifest(type_: str) -> bool:
-    """Tell the types that no API server here takes: what its schema took is kept, and local servers do the work."""
-    return type_.startswith("kubernetes:")
-
-
 def status_as_json(report: StatusReport) -> StatusDocument:
     """Give a report as ``status --json`` prints it."""
     return {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from watoto_infra.review.status import is_manifest
 from watoto_infra.values.contracts import QUIET_OPS, REPLACEMENT_HALVES, Change, ChangeKind, Op, Plan, Result, Step
 from watoto_infra.values.documents import RunDocument
 
@@ -55,8 +54,11 @@ def summary_line(summary: dict[str, int], *, done: bool = False) -> str:
     return ", ".join(parts) or "nothing"
 
 
-def result_lines(result: Result) -> Iterator[str]:
-    """Give what a run did: counts and time, then what is simulated, what stays, and what failed."""
+def result_lines(result: Result, is_manifest: Callable[[str], bool]) -> Iterator[str]:
+    """Give what a run did: counts and time, then what is simulated, what stays, and what failed.
+
+    ``is_manifest`` tells the types whose objects no API server here takes: what its schema took is kept as a manifest.
+    """
     if not result.plan.has_changes and not result.failures:
         yield f"Stack {result.plan.stack} is at {result.plan.stage} already: nothing was done."
         return

@@ -42,6 +42,7 @@ def named_operations(entry: Resource) -> Iterator[str]:
     calls: list[Any] = [entry.create, *entry.read, *entry.updates, entry.delete, *entry.delete.before]
     calls += [entry.tags.put, entry.tags.remove] if entry.tags else []
     calls += [entry.find] if entry.find else []
+    calls += [*entry.dependents, *(entry.recovery_window.undo if entry.recovery_window else ())]
     yield from (call.op for call in calls if call.op)
 
 

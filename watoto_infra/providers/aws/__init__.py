@@ -11,9 +11,10 @@ How it fits together::
         shape.py      properties <-> API parameters
         tagging.py    tags and tagsAll
       clients.py   boto3, errors in our words; emulator.py what moto does not implement
-    registry.py    all tables; tables/<service>.py one file per service; table.py what they are written in
+    registry.py    finds the tables; tables/<service>.py one file per service, or more where one would be too long
+    table.py, fields.py  what a table is written in: the type and its calls, its properties
 
-How a table entry is written (``table.py`` says what each word means)::
+How a table entry is written (``table.py`` and ``fields.py`` say what each word means)::
 
     QUEUE = Resource(
         type="aws:sqs/queue:Queue",                        # Pulumi's token
@@ -23,7 +24,7 @@ How a table entry is written (``table.py`` says what each word means)::
             integer("delay", "DelaySeconds", default=0, low=0, high=900),
             json_text("policy"),                           # compared as JSON
             text("kmsKeyId", computed=True),               # absent: the service chooses, never a change
-            text("password", not_reported=True, secret=True),    # not reported: state keeps it
+            text("password", not_reported=True, secret=True),  # state keeps what was sent
             computed_from("arn", "arn:aws:sqs:{region}:{account}:{id}"),
             output("url", "QueueUrl"),                     # JMESPath in what the reads give
         ),
@@ -36,6 +37,7 @@ How a table entry is written (``table.py`` says what each word means)::
         gone=("QueueDoesNotExist",),                       # error codes
         ready="State=='ACTIVE'", failed="State=='FAILED'", # JMESPath conditions
         auto_name=AutoName("name", limit=80),
+        bears_data=True,                                   # and whatever else is true of the type: nothing asks twice
     )
 
 Rules of a good entry, each held by the contract suite in tests/providers/aws:
@@ -48,9 +50,9 @@ Rules of a good entry, each held by the contract suite in tests/providers/aws:
 * Irregular calls are small functions given as ``do``; they get an ``Operation`` and call the service with
   ``operation.call("boto3_method", Argument=...)``, never with a client of their own.
 * A call that moto does not implement stays in the table, and its name goes into ``emulator.NOT_IMPLEMENTED``: on the
-  emulator the result is then marked simulated; a property whose change moto accepts and forgets goes into
-  ``emulator.FORGOTTEN``. A property that moto takes but does not report is ``not_reported``.
+  emulator the result is then marked simulated; a property whose change moto accepts and forgets is named in
+  the entry's ``emulator_forgets``. A property that moto takes but does not report is ``not_reported``.
 
-To add a service: ``tables/<service>.py`` with ``RESOURCES``, its name in ``registry.TABLES``, and
-``tests/providers/aws/cases_<service>.py`` with ``CASES``, one ``Case`` per type.
+To add a service: ``tables/<service>.py`` with ``RESOURCES``, and ``tests/providers/aws/cases_<service>.py`` with
+``CASES``, one ``Case`` per type. Both are found by being there.
 """

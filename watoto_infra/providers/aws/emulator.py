@@ -16,6 +16,7 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
         ("eks", "delete_pod_identity_association"),
         ("eks", "describe_addon"),
         ("eks", "describe_pod_identity_association"),
+        ("eks", "list_addons"),
         ("eks", "list_pod_identity_associations"),
         ("eks", "update_addon"),
         ("eks", "update_cluster_version"),
@@ -37,19 +38,6 @@ NOT_IMPLEMENTED: frozenset[tuple[str, str]] = frozenset(
     }
 )
 """(service, boto3 method) pairs that moto 5.2.5 answers with "not implemented"."""
-
-FORGOTTEN: dict[str, frozenset[str]] = {
-    "aws:autoscaling/group:Group": frozenset({"capacityRebalance", "defaultCooldown", "terminationPolicies"}),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"privateDnsEnabled"}),
-    "aws:eks/cluster:Cluster": frozenset(
-        {"accessConfig", "computeConfig", "deletionProtection", "storageConfig", "upgradePolicy", "zonalShiftConfig"}
-    ),
-    "aws:elasticache/replicationGroup:ReplicationGroup": frozenset(
-        {"autoMinorVersionUpgrade", "logDeliveryConfigurations", "snapshotWindow", "transitEncryptionMode"}
-    ),
-    "aws:rds/instance:Instance": frozenset({"replicateSourceDb"}),
-}
-"""By type, the properties whose change moto accepts and does not carry out: as good as not implemented."""
 
 HTML_PAGES = ("<title>500 Internal Server Error</title>", "<title>404 Not Found</title>")
 

@@ -9,7 +9,6 @@ from typing import Any
 from watoto_infra.providers.aws import tagging
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
 from watoto_infra.providers.aws.compare import is_empty
-from watoto_infra.providers.aws.emulator import FORGOTTEN
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.reading import EVERYTHING, outputs, read, read_item
 from watoto_infra.providers.aws.requests import create_request, update_request
@@ -131,7 +130,7 @@ def _apply(operation: Operation, changed: frozenset[str]) -> None:
         except NotImplementedByEmulatorError:
             operation.simulated |= touched
         else:
-            operation.simulated |= touched & FORGOTTEN.get(operation.entry.type, frozenset())
+            operation.simulated |= touched & operation.entry.emulator_forgets
 
 
 def _settled(operation: Operation) -> dict[str, Any]:

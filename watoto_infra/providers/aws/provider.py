@@ -56,7 +56,7 @@ class AwsProvider(base.Provider):
     """
 
     volatile = True
-    durable = frozenset(token for token in RESOURCES if token.startswith("aws:s3/"))
+    durable = frozenset(entry.type for entry in RESOURCES.values() if entry.durable)
 
     def __init__(self, endpoint: str, region: str = "us-east-1", addresses: Addresses | None = None) -> None:
         self._endpoint = endpoint
@@ -229,7 +229,7 @@ class AwsProvider(base.Provider):
         )
 
     def _local(self, entry: Resource, urn: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
-        return lay_over(outputs, entry.type, urn, self._addresses)
+        return lay_over(outputs, entry.local_addresses, urn, self._addresses)
 
     def _operation(
         self,

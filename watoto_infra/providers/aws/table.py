@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from watoto_infra.providers.aws.fields import Field
+from watoto_infra.providers.aws.fields import ChangeEffect, Field
+from watoto_infra.providers.aws.local_addresses import LocalAddresses
 
 if TYPE_CHECKING:
     from watoto_infra.providers.aws.operation import Operation
@@ -76,7 +77,8 @@ class Update:
     """A call that changes some fields in place.
 
     ``fields`` are Pulumi names; a mapping gives other request paths than on create. Only the changed ones are sent,
-    unless ``whole``. ``do`` replaces the call.
+    unless ``whole``. ``do`` replaces the call. ``on_change`` is what AWS does with a change of them, where a field does
+    not say otherwise; None: AWS's documentation does not say.
     """
 
     op: str
@@ -84,6 +86,7 @@ class Update:
     args: Mapping[str, Any] = field(default_factory=dict)
     whole: bool = False
     do: Callable[[Operation, frozenset[str]], None] | None = None
+    on_change: ChangeEffect | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,34 @@ class AutoName:
 
 
 @dataclass(frozen=True)
+class RecoveryWindow:
+    """AWS deletes the thing only after some days, and until then its deletion can be taken back.
+
+    ``days`` is the property that says after how many; ``undo`` are the calls that take it back; meanwhile no other
+    thing can have the value of a property in ``blocks``.
+    """
+
+    days: str
+    undo: tuple[Call, ...]
+    blocks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """Things that hang on a resource and may have been put there by hand: each belongs to a resource of ``type``.
+
+    ``op`` lists them, ``ids`` (JMESPath) are their names in its answer: the values of ``property`` of the declared
+    resources, whose ``id`` it may be. What is listed and not declared is drift.
+    """
+
+    type: str
+    property: str
+    op: str
+    args: Mapping[str, Any]
+    ids: str
+
+
+@dataclass(frozen=True)
 class Resource:
     """One resource type.
 
@@ -152,7 +183,17 @@ class Resource:
     ``finish`` is done right after a create, and when a killed one is found: what AWS adds on its own and nobody asked
     for is taken away there. ``delete_first``: old and new cannot exist at once even though the service chooses the id
     (a subnet with its range); a fixed physical name says that by itself.
-    ``at_odds`` gives, for inputs that are each right, the paths and what is wrong with them taken together.
+    ``conflicts`` gives, for inputs that are each right, the paths and what is wrong with them taken together.
+
+    What else is true of the type, whoever asks:
+
+    ``bears_data``         whether losing it may lose data that cannot be made again, or a function of its inputs.
+    ``durable``            the local emulator keeps it on the disk: it outlives a loss of the emulator's memory.
+    ``emulator_forgets``   properties whose change moto accepts and does not carry out: as good as not implemented.
+    ``local_addresses``    which outputs give the address of the local process that stands for it.
+    ``acts_by_itself``     AWS acts upon it (scales, writes logs); locally nobody does.
+    ``recovery_window``    how its deletion can be taken back.
+    ``dependents``         what may hang on it.
     """
 
     type: str
@@ -174,11 +215,30 @@ class Resource:
     delete_first: bool = False
     finish: Callable[[Operation], None] | None = None
     conflicts: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]] | None = None
+    bears_data: bool | Callable[[Mapping[str, Any]], bool] = False
+    durable: bool = False
+    emulator_forgets: frozenset[str] = frozenset()
+    local_addresses: LocalAddresses | None = None
+    acts_by_itself: bool = False
+    recovery_window: RecoveryWindow | None = None
+    dependents: tuple[Dependents, ...] = ()
 
     @property
     def inputs(self) -> dict[str, Field]:
         """Give the properties that a program may set, by name; tags and region are added by the framework."""
         return {item.name: item for item in self.all_fields if not item.output}
+
+    def may_bear_data(self, inputs: Mapping[str, Any]) -> bool:
+        """Tell whether a resource with these inputs may hold data that cannot be made again."""
+        return self.bears_data(inputs) if callable(self.bears_data) else self.bears_data
+
+    def effect(self, name: str, old: Any, new: Any) -> ChangeEffect | None:
+        """Say what AWS does with a change of one input from ``old`` to ``new``; None where that is not known."""
+        item = self.inputs[name]
+        told = item.effect(old, new)
+        if told is None and item.on_change is None:
+            return next((update.on_change for update in self.updates if name in update.fields), None)
+        return told
 
     @property
     def all_fields(self) -> tuple[Field, ...]:

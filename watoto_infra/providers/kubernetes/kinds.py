@@ -78,6 +78,9 @@ REPLACING = {
 }
 """Properties whose change makes the official provider replace the object, in any version of the group."""
 
+ACTING_BY_THEMSELVES = frozenset({("autoscaling", "HorizontalPodAutoscaler")})
+"""Kinds by which a cluster changes things by itself: without an API server nobody does."""
+
 NAMES = ("metadata.name", "metadata.namespace")
 
 CONTENTS = {
@@ -117,6 +120,10 @@ class Kind:
     def is_secret(self) -> bool:
         return (self.group, self.name) == ("", "Secret")
 
+    @property
+    def acts_by_itself(self) -> bool:
+        return (self.group, self.name) in ACTING_BY_THEMSELVES
+
     def replacing(self, *, contents: bool) -> tuple[tuple[str, ...], ...]:
         """Give the paths whose change needs a new object; ``contents``: a change of what it holds does."""
         paths = (*NAMES, *REPLACING.get((self.group, self.name), ()), *(self.contents if contents else ()))
@@ -131,9 +138,17 @@ def of_type(token: str, urn: str) -> Kind:
 
     Raises ``UnsupportedFeature`` for any other.
     """
-    found = TYPE.fullmatch(token.rpartition("$")[2])
-    if found is None:
+    kind = find(token.rpartition("$")[2])
+    if kind is None:
         raise UnsupportedFeature(f"{urn}: resource type {token} is not served on this target")
+    return kind
+
+
+def find(token: str) -> Kind | None:
+    """Read a type token; None for a type that is no kind of object."""
+    found = TYPE.fullmatch(token)
+    if found is None:
+        return None
     return Kind("" if found["group"] == "core" else found["group"], found["version"], found["name"])
 
 

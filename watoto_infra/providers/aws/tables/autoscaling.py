@@ -6,6 +6,7 @@ from typing import Any
 
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError
 from watoto_infra.providers.aws.fields import (
+    ChangeEffect,
     block,
     block_set,
     blocks,
@@ -19,7 +20,7 @@ from watoto_infra.providers.aws.fields import (
 )
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import update_request
-from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Dependents, Read, Resource, Update
 
 TEMPLATE = (
     text("id", "LaunchTemplateId", computed=True),
@@ -144,6 +145,8 @@ def delete_group(operation: Operation) -> None:
     operation.call("delete_auto_scaling_group", AutoScalingGroupName=operation.id, ForceDelete=True)
 
 
+OF_THE_GROUP = {"AutoScalingGroupName": "{id}"}
+
 UPDATED = (
     "minSize",
     "maxSize",
@@ -213,13 +216,34 @@ GROUP = Resource(
     create=Create("create_auto_scaling_group", id="{name}"),
     read=(Read("describe_auto_scaling_groups", {"AutoScalingGroupNames": ["{id}"]}, "AutoScalingGroups[0]"),),
     updates=(
-        Update("update_auto_scaling_group", UPDATED, do=change_group),
+        # For every scaling activity after the call; instances that run stay as they are (Auto Scaling API).
+        Update("update_auto_scaling_group", UPDATED, do=change_group, on_change=ChangeEffect.AT_ONCE),
         Update("attach_load_balancer_target_groups", ("targetGroupArns",), do=change_target_groups),
         Update("create_or_update_tags", ("tags",), do=change_tags),
     ),
     delete=Delete(do=delete_group, wait=True),
     gone=("AutoScalingGroupNotFound",),
     auto_name=AutoName("name", 255),
+    emulator_forgets=frozenset({"capacityRebalance", "defaultCooldown", "terminationPolicies"}),
+    dependents=(
+        Dependents(
+            "aws:autoscaling/policy:Policy", "arn", "describe_policies", OF_THE_GROUP, "ScalingPolicies[].PolicyARN"
+        ),
+        Dependents(
+            "aws:autoscaling/schedule:Schedule",
+            "arn",
+            "describe_scheduled_actions",
+            OF_THE_GROUP,
+            "ScheduledUpdateGroupActions[].ScheduledActionARN",
+        ),
+        Dependents(
+            "aws:autoscaling/lifecycleHook:LifecycleHook",
+            "name",
+            "describe_lifecycle_hooks",
+            OF_THE_GROUP,
+            "LifecycleHooks[].LifecycleHookName",
+        ),
+    ),
 )
 
 POLICY_FIELDS = (
@@ -268,6 +292,7 @@ POLICY = Resource(
     delete=Delete("delete_policy", {"AutoScalingGroupName": "{autoscalingGroupName}", "PolicyName": "{id}"}),
     gone=("ValidationError",),
     auto_name=AutoName("name", 255),
+    acts_by_itself=True,
 )
 
 RESOURCES = (GROUP, POLICY)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.fields import (
+    ChangeEffect,
     Field,
     block,
     block_set,
@@ -260,7 +261,14 @@ DISTRIBUTION = Resource(
         Read(do=read_distribution),
         Read("list_tags_for_resource", {"Resource": "{ARN}"}, "Tags.Items", under="Tags"),
     ),
-    updates=(Update("update_distribution", tuple(one.name for one in DOCUMENT), do=update_distribution),),
+    updates=(
+        Update(
+            "update_distribution",
+            tuple(one.name for one in DOCUMENT),
+            do=update_distribution,
+            on_change=ChangeEffect.AT_ONCE,
+        ),
+    ),
     delete=Delete("delete_distribution", do=delete_distribution, left_behind=retained),
     tags=Tags(
         put=Call("tag_resource", {"Resource": "{arn}", "Tags": {"Items": "{tags}"}}),

@@ -7,7 +7,7 @@ import zlib
 from watoto_infra.providers.aws.ec2_shared import OURS, by_token, ec2_arn, ec2_tags
 from watoto_infra.providers.aws.fields import computed_from, flag, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import Create, Delete, Find, Read, Resource, Update
+from watoto_infra.providers.aws.table import Create, Delete, Dependents, Find, Read, Resource, Update
 
 OF_THE_VPC = {"Filters": [{"Name": "vpc-id", "Values": ["{id}"]}]}
 
@@ -166,6 +166,22 @@ ROUTE_TABLE = Resource(
     tags=ec2_tags("route-table"),
     find=by_token("describe_route_tables", "RouteTables", "RouteTableId"),
     gone=("InvalidRouteTableID.NotFound",),
+    dependents=(
+        Dependents(
+            "aws:ec2/route:Route",
+            "destinationCidrBlock",
+            "describe_route_tables",
+            {"RouteTableIds": ["{id}"]},
+            "RouteTables[0].Routes[?Origin=='CreateRoute'].DestinationCidrBlock",
+        ),
+        Dependents(
+            "aws:ec2/routeTableAssociation:RouteTableAssociation",
+            "id",
+            "describe_route_tables",
+            {"RouteTableIds": ["{id}"]},
+            "RouteTables[0].Associations[?!Main].RouteTableAssociationId",
+        ),
+    ),
 )
 
 

@@ -19,7 +19,18 @@ from watoto_infra.providers.aws.fields import (
 )
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import search
-from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Dependents,
+    Find,
+    Read,
+    Resource,
+    Tags,
+    Update,
+)
 
 THE_GROUP = Read("describe_security_groups", {"GroupIds": ["{id}"]}, "SecurityGroups[0]")
 
@@ -31,6 +42,8 @@ def close_outgoing(operation: Operation) -> None:
     if everything:
         operation.call("revoke_security_group_egress", GroupId=operation.id, IpPermissions=everything)
 
+
+RULES_OF_THE_GROUP = {"Filters": [{"Name": "group-id", "Values": ["{id}"]}]}
 
 SECURITY_GROUP = Resource(
     type="aws:ec2/securityGroup:SecurityGroup",
@@ -51,6 +64,22 @@ SECURITY_GROUP = Resource(
     gone=("InvalidGroup.NotFound", "InvalidGroupId.Malformed"),
     auto_name=AutoName("name", 255),
     finish=close_outgoing,
+    dependents=(
+        Dependents(
+            "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+            "securityGroupRuleId",
+            "describe_security_group_rules",
+            RULES_OF_THE_GROUP,
+            "SecurityGroupRules[?!IsEgress].SecurityGroupRuleId",
+        ),
+        Dependents(
+            "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+            "securityGroupRuleId",
+            "describe_security_group_rules",
+            RULES_OF_THE_GROUP,
+            "SecurityGroupRules[?IsEgress].SecurityGroupRuleId",
+        ),
+    ),
 )
 
 
@@ -287,6 +316,7 @@ VPC_ENDPOINT = Resource(
     gone_when="State=='deleted'",
     ready="State=='available'",
     failed="State=='failed'",
+    emulator_forgets=frozenset({"privateDnsEnabled"}),
 )
 
 FLOW_LOG = Resource(

@@ -10,6 +10,7 @@ from typing import Any
 from watoto_infra.providers.aws.clients import ServiceError
 from watoto_infra.providers.aws.compare import same
 from watoto_infra.providers.aws.fields import (
+    ChangeEffect,
     Field,
     Kind,
     block,
@@ -20,10 +21,23 @@ from watoto_infra.providers.aws.fields import (
     output,
     string_set,
     text,
+    upwards,
 )
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import parameters, search
-from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Dependents,
+    Find,
+    Item,
+    Read,
+    Resource,
+    Tags,
+    Update,
+)
 from watoto_infra.providers.values import has_unknown
 
 OF_THE_CLUSTER = {"name": "{id}"}
@@ -172,7 +186,7 @@ CLUSTER = Resource(
     fields=named_alike(
         text("name", replaces=True),
         text("roleArn", required=True, replaces=True),
-        text("version", computed=True),
+        text("version", computed=True, on_change=upwards(ChangeEffect.AT_ONCE)),
         flag("forceUpdateVersion", default=False, behaviour=True),
         block(
             "vpcConfig",
@@ -246,14 +260,17 @@ CLUSTER = Resource(
     read=(Read("describe_cluster", OF_THE_CLUSTER, "cluster"),),
     updates=(
         Update("update_cluster_version", ("version",), do=change_version),
-        Update("associate_encryption_config", ("encryptionConfig",), do=associate_key),
-        Update("update_cluster_config", ("accessConfig",), do=change_access),
+        Update("associate_encryption_config", ("encryptionConfig",), do=associate_key, on_change=ChangeEffect.AT_ONCE),
+        Update("update_cluster_config", ("accessConfig",), do=change_access, on_change=ChangeEffect.AT_ONCE),
         Update(
-            "update_cluster_config", ("computeConfig", "kubernetesNetworkConfig", "storageConfig"), do=change_auto_mode
+            "update_cluster_config",
+            ("computeConfig", "kubernetesNetworkConfig", "storageConfig"),
+            do=change_auto_mode,
+            on_change=ChangeEffect.AT_ONCE,
         ),
-        Update("update_cluster_config", ("vpcConfig",), do=change_network),
+        Update("update_cluster_config", ("vpcConfig",), do=change_network, on_change=ChangeEffect.AT_ONCE),
         *(
-            Update("update_cluster_config", (name,), do=change_setting)
+            Update("update_cluster_config", (name,), do=change_setting, on_change=ChangeEffect.AT_ONCE)
             for name in ("enabledClusterLogTypes", "upgradePolicy", "zonalShiftConfig", "deletionProtection")
         ),
     ),
@@ -265,6 +282,19 @@ CLUSTER = Resource(
     timeout=3600,
     auto_name=AutoName("name", 100),
     conflicts=half_auto_mode,
+    emulator_forgets=frozenset(
+        {"accessConfig", "computeConfig", "deletionProtection", "storageConfig", "upgradePolicy", "zonalShiftConfig"}
+    ),
+    dependents=(
+        Dependents("aws:eks/addon:Addon", "addonName", "list_addons", {"clusterName": "{id}"}, "addons"),
+        Dependents(
+            "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+            "associationId",
+            "list_pod_identity_associations",
+            {"clusterName": "{id}"},
+            "associations[].associationId",
+        ),
+    ),
 )
 
 OF_THE_ADDON = {"clusterName": "{clusterName}", "addonName": "{addonName}"}

@@ -6,7 +6,21 @@ groups, version, maintenance).
 
 from __future__ import annotations
 
-from watoto_infra.providers.aws.fields import Kind, block_set, flag, integer, output, string_set, text
+from collections.abc import Mapping
+from typing import Any
+
+from watoto_infra.providers.aws.fields import (
+    ChangeEffect,
+    Kind,
+    block_set,
+    flag,
+    integer,
+    output,
+    string_set,
+    text,
+    upwards,
+)
+from watoto_infra.providers.aws.local_addresses import Outputs, Reserve
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
@@ -84,6 +98,19 @@ def final_snapshot(operation: Operation) -> str:
     return f"final snapshot {name}" if name else ""
 
 
+ADDRESSES = ("primaryEndpointAddress", "readerEndpointAddress", "configurationEndpointAddress")
+
+
+def local_addresses(outputs: Mapping[str, Any], reserve: Reserve) -> Outputs:
+    """Give where the local primary answers.
+
+    A replica listens on a port of its own, kind ``redis-replica``, which no output can name: AWS has one ``port`` for
+    all addresses of a group. So the reader's address here is the primary's, as on AWS for a group without replicas.
+    """
+    server = reserve("redis")
+    return {**{name: server.host for name in ADDRESSES if outputs.get(name)}, "port": server.port}
+
+
 IN_PLACE = (
     "description",
     "nodeType",
@@ -106,8 +133,8 @@ GROUP = Resource(
         text("replicationGroupId", replaces=True),
         text("description", "ReplicationGroupDescription", read="Description", required=True),
         text("engine", computed=True, replaces=True),
-        text("engineVersion", computed=True, not_reported=True),
-        text("nodeType", "CacheNodeType", computed=True),
+        text("engineVersion", computed=True, not_reported=True, on_change=upwards(ChangeEffect.IN_WINDOW)),
+        text("nodeType", "CacheNodeType", computed=True, on_change=ChangeEffect.IN_WINDOW),
         integer("numCacheClusters", read="length(MemberClusters)", computed=True, low=1, high=6),
         integer("numNodeGroups", read="length(NodeGroups)", computed=True, low=1, high=500),
         integer(
@@ -117,7 +144,13 @@ GROUP = Resource(
             low=0,
             high=5,
         ),
-        text("parameterGroupName", "CacheParameterGroupName", computed=True, not_reported=True),
+        text(
+            "parameterGroupName",
+            "CacheParameterGroupName",
+            computed=True,
+            not_reported=True,
+            on_change=ChangeEffect.IN_WINDOW,
+        ),
         text("subnetGroupName", "CacheSubnetGroupName", computed=True, replaces=True, not_reported=True),
         string_set("securityGroupIds", computed=True, not_reported=True),
         flag("automaticFailoverEnabled", read="AutomaticFailover=='enabled'", default=False),
@@ -159,14 +192,20 @@ GROUP = Resource(
     create=Create("create_replication_group", id="{replicationGroupId}", do=create_group),
     read=(Read("describe_replication_groups", OF_THE_GROUP, "ReplicationGroups[0]"), read_tags("ARN")),
     updates=(
-        Update("increase_replica_count", ("numCacheClusters",), do=change_nodes),
-        Update("increase_replica_count", ("replicasPerNodeGroup",), do=change_replicas),
-        Update("modify_replication_group_shard_configuration", ("numNodeGroups",), do=change_shards),
+        Update("increase_replica_count", ("numCacheClusters",), do=change_nodes, on_change=ChangeEffect.AT_ONCE),
+        Update("increase_replica_count", ("replicasPerNodeGroup",), do=change_replicas, on_change=ChangeEffect.AT_ONCE),
+        Update(
+            "modify_replication_group_shard_configuration",
+            ("numNodeGroups",),
+            do=change_shards,
+            on_change=ChangeEffect.AT_ONCE,
+        ),
         Update("modify_replication_group", IN_PLACE, {**OF_THE_GROUP, "ApplyImmediately": "{applyImmediately}"}),
         Update(
             "modify_replication_group",
             ("authToken",),
             {**OF_THE_GROUP, "AuthTokenUpdateStrategy": "{authTokenUpdateStrategy}", "ApplyImmediately": True},
+            on_change=ChangeEffect.AT_ONCE,
         ),
         Update("modify_replication_group", ("logDeliveryConfigurations",), do=change_log_delivery),
     ),
@@ -177,6 +216,10 @@ GROUP = Resource(
     failed="Status=='create-failed'",
     timeout=3600,
     auto_name=AutoName("replicationGroupId", 40, lower=True),
+    emulator_forgets=frozenset(
+        {"autoMinorVersionUpgrade", "logDeliveryConfigurations", "snapshotWindow", "transitEncryptionMode"}
+    ),
+    local_addresses=local_addresses,
 )
 
 RESOURCES = (GROUP,)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.fields import Field, block, computed_from, flag, integer, output, string_set, text
+from watoto_infra.providers.aws.local_addresses import Outputs, Reserve
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Dependents,
+    Find,
+    Read,
+    Resource,
+    Tags,
+    Update,
+)
 
 ELB_TAGS = Tags(
     put=Call("add_tags", {"ResourceArns": ["{id}"], "Tags": "{tags}"}),
@@ -88,6 +100,12 @@ BALANCER_ATTRIBUTES = (
     logs("connectionLogs", "connection_logs"),
 )
 
+
+def local_addresses(_: Mapping[str, Any], reserve: Reserve) -> Outputs:
+    """Give where the local balancer answers: a host with its port, since AWS's name has port 80 or 443."""
+    return {"dnsName": str(reserve("http"))}
+
+
 LOAD_BALANCER = Resource(
     type="aws:lb/loadBalancer:LoadBalancer",
     service="elbv2",
@@ -141,6 +159,16 @@ LOAD_BALANCER = Resource(
     ready="State.Code=='active'",
     failed="State.Code=='failed'",
     auto_name=AutoName("name", 32),
+    local_addresses=local_addresses,
+    dependents=(
+        Dependents(
+            "aws:lb/listener:Listener",
+            "arn",
+            "describe_listeners",
+            {"LoadBalancerArn": "{id}"},
+            "Listeners[].ListenerArn",
+        ),
+    ),
 )
 
 GROUP_ATTRIBUTES = (

@@ -17,7 +17,7 @@ from watoto_infra.providers.aws.fields import (
 )
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import parameters
-from watoto_infra.providers.aws.table import Create, Delete, Find, Read, Resource, Update
+from watoto_infra.providers.aws.table import Create, Delete, Dependents, Find, Read, Resource, Update
 from watoto_infra.providers.aws.tables.elbv2 import ELB_TAGS, READ_TAGS
 
 
@@ -97,6 +97,15 @@ LISTENER = Resource(
     ),
     gone=("ListenerNotFound", "LoadBalancerNotFound"),
     delete_first=True,
+    dependents=(
+        Dependents(
+            "aws:lb/listenerRule:ListenerRule",
+            "arn",
+            "describe_rules",
+            {"ListenerArn": "{id}"},
+            "Rules[?!IsDefault].RuleArn",
+        ),
+    ),
 )
 
 CONDITION_FIELDS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from watoto_infra.providers.aws.fields import flag, integer, json_text, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Dependents, Read, Resource, Tags, Update
 
 GONE = ("NoSuchEntity",)
 MOST_VERSIONS = 5
@@ -63,6 +63,23 @@ ROLE = Resource(
     gone=GONE,
     auto_name=AutoName("name", 64),
     regional=False,
+    dependents=(
+        Dependents(
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            "policyArn",
+            "list_attached_role_policies",
+            {"RoleName": "{id}"},
+            "AttachedPolicies[].PolicyArn",
+        ),
+        Dependents("aws:iam/rolePolicy:RolePolicy", "name", "list_role_policies", {"RoleName": "{id}"}, "PolicyNames"),
+        Dependents(
+            "aws:iam/instanceProfile:InstanceProfile",
+            "name",
+            "list_instance_profiles_for_role",
+            {"RoleName": "{id}"},
+            "InstanceProfiles[].InstanceProfileName",
+        ),
+    ),
 )
 
 

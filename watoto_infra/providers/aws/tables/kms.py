@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from watoto_infra.providers.aws.fields import computed_from, flag, integer, json_text, output, text
+from watoto_infra.providers.aws.fields import ChangeEffect, computed_from, flag, integer, json_text, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import OP_TAG, Call, Create, Delete, Find, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import (
+    OP_TAG,
+    Call,
+    Create,
+    Delete,
+    Dependents,
+    Find,
+    Read,
+    RecoveryWindow,
+    Resource,
+    Tags,
+    Update,
+)
 
 OF_THE_KEY = {"KeyId": "{id}"}
 
@@ -62,10 +74,10 @@ KEY = Resource(
         Read("list_resource_tags", OF_THE_KEY, "Tags", under="Tags"),
     ),
     updates=(
-        Update("update_key_description", ("description",), OF_THE_KEY),
-        Update("put_key_policy", ("policy",), {**OF_THE_KEY, "PolicyName": "default"}),
-        Update("enable_key", ("isEnabled",), do=switch_key),
-        Update("enable_key_rotation", ("enableKeyRotation",), do=switch_rotation),
+        Update("update_key_description", ("description",), OF_THE_KEY, on_change=ChangeEffect.AT_ONCE),
+        Update("put_key_policy", ("policy",), {**OF_THE_KEY, "PolicyName": "default"}, on_change=ChangeEffect.AT_ONCE),
+        Update("enable_key", ("isEnabled",), do=switch_key, on_change=ChangeEffect.AT_ONCE),
+        Update("enable_key_rotation", ("enableKeyRotation",), do=switch_rotation, on_change=ChangeEffect.AT_ONCE),
     ),
     delete=Delete(
         "schedule_key_deletion",
@@ -80,6 +92,12 @@ KEY = Resource(
     find=Find(do=find_key),
     gone=("NotFoundException", "KMSInvalidStateException"),
     gone_when="KeyState=='PendingDeletion'",
+    bears_data=True,
+    # A key whose deletion is taken back is disabled (KMS API, CancelKeyDeletion).
+    recovery_window=RecoveryWindow(
+        days="deletionWindowInDays", undo=(Call("cancel_key_deletion", OF_THE_KEY), Call("enable_key", OF_THE_KEY))
+    ),
+    dependents=(Dependents("aws:kms/alias:Alias", "name", "list_aliases", OF_THE_KEY, "Aliases[].AliasName"),),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watoto_infra.providers.aws.fields import integer, output, text
 from watoto_infra.providers.aws.operation import Operation
-from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Dependents, Read, Resource, Tags, Update
 
 OF_THE_GROUP = {"logGroupName": "{id}"}
 
@@ -55,6 +55,22 @@ LOG_GROUP = Resource(
     ),
     gone=("ResourceNotFoundException",),
     auto_name=AutoName("name", 512),
+    dependents=(
+        Dependents(
+            "aws:cloudwatch/logSubscriptionFilter:LogSubscriptionFilter",
+            "name",
+            "describe_subscription_filters",
+            OF_THE_GROUP,
+            "subscriptionFilters[].filterName",
+        ),
+        Dependents(
+            "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+            "name",
+            "describe_metric_filters",
+            OF_THE_GROUP,
+            "metricFilters[].filterName",
+        ),
+    ),
 )
 
 RESOURCES = (LOG_GROUP,)

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from typing import Any
 
-from watoto_infra.providers.aws.fields import Kind, block, block_set, flag, integer, output, string_set, strings, text
+from watoto_infra.providers.aws.fields import (
+    ChangeEffect,
+    Kind,
+    block,
+    block_set,
+    flag,
+    integer,
+    output,
+    string_set,
+    strings,
+    text,
+)
+from watoto_infra.providers.aws.local_addresses import Outputs, Reserve
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
 
@@ -34,14 +48,22 @@ IN_PLACE = (
     "securityGroups",
 )
 
+
+def local_addresses(_: Mapping[str, Any], reserve: Reserve) -> Outputs:
+    """Give where the local broker and its console answer, without TLS: only loopback is spoken over."""
+    server, console = reserve("amqp"), reserve("amqp-console")
+    node = {"endpoints": [f"amqp://{server}"], "consoleUrl": f"http://{console}", "ipAddress": server.host}
+    return {"instances": [node]}
+
+
 BROKER = Resource(
     type="aws:mq/broker:Broker",
     service="mq",
     fields=(
         text("brokerName", replaces=True),
         text("engineType", required=True, replaces=True, normalize=str.lower),
-        text("engineVersion", required=True),
-        text("hostInstanceType", required=True),
+        text("engineVersion", required=True, on_change=ChangeEffect.IN_WINDOW),
+        text("hostInstanceType", required=True, on_change=ChangeEffect.IN_WINDOW),
         text(
             "deploymentMode",
             default="SINGLE_INSTANCE",
@@ -53,7 +75,7 @@ BROKER = Resource(
         flag("autoMinorVersionUpgrade", default=False, always=True),
         text("storageType", computed=True, replaces=True),
         string_set("subnetIds", computed=True, replaces=True),
-        string_set("securityGroups", computed=True),
+        string_set("securityGroups", computed=True, on_change=ChangeEffect.IN_WINDOW),
         block(
             "encryptionOptions",
             text("kmsKeyId", computed=True),
@@ -61,8 +83,15 @@ BROKER = Resource(
             computed=True,
             replaces=True,
         ),
-        block("configuration", text("id"), integer("revision"), read="Configurations.Current", computed=True),
-        block("logs", flag("general", default=False), flag("audit", default=False)),
+        block(
+            "configuration",
+            text("id"),
+            integer("revision"),
+            read="Configurations.Current",
+            computed=True,
+            on_change=ChangeEffect.IN_WINDOW,
+        ),
+        block("logs", flag("general", default=False), flag("audit", default=False), on_change=ChangeEffect.IN_WINDOW),
         block(
             "maintenanceWindowStartTime",
             text("dayOfWeek", required=True, normalize=str.upper),
@@ -104,6 +133,7 @@ BROKER = Resource(
     failed="BrokerState=='CREATION_FAILED'",
     timeout=3600,
     auto_name=AutoName("brokerName", 50),
+    local_addresses=local_addresses,
 )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
-from watoto_infra.providers.aws.fields import Kind, flag, integer, output, string_set, text
+from watoto_infra.providers.aws.fields import ChangeEffect, Kind, flag, integer, output, string_set, text, upwards
+from watoto_infra.providers.aws.local_addresses import Outputs, Reserve
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request, update_request
-from watoto_infra.providers.aws.table import AutoName, Create, Delete, Read, Resource, Update
+from watoto_infra.providers.aws.table import AutoName, Create, Delete, Dependents, Read, Resource, Update
 from watoto_infra.providers.aws.tables.database_groups import TAGS
 
 
@@ -121,6 +122,17 @@ def final_snapshot(operation: Operation) -> str:
     return "" if skipped else f"final snapshot {operation.state.get('finalSnapshotIdentifier')}"
 
 
+def local_addresses(_: Mapping[str, Any], reserve: Reserve) -> Outputs:
+    """Give where the local PostgreSQL answers, primary or replica alike."""
+    server = reserve("postgresql")
+    return {"address": server.host, "port": server.port, "endpoint": str(server)}
+
+
+def promotion(_: Any, source: Any) -> ChangeEffect:
+    """Say that RDS promotes a replica at once, and takes no source for an existing instance."""
+    return ChangeEffect.AT_ONCE if source is None else ChangeEffect.REFUSED
+
+
 IN_PLACE = (
     "instanceClass",
     "allocatedStorage",
@@ -165,23 +177,46 @@ INSTANCE = Resource(
     fields=(
         # RDS can rename an instance; here the name is the id, and ids do not change.
         text("identifier", "DBInstanceIdentifier", replaces=True),
-        text("replicateSourceDb", "SourceDBInstanceIdentifier", read="ReadReplicaSourceDBInstanceIdentifier"),
+        text(
+            "replicateSourceDb",
+            "SourceDBInstanceIdentifier",
+            read="ReadReplicaSourceDBInstanceIdentifier",
+            on_change=promotion,
+        ),
         # A replica takes these over from its source.
         text("engine", computed=True, replaces=True),
-        text("engineVersion", computed=True),
+        text("engineVersion", computed=True, on_change=upwards(ChangeEffect.IN_WINDOW)),
         text("dbName", "DBName", computed=True, replaces=True),
         text("username", "MasterUsername", computed=True, replaces=True),
         text("kmsKeyId", computed=True, replaces=True),
-        integer("allocatedStorage", computed=True, low=20, high=65536, ignore_difference=grown_by_itself),
+        integer(
+            "allocatedStorage",
+            computed=True,
+            low=20,
+            high=65536,
+            ignore_difference=grown_by_itself,
+            on_change=upwards(ChangeEffect.IN_WINDOW),
+        ),
         integer("maxAllocatedStorage", ignore_difference=limit_reached),
         text("password", "MasterUserPassword", secret=True, not_reported=True),
-        text("instanceClass", "DBInstanceClass", required=True),
+        text("instanceClass", "DBInstanceClass", required=True, on_change=ChangeEffect.IN_WINDOW),
         flag("storageEncrypted", default=False, replaces=True),
-        text("storageType", computed=True, choices=("gp2", "gp3", "io1", "io2", "standard")),
-        integer("iops", computed=True),
-        integer("storageThroughput", computed=True),
+        text(
+            "storageType",
+            computed=True,
+            choices=("gp2", "gp3", "io1", "io2", "standard"),
+            on_change=ChangeEffect.IN_WINDOW,
+        ),
+        integer("iops", computed=True, on_change=ChangeEffect.IN_WINDOW),
+        integer("storageThroughput", computed=True, on_change=ChangeEffect.IN_WINDOW),
         text("availabilityZone", computed=True, replaces=True),
-        text("dbSubnetGroupName", "DBSubnetGroupName", read="DBSubnetGroup.DBSubnetGroupName", computed=True),
+        text(
+            "dbSubnetGroupName",
+            "DBSubnetGroupName",
+            read="DBSubnetGroup.DBSubnetGroupName",
+            computed=True,
+            on_change=ChangeEffect.IN_WINDOW,
+        ),
         string_set("vpcSecurityGroupIds", read="VpcSecurityGroups[].VpcSecurityGroupId", computed=True),
         text(
             "parameterGroupName",
@@ -189,7 +224,7 @@ INSTANCE = Resource(
             read="DBParameterGroups[0].DBParameterGroupName",
             computed=True,
         ),
-        flag("multiAz", "MultiAZ", default=False, always=True),
+        flag("multiAz", "MultiAZ", default=False, always=True, on_change=ChangeEffect.IN_WINDOW),
         flag("publiclyAccessible", default=False, always=True),
         flag("deletionProtection", default=False, always=True),
         flag("copyTagsToSnapshot", default=False, always=True),
@@ -200,11 +235,12 @@ INSTANCE = Resource(
             read="IAMDatabaseAuthenticationEnabled",
             default=False,
             always=True,
+            on_change=ChangeEffect.IN_WINDOW,
         ),
-        integer("backupRetentionPeriod", computed=True, low=0, high=35),
+        integer("backupRetentionPeriod", computed=True, low=0, high=35, on_change=ChangeEffect.IN_WINDOW),
         text("backupWindow", "PreferredBackupWindow", computed=True, normalize=str.lower),
         text("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, normalize=str.lower),
-        text("caCertIdentifier", "CACertificateIdentifier", computed=True),
+        text("caCertIdentifier", "CACertificateIdentifier", computed=True, on_change=ChangeEffect.IN_WINDOW),
         integer("monitoringInterval", default=0, low=0, high=60),
         text("monitoringRoleArn", unset=""),
         # moto reports nothing of performance insights.
@@ -240,6 +276,7 @@ INSTANCE = Resource(
             "modify_db_instance",
             (*IN_PLACE, "maxAllocatedStorage", "enabledCloudwatchLogsExports"),
             do=modify_instance,
+            on_change=ChangeEffect.AT_ONCE,
         ),
     ),
     delete=Delete("delete_db_instance", do=delete_instance, left_behind=final_snapshot, wait=True),
@@ -250,6 +287,19 @@ INSTANCE = Resource(
     finish=finish_replica,
     timeout=4800,
     auto_name=AutoName("identifier", 63, lower=True),
+    # A replica holds its source's data.
+    bears_data=lambda inputs: not inputs.get("replicateSourceDb"),
+    emulator_forgets=frozenset({"replicateSourceDb"}),
+    local_addresses=local_addresses,
+    dependents=(
+        Dependents(
+            "aws:rds/instance:Instance",
+            "identifier",
+            "describe_db_instances",
+            {"DBInstanceIdentifier": "{id}"},
+            "DBInstances[0].ReadReplicaDBInstanceIdentifiers",
+        ),
+    ),
 )
 
 RESOURCES = (INSTANCE,)

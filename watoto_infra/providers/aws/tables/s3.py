@@ -67,6 +67,8 @@ BUCKET = Resource(
     tags=BUCKET_TAGS,
     gone=("404", "NoSuchBucket"),
     auto_name=AutoName("bucket", 63, lower=True),
+    bears_data=True,
+    durable=True,
 )
 
 RESOURCES = (BUCKET,)

@@ -25,6 +25,7 @@ def rules_of_a_bucket(
     gone: tuple[str, ...] = (),
     gone_when: str = "",
     args: Mapping[str, Any] | None = None,
+    acts_by_itself: bool = False,
 ) -> Resource:
     """Give the entry of one kind of document; ``gone`` is S3's code for a bucket without one."""
     return Resource(
@@ -37,6 +38,8 @@ def rules_of_a_bucket(
         delete=delete,
         gone=("NoSuchBucket", *gone),
         gone_when=gone_when,
+        durable=True,
+        acts_by_itself=acts_by_itself,
     )
 
 
@@ -163,6 +166,7 @@ LOGGING = rules_of_a_bucket(
     get="get_bucket_logging",
     item="LoggingEnabled",
     delete=Delete("put_bucket_logging", {**OF_THE_BUCKET, "BucketLoggingStatus": {}}),
+    acts_by_itself=True,
 )
 
 RESOURCES = (VERSIONING, LIFECYCLE, ENCRYPTION, PUBLIC_ACCESS_BLOCK, OWNERSHIP, POLICY, LOGGING)

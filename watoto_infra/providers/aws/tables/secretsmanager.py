@@ -5,10 +5,23 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from watoto_infra.providers.aws.fields import integer, output, string_set, text
+from watoto_infra.providers.aws.fields import ChangeEffect, integer, output, string_set, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
-from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
+from watoto_infra.providers.aws.table import (
+    AutoName,
+    Call,
+    Create,
+    Delete,
+    Dependents,
+    Find,
+    Item,
+    Read,
+    RecoveryWindow,
+    Resource,
+    Tags,
+    Update,
+)
 
 OF_THE_SECRET = {"SecretId": "{id}"}
 
@@ -40,7 +53,7 @@ SECRET = Resource(
     ),
     create=Create("create_secret", id="ARN"),
     read=(Read("describe_secret", OF_THE_SECRET),),
-    updates=(Update("update_secret", ("description", "kmsKeyId"), OF_THE_SECRET),),
+    updates=(Update("update_secret", ("description", "kmsKeyId"), OF_THE_SECRET, on_change=ChangeEffect.AT_ONCE),),
     delete=Delete("delete_secret", do=delete_secret, left_behind=pending),
     tags=Tags(
         put=Call("tag_resource", {**OF_THE_SECRET, "Tags": "{tags}"}),
@@ -50,6 +63,18 @@ SECRET = Resource(
     gone=("ResourceNotFoundException",),
     gone_when="DeletedDate",
     auto_name=AutoName("name", 512),
+    recovery_window=RecoveryWindow(
+        days="recoveryWindowInDays", undo=(Call("restore_secret", OF_THE_SECRET),), blocks=("name",)
+    ),
+    dependents=(
+        Dependents(
+            "aws:secretsmanager/secretVersion:SecretVersion",
+            "versionId",
+            "list_secret_version_ids",
+            OF_THE_SECRET,
+            "Versions[].VersionId",
+        ),
+    ),
 )
 
 BETWEEN = "|"
