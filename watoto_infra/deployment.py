@@ -6,11 +6,10 @@ A deployment knows neither how a plan is printed nor how the user is asked; both
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
 from watoto_infra.values.contracts import (
@@ -27,13 +26,11 @@ from watoto_infra.values.contracts import (
     Step,
 )
 
-LOCAL, DATABASE, MAIN_DATABASE = "local", "aws:rds/instance:Instance", "watoto-primary"
-SHARD = re.compile(r"watoto-shard-\d+")
-ROWS_MOVE = "its share of the users' rows moves here, and the LMS stops meanwhile"
-ROWS_STAY = "no app server that starts is ready until `flask shards place` has moved its share of the users' rows here"
-
 Confirm = Callable[[Plan], bool]
 """Shows a plan and answers whether to go on."""
+
+PlanNotes = Callable[[Plan], Mapping[str, str]]
+"""Gives, by URN, what the reader of a plan must know and no step says by itself."""
 
 
 class Target(Protocol):
@@ -60,6 +57,8 @@ class CloudTarget:
     """A target whose control plane is somebody else's: it is always there, and nothing of it is ours to remove."""
 
     name: str
+    moves_rows: ClassVar[bool] = False
+    """Whether adding shards moves users' rows: here an operator does it, with the LMS's own commands."""
 
     def in_use(self, keep: Callable[[], bool]) -> AbstractContextManager[None]:
         return nullcontext()
@@ -97,6 +96,7 @@ class Deployment:
     program: Program
     data_plane: DataPlane | None = None
     """None where the target's own services are the servers, or only the control plane is wanted."""
+    plan_notes: PlanNotes = lambda _: {}
 
     def preview(
         self, progress: Progress, *, refresh: bool = False, only: Collection[str] = (), expect_no_changes: bool = False
@@ -104,7 +104,7 @@ class Deployment:
         """Say what ``up`` would do. Raises ``ChangesFound`` where none were expected (the plan rides on the error)."""
         with self._at_target():
             plan = self.engine.preview(self.program, progress, refresh=refresh, only=only)
-        plan = self._saying_that_rows_move(plan)
+        plan = self._with_notes(plan)
         if expect_no_changes and plan.has_changes:
             raise UnexpectedChanges(plan)
         return plan
@@ -132,23 +132,17 @@ class Deployment:
                     f"the plan is not the expected one: its digest is {plan.digest}, not {expect_digest}",
                     hint="look at `watoto preview` again: something changed since that digest was taken",
                 )
-            if plan.has_changes and not confirm(self._saying_that_rows_move(plan)):
+            if plan.has_changes and not confirm(self._with_notes(plan)):
                 return Declined(plan)
             self.target.prepare()  # who was asked may have taken hours to answer
             result = finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
             self._converge(progress)
             return result
 
-    def _saying_that_rows_move(self, plan: Plan) -> Plan:
-        """Note at each shard that joins databases with users what becomes of these, for who reads the plan."""
-        if any(step.op is Op.CREATE and step.type == DATABASE and step.name == MAIN_DATABASE for step in plan.steps):
-            return plan  # a new stack has no users
-        note = ROWS_MOVE if self.target.name == LOCAL else ROWS_STAY
+    def _with_notes(self, plan: Plan) -> Plan:
+        notes = self.plan_notes(plan)
         steps = (
-            replace(step, notes=(*step.notes, note))
-            if step.op is Op.CREATE and step.type == DATABASE and SHARD.fullmatch(step.name)
-            else step
-            for step in plan.steps
+            replace(step, notes=(*step.notes, notes[step.urn])) if step.urn in notes else step for step in plan.steps
         )
         return replace(plan, steps=tuple(steps))
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.harness import THING, ThingStack, done, shown, thing, urn_of
 from watoto_infra.errors import InvalidInputs, PlanViolated, ProtectedResource, UsageError
-from watoto_infra.values.contracts import Allowances, Op
+from watoto_infra.values.contracts import UNKNOWN_MARK, Allowances, Op
 
 
 def kinds(plan, name):
@@ -238,6 +238,12 @@ def test_changed_stack_outputs_are_shown(quick_stack: ThingStack):
     quick_stack.up([thing("a", props={"value": "1"}, exports={"out": "value"})])
     plan = quick_stack.preview([thing("a", props={"value": "2"}, exports={"out": "value"})])
     assert [(change.path, change.before, change.after) for change in plan.output_changes] == [("out", "1", "2")]
+    assert plan.outputs == {"out": "2"}
+
+
+def test_a_plan_holds_what_the_program_exports_as_far_as_it_is_known(quick_stack: ThingStack):
+    plan = quick_stack.preview([thing("a", props={"value": "1"}, exports={"out": "value", "number": "serial"})])
+    assert plan.outputs == {"out": "1", "number": UNKNOWN_MARK}
 
 
 def test_outputs_of_what_only_leaves_out_stay_as_they_were(quick_stack: ThingStack):

@@ -111,6 +111,7 @@ def test_both_engines_give_the_same_plans_results_and_outputs(official, ours):
         assert shown(theirs) == shown(mine)
         assert differences(theirs) == differences(mine)
         assert theirs.summary == mine.summary
+        assert theirs.outputs.keys() == mine.outputs.keys()
         assert {step.urn: step.parent for step in theirs.steps} == {step.urn: step.parent for step in mine.steps}
         results = [
             stack.engine.up(stack.program(graph), stack.watcher, expect=plan)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,11 +76,15 @@ def open_engine(stack: str | None) -> PulumiCliEngine:
 
 def open_session(stack: str | None, loaded: LoadedStage, *, project: str, module: str) -> AwsSession:
     """Open a stack at a stage."""
+    from watoto_infra.program.plan_notes import rows_of_new_shards  # noqa: PLC0415 - pydantic is not free
+
     engine = open_engine(stack)
     name = stack or TARGET
     config = {"watoto:stage": loaded.stage, "watoto:target": TARGET, "aws:region": loaded.settings.region}
     program = Program(module=module, project=project, stack=name, stage=loaded.stage, config=config)
-    return AwsSession(name, loaded, engine, Deployment(engine, CloudTarget(TARGET), program))
+    cloud = CloudTarget(TARGET)
+    notes = partial(rows_of_new_shards, moves_rows=cloud.moves_rows)
+    return AwsSession(name, loaded, engine, Deployment(engine, cloud, program, plan_notes=notes))
 
 
 def _project() -> Path:

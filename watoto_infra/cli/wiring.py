@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from watoto_infra import console, stack_home
@@ -148,7 +149,8 @@ def open_stack(
     _refuse_elsewhere(target)
     from watoto_infra.local.data_plane import LocalDataPlane  # noqa: PLC0415 - only commands on stacks need it
     from watoto_infra.local.target import LocalTarget  # noqa: PLC0415
-    from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415 - pydantic is not free
+    from watoto_infra.program.plan_notes import rows_of_new_shards  # noqa: PLC0415 - pydantic is not free
+    from watoto_infra.settings import overrides as kept_overrides  # noqa: PLC0415
 
     name = stack or target.value
     home = stack_home.locate(name)
@@ -173,7 +175,8 @@ def open_stack(
     )
     data_plane = LocalDataPlane(local, loaded)
     engine = _embedded_engine(name, store, local, loaded.settings.app.kubernetes.version)
-    deployment = Deployment(engine, local, program, data_plane if with_servers else None)
+    notes = partial(rows_of_new_shards, moves_rows=local.moves_rows)
+    deployment = Deployment(engine, local, program, data_plane if with_servers else None, notes)
     return StackSession(name, loaded, home, local, store, deployment, data_plane)
 
 

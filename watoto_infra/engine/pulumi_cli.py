@@ -99,7 +99,14 @@ class PulumiCliEngine:
         config = self._config_file(program)
         with self._errors(log):
             stack.preview(on_event=log, plan=str(saved), refresh=refresh, target=list(only), config_file=config)
-        plan = Plan(program.stack, program.stage, tuple(log.steps), log.output_changes, refreshed=refresh)
+        plan = Plan(
+            program.stack,
+            program.stage,
+            tuple(log.steps),
+            log.output_changes,
+            refreshed=refresh,
+            outputs=log.outputs,
+        )
         self._plans[plan.digest] = saved
         return plan
 

@@ -65,6 +65,7 @@ class RunLog:
         self.refreshed: list[Step] = []
         self.errors: list[tuple[str | None, str]] = []
         self.output_changes: tuple[Change, ...] = ()
+        self.outputs: Mapping[str, Json] = {}
         self._progress = progress
         self._data_bearing = data_bearing
         self._begun: dict[str, tuple[OpType, float]] = {}
@@ -124,6 +125,7 @@ class RunLog:
             return
         if metadata.type == STACK_TYPE:
             self.output_changes = _output_changes(metadata)
+            self.outputs = _outputs(metadata.new)
         ended = (metadata.urn, metadata.op)
         if planning or metadata.op is OpType.REPLACE or ended in self._ended:
             return
@@ -226,9 +228,12 @@ def _lookup(properties: Mapping[str, Any] | None, path: str) -> Json:
     return value
 
 
+def _outputs(state: StepEventStateMetadata | None) -> dict[str, Json]:
+    return dict(masked(state.outputs or {})) if state else {}
+
+
 def _output_changes(metadata: StepEventMetadata) -> tuple[Change, ...]:
-    before = masked(metadata.old.outputs or {}) if metadata.old else {}
-    after = masked(metadata.new.outputs or {}) if metadata.new else {}
+    before, after = _outputs(metadata.old), _outputs(metadata.new)
     changes = []
     for name in sorted({*before, *after}):
         if name not in before:

@@ -25,6 +25,8 @@ class LocalTarget:
     """Implements ``deployment.Target`` with a moto server under the stack's own supervisor."""
 
     name = "local"
+    moves_rows = True
+    """Adding shards moves users' rows: the data plane does it before it starts the LMS again."""
 
     def __init__(self, home: StackHome) -> None:
         self.home = home

@@ -94,7 +94,8 @@ class Step:
 class Plan:
     """What a run would do: every resource once, in the order in which the run would reach it.
 
-    ``refreshed``: everything was read first, so the run reads it again before it starts.
+    ``refreshed``: everything was read first, so the run reads it again before it starts. ``outputs`` is what the
+    program exports, with ``UNKNOWN_MARK`` for what is known only after the run; empty where no program ran.
     """
 
     stack: str
@@ -102,6 +103,7 @@ class Plan:
     steps: tuple[Step, ...]
     output_changes: tuple[Change, ...] = ()
     refreshed: bool = False
+    outputs: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def summary(self) -> dict[str, int]:

@@ -115,7 +115,14 @@ class EmbeddedEngine:
             _maybe_replaced(step, snapshot) if step.urn in run.maybe_replaced else step for step in parts.control.steps
         ]
         steps = (*_dependency_order(registered, snapshot), *deletions)
-        return Plan(program.stack, program.stage, steps, _output_changes(snapshot, steps), refreshed=refresh)
+        return Plan(
+            program.stack,
+            program.stage,
+            steps,
+            _output_changes(snapshot, steps),
+            refreshed=refresh,
+            outputs=plain_properties(_stack_outputs(snapshot.news)),
+        )
 
     def up(
         self,
@@ -335,12 +342,12 @@ def _dependency_order(steps: Sequence[Step], snapshot: RunSnapshot) -> list[Step
     return sorted(steps, key=lambda step: (level.get(step.urn, 0), step.urn))
 
 
+def _stack_outputs(states: Mapping[str, ResourceState]) -> Properties:
+    return next((state.outputs for state in states.values() if state.type == STACK_TYPE), {})
+
+
 def _output_changes(snapshot: RunSnapshot, steps: Sequence[Step]) -> tuple[Change, ...]:
     """Say how the stack's outputs differ. Where nothing is done, an output that is not known yet cannot change."""
-
-    def outputs(states: Mapping[str, ResourceState]) -> Properties:
-        return next((state.outputs for state in states.values() if state.type == STACK_TYPE), {})
-
-    changes = diff.compare(outputs(snapshot.olds), outputs(snapshot.news))
+    changes = diff.compare(_stack_outputs(snapshot.olds), _stack_outputs(snapshot.news))
     idle = all(step.op in QUIET_OPS for step in steps)
     return tuple(change for change in changes if not (idle and change.after == UNKNOWN_MARK))
