@@ -6,13 +6,18 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import boto3
 
 from watoto_infra.providers import base
+from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError
+from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.provider import AwsProvider
+from watoto_infra.providers.aws.registry import RESOURCES
+from watoto_infra.providers.aws.shape import search
 from watoto_infra.providers.values import to_plain_map, to_property_map
 
 Plain = dict[str, Any]
@@ -130,6 +135,16 @@ class World:
 
     def delete(self, made: Made) -> base.DeleteResponse:
         return asyncio.run(self.provider.delete(base.DeleteRequest(made.urn, made.id, made.outputs, 0)))
+
+    def dependents(self, made: Made) -> dict[str, Any]:
+        """List what hangs on a thing, by type; a type that the emulator cannot list is left out."""
+        entry = RESOURCES[made.urn.split("::")[2]]
+        operation = Operation(entry, self.provider._clients, inputs={}, state=made.plain, resource_id=made.id)
+        found = {}
+        for kind in entry.dependents:
+            with suppress(NotImplementedByEmulatorError):
+                found[kind.type] = search(kind.ids, operation.call(kind.op, **operation.fill(kind.args)))
+        return found
 
     def adopt(self, made: Made, token: str | None = None) -> base.AdoptResponse | None:
         return asyncio.run(self.provider.adopt(base.AdoptRequest(made.urn, made.inputs, token or made.token)))
