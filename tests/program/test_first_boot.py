@@ -65,9 +65,18 @@ def test_a_servers_first_boot_is_valid_cloud_init_and_shell(tmp_path: Path):
     assert "awslogs-group=/watoto/aws/app" in text
 
 
+PARAMETER = "aws:ssm/parameter:Parameter"
+
+
 def parameters(declared: Declared) -> dict[str, str]:
-    found = declared.of("aws:ssm/parameter:Parameter")
-    return {one.get("name"): one.get("insecureValue") for one in found}
+    return {one.get("name"): one.get("insecureValue") for one in declared.of(PARAMETER)}
+
+
+@pytest.mark.parametrize("stage", ["phase2", pytest.param("phase1", marks=pytest.mark.long)])
+def test_pods_boot_no_server_so_no_parameters_are_declared_for_one(stage: str):
+    pods = run(stage, overrides=json.dumps({"app": {"platform": "kubernetes", "spot": None}}))
+
+    assert PARAMETER not in {one.type for one in pods.resources}
 
 
 def test_app_servers_find_every_address_in_parameter_store():

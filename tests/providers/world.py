@@ -51,6 +51,7 @@ class Case:
     its new value (a function gets the world); ``replaces`` likewise for changes that need a new thing. ``simulated``:
     the emulator does not implement the type at all; ``simulated_updates``: nor these changes. ``deletable`` is False
     where reading still answers after a delete; ``always_there`` where AWS makes the thing along with another one.
+    ``listing`` is the call that lists all such things, and where in its answer; None where it needs a parent's name.
     """
 
     type: str
@@ -61,6 +62,7 @@ class Case:
     simulated_updates: tuple[str, ...] = ()
     deletable: bool = True
     always_there: bool = False
+    listing: tuple[str, str] | None = None
 
 
 class World:

@@ -14,6 +14,8 @@ from typing import Any
 
 import boto3
 
+from tests.providers.aws.every_case import LISTINGS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -86,7 +88,7 @@ class Driver:
         """Count what the emulator holds of every kind that can be listed without naming a parent."""
         values = self.variables_of_the_stack()
         found: Counter[str] = Counter()
-        for service, listing, key in LISTINGS:
+        for service, listing, key in sorted(LISTINGS):
             client = client_of(service, values)
             pages = (
                 client.get_paginator(listing).paginate()
@@ -113,39 +115,3 @@ def client_of(service: str, values: dict[str, str]) -> Any:
 def _is_going(item: Any) -> bool:
     """Tell what is on its way out, or only remembered: AWS lists deleted NAT gateways too."""
     return isinstance(item, dict) and str(item.get("State") or item.get("Status")).lower() in {"deleted", "deleting"}
-
-
-LISTINGS = (
-    ("ec2", "describe_vpcs", "Vpcs"),
-    ("ec2", "describe_subnets", "Subnets"),
-    ("ec2", "describe_internet_gateways", "InternetGateways"),
-    ("ec2", "describe_nat_gateways", "NatGateways"),
-    ("ec2", "describe_addresses", "Addresses"),
-    ("ec2", "describe_route_tables", "RouteTables"),
-    ("ec2", "describe_security_groups", "SecurityGroups"),
-    ("ec2", "describe_security_group_rules", "SecurityGroupRules"),
-    ("ec2", "describe_vpc_endpoints", "VpcEndpoints"),
-    ("ec2", "describe_flow_logs", "FlowLogs"),
-    ("ec2", "describe_launch_templates", "LaunchTemplates"),
-    ("elbv2", "describe_load_balancers", "LoadBalancers"),
-    ("elbv2", "describe_target_groups", "TargetGroups"),
-    ("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"),
-    ("autoscaling", "describe_policies", "ScalingPolicies"),
-    ("rds", "describe_db_instances", "DBInstances"),
-    ("rds", "describe_db_subnet_groups", "DBSubnetGroups"),
-    ("rds", "describe_db_parameter_groups", "DBParameterGroups"),
-    ("elasticache", "describe_replication_groups", "ReplicationGroups"),
-    ("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups"),
-    ("mq", "list_brokers", "BrokerSummaries"),
-    ("mq", "list_configurations", "Configurations"),
-    ("s3", "list_buckets", "Buckets"),
-    ("cloudfront", "list_distributions", "DistributionList.Items"),
-    ("cloudfront", "list_origin_access_controls", "OriginAccessControlList.Items"),
-    ("kms", "list_aliases", "Aliases"),
-    ("secretsmanager", "list_secrets", "SecretList"),
-    ("ssm", "describe_parameters", "Parameters"),
-    ("iam", "list_roles", "Roles"),
-    ("iam", "list_instance_profiles", "InstanceProfiles"),
-    ("logs", "describe_log_groups", "logGroups"),
-)
-"""Service, method and where its answer holds the list."""

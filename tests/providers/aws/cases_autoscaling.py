@@ -145,6 +145,7 @@ CASES = [
             "tags": {},
         },
         replaces={"name": "fixed"},
+        listing=("describe_launch_templates", "LaunchTemplates"),
     ),
     Case(
         GROUP,
@@ -166,6 +167,7 @@ CASES = [
         },
         replaces={"name": "fixed"},
         simulated_updates=("launchTemplate", "defaultCooldown", "terminationPolicies"),
+        listing=("describe_auto_scaling_groups", "AutoScalingGroups"),
     ),
     Case(
         GROUP,
@@ -188,5 +190,6 @@ CASES = [
             },
         },
         replaces={"name": "fixed"},
+        listing=("describe_policies", "ScalingPolicies"),
     ),
 ]

@@ -127,6 +127,7 @@ CASES = [
             "retainOnDelete": True,
             "tags": {"Name": "other", "owner": "school"},
         },
+        listing=("list_distributions", "DistributionList.Items"),
     ),
     Case(
         CONTROL,
@@ -137,5 +138,6 @@ CASES = [
             "signingBehavior": "no-override",
             "originAccessControlOriginType": "mediastore",
         },
+        listing=("list_origin_access_controls", "OriginAccessControlList.Items"),
     ),
 ]

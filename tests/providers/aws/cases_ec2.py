@@ -143,6 +143,7 @@ CASES = [
         lambda _: {"cidrBlock": "10.20.0.0/16", "enableDnsHostnames": True, "tags": TAGS},
         updates={"enableDnsHostnames": False, "enableDnsSupport": False, "tags": OTHER_TAGS},
         replaces={"cidrBlock": "10.30.0.0/16", "instanceTenancy": "dedicated"},
+        listing=("describe_vpcs", "Vpcs"),
     ),
     Case(
         SUBNET,
@@ -155,13 +156,34 @@ CASES = [
         },
         updates={"mapPublicIpOnLaunch": True, "tags": OTHER_TAGS},
         replaces={"cidrBlock": "10.20.255.0/24", "availabilityZone": "us-east-1c", "vpcId": other_vpc},
+        listing=("describe_subnets", "Subnets"),
     ),
     Case(
-        GATEWAY, lambda world: {"vpcId": new_vpc(world), "tags": TAGS}, updates={"vpcId": new_vpc, "tags": OTHER_TAGS}
+        GATEWAY,
+        lambda world: {"vpcId": new_vpc(world), "tags": TAGS},
+        updates={"vpcId": new_vpc, "tags": OTHER_TAGS},
+        listing=("describe_internet_gateways", "InternetGateways"),
     ),
-    Case(EIP, lambda _: {"domain": "vpc", "tags": TAGS}, updates={"tags": OTHER_TAGS}),
-    Case(NAT, nat_inputs, updates={"tags": OTHER_TAGS}, replaces={"subnetId": new_subnet}),
-    Case(TABLE, lambda world: {"vpcId": vpc(world), "tags": TAGS}, updates={"tags": {}}, replaces={"vpcId": other_vpc}),
+    Case(
+        EIP,
+        lambda _: {"domain": "vpc", "tags": TAGS},
+        updates={"tags": OTHER_TAGS},
+        listing=("describe_addresses", "Addresses"),
+    ),
+    Case(
+        NAT,
+        nat_inputs,
+        updates={"tags": OTHER_TAGS},
+        replaces={"subnetId": new_subnet},
+        listing=("describe_nat_gateways", "NatGateways"),
+    ),
+    Case(
+        TABLE,
+        lambda world: {"vpcId": vpc(world), "tags": TAGS},
+        updates={"tags": {}},
+        replaces={"vpcId": other_vpc},
+        listing=("describe_route_tables", "RouteTables"),
+    ),
     Case(
         ROUTE,
         route_inputs,
@@ -174,6 +196,7 @@ CASES = [
         lambda world: {"vpcId": vpc(world), "description": "The load balancer", "tags": TAGS},
         updates={"tags": OTHER_TAGS, "revokeRulesOnDelete": True},
         replaces={"description": "Another one", "name": "fixed", "vpcId": other_vpc},
+        listing=("describe_security_groups", "SecurityGroups"),
     ),
     *(
         Case(
@@ -181,6 +204,7 @@ CASES = [
             rule_inputs,
             updates={"fromPort": 5400, "description": "SQL", "tags": OTHER_TAGS},
             replaces={"securityGroupId": new_group},
+            listing=("describe_security_group_rules", "SecurityGroupRules"),
         )
         for type_ in (INGRESS, EGRESS)
     ),
@@ -201,6 +225,7 @@ CASES = [
         updates={"privateDnsEnabled": False, "tags": OTHER_TAGS},
         replaces={"serviceName": "com.amazonaws.us-east-1.logs"},
         simulated_updates=("privateDnsEnabled",),
+        listing=("describe_vpc_endpoints", "VpcEndpoints"),
     ),
     Case(
         ENDPOINT,
@@ -217,5 +242,6 @@ CASES = [
         flow_log_inputs,
         updates={"tags": OTHER_TAGS},
         replaces={"trafficType": "REJECT", "maxAggregationInterval": 60},
+        listing=("describe_flow_logs", "FlowLogs"),
     ),
 ]

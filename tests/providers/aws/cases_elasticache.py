@@ -91,6 +91,7 @@ CASES = [
             "atRestEncryptionEnabled": False,
             "transitEncryptionEnabled": False,
         },
+        listing=("describe_replication_groups", "ReplicationGroups"),
     ),
     Case(
         GROUP,
@@ -109,6 +110,7 @@ CASES = [
         simulated_updates=("subnetIds", "description"),
         replaces={"name": "another"},
         deletable=False,
+        listing=("describe_cache_subnet_groups", "CacheSubnetGroups"),
     ),
     Case(
         PARAMETER_GROUP,

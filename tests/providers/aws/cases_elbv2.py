@@ -119,6 +119,7 @@ CASES = [
             "tags": OTHER_TAGS,
         },
         replaces={"internal": True, "name": "fixed"},
+        listing=("describe_load_balancers", "LoadBalancers"),
     ),
     Case(
         TARGETS,
@@ -131,6 +132,7 @@ CASES = [
             "tags": OTHER_TAGS,
         },
         replaces={"port": 9090, "vpcId": other_vpc, "name": "fixed", "targetType": "ip"},
+        listing=("describe_target_groups", "TargetGroups"),
     ),
     Case(
         TARGETS,

@@ -50,6 +50,7 @@ CASES = [
             "tags": {"owner": "school"},
         },
         replaces={"name": "fixed-role", "path": "/watoto/"},
+        listing=("list_roles", "Roles"),
     ),
     Case(
         ROLE,
@@ -75,6 +76,7 @@ CASES = [
         lambda world: {"role": role(world), "tags": {"Name": "app"}},
         updates={"role": new_role, "tags": {"owner": "school"}},
         replaces={"name": "fixed-profile"},
+        listing=("list_instance_profiles", "InstanceProfiles"),
     ),
     Case(
         POLICY,

@@ -55,5 +55,6 @@ CASES = [
         alias,
         updates={"targetKeyId": key_id},
         replaces={"name": "alias/another"},
+        listing=("list_aliases", "Aliases"),
     ),
 ]

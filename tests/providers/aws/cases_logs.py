@@ -22,5 +22,6 @@ CASES = [
         },
         simulated_updates=("kmsKeyId",),
         replaces={"name": "another"},
+        listing=("describe_log_groups", "logGroups"),
     ),
 ]

@@ -76,6 +76,7 @@ CASES = [
             "encryptionOptions": {"kmsKeyId": KEY.replace("1111", "6666"), "useAwsOwnedKey": False},
             "users": [{"username": "watoto_user", "password": "another-made-up-one"}],
         },
+        listing=("list_brokers", "BrokerSummaries"),
     ),
     Case(
         CONFIGURATION,
@@ -86,5 +87,6 @@ CASES = [
             "tags": {"Name": "other", "owner": "school"},
         },
         replaces={"name": "another", "engineVersion": "4.2"},
+        listing=("list_configurations", "Configurations"),
     ),
 ]

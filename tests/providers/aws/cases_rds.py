@@ -157,6 +157,7 @@ CASES = [
             "kmsKeyId": KEY.replace("1111", "6666"),
             "engine": "mysql",
         },
+        listing=("describe_db_instances", "DBInstances"),
     ),
     Case(
         INSTANCE,
@@ -173,6 +174,7 @@ CASES = [
             "tags": {"Name": "other", "owner": "school"},
         },
         replaces={"name": "another"},
+        listing=("describe_db_subnet_groups", "DBSubnetGroups"),
     ),
     Case(
         PARAMETER_GROUP,
@@ -182,5 +184,6 @@ CASES = [
             "tags": {"Name": "other", "owner": "school"},
         },
         replaces={"family": "postgres16", "description": "other", "name": "another"},
+        listing=("describe_db_parameter_groups", "DBParameterGroups"),
     ),
 ]

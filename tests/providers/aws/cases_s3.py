@@ -12,5 +12,6 @@ CASES = [
         lambda _: {"tags": {"purpose": "media"}},
         updates={"forceDestroy": True, "tags": {"purpose": "backups"}},
         replaces={"bucket": "another-name"},
+        listing=("list_buckets", "Buckets"),
     ),
 ]

@@ -30,6 +30,7 @@ CASES = [
             "tags": {"Name": "other", "owner": "school"},
         },
         replaces={"name": "another"},
+        listing=("list_secrets", "SecretList"),
     ),
     Case(
         VERSION,

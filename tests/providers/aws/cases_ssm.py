@@ -25,5 +25,6 @@ CASES = [
             "tags": {"Name": "other", "owner": "school"},
         },
         replaces={"name": "another", "type": "StringList"},
+        listing=("describe_parameters", "Parameters"),
     ),
 ]

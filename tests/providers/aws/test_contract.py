@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import pkgutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import tests.providers.aws
+from tests.providers.aws.every_case import CASES
 from tests.providers.world import Case, Made, World
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.providers import base
@@ -22,13 +20,6 @@ from watoto_infra.providers.aws.registry import RESOURCES
 from watoto_infra.providers.values import to_plain_map, to_property_map
 
 pytestmark = pytest.mark.local
-
-CASES: list[Case] = [
-    case
-    for module in pkgutil.iter_modules(tests.providers.aws.__path__)
-    if module.name.startswith("cases_")
-    for case in importlib.import_module(f"tests.providers.aws.{module.name}").CASES
-]
 
 
 def label(case: Case) -> str:
