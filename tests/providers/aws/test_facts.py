@@ -19,7 +19,10 @@ from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.aws.registry import RESOURCES
 from watoto_infra.providers.aws.table import Resource
 
-GROUP, BROKER = "aws:elasticache/replicationGroup:ReplicationGroup", "aws:mq/broker:Broker"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+GROUP = "aws:elasticache/replicationGroup:ReplicationGroup"
+BROKER = "aws:mq/broker:Broker"
 
 
 def members(service: str, shape: str) -> dict[str, Any]:
