@@ -136,7 +136,7 @@ class AdoptRequest:
 
 
 class AdoptResponse:
-    """What was found: its id, its outputs, and inputs as they really are (a create may have been half done)."""
+    """The resource that ``adopt`` found. ``inputs`` are the real ones: the killed create may have been half done."""
 
     def __init__(self, resource_id: str, properties: Properties, inputs: Properties) -> None:
         self.resource_id = resource_id

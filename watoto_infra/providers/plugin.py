@@ -63,7 +63,7 @@ def _wired(value: PropertyValue) -> PropertyValue:
 
 
 def provider(package: str) -> base.Provider:
-    """Give the provider of a package. Raises ``UsageError`` for one that there is none of, or without its place."""
+    """Give the provider of a package. Raises ``UsageError`` for an unknown package and for a missing variable."""
     if package == "random":
         return RandomProvider()
     if package == "kubernetes":

@@ -27,7 +27,7 @@ class TypeFacts:
 
 
 def facts_of(type_token: str) -> TypeFacts:
-    """Give what is true of a type; of a type that no provider serves, nothing in particular is."""
+    """Give the facts of a type. A type that no provider serves has the default facts."""
     ask = _PACKAGES.get(type_token.partition(":")[0])
     return ask(type_token) if ask is not None else TypeFacts()
 

@@ -37,7 +37,7 @@ How a table entry is written (``table.py`` and ``fields.py`` say what each word 
         gone=("QueueDoesNotExist",),                       # error codes
         ready="State=='ACTIVE'", failed="State=='FAILED'", # JMESPath conditions
         auto_name=AutoName("name", limit=80),
-        bears_data=True,                                   # and whatever else is true of the type: nothing asks twice
+        bears_data=True,                                   # facts of the type that others ask for, see ``Resource``
     )
 
 Rules of a good entry, each held by the contract suite in tests/providers/aws:

@@ -1,4 +1,4 @@
-"""What a program may ask for: properties that are mapped, of the right type and value; names are made here."""
+"""Checks inputs: every property is mapped and has a value of the right type; makes automatic names."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ from watoto_infra.providers.aws.emulator import NOT_IMPLEMENTED, is_bare_page
 from watoto_infra.values.addresses import EMULATOR_CREDENTIALS
 
 GLOBAL_REGION = "us-east-1"
-"""Where the services without regions (IAM, CloudFront) are signed for."""
+"""Requests to services without regions (IAM, CloudFront) are signed for this region."""
 
 READING = ("describe_", "get_", "list_", "head_")
-"""How the names of the calls begin that change nothing."""
+"""Prefixes of the methods that change nothing."""
 
 
 class ServiceError(Exception):

@@ -67,7 +67,7 @@ def _compare(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
 
 
 def _presence(value: Any) -> Any:
-    """Give what counts of a block without properties: whether it is there."""
+    """Reduce a block without properties to whether it is there."""
     return value if value is None or value is UNKNOWN else True
 
 
@@ -181,7 +181,7 @@ def _blocks(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
 
 
 def _block_set(entry: Field, path: str, old: Any, new: Any) -> Iterator[Found]:
-    """Pair the blocks that are the same, then those with the same key; what is left came or went."""
+    """Pair equal blocks, then blocks with the same key; the blocks left over were added or deleted."""
     if has_unknown(new) and not entry.key:
         yield path, "update", False
         return

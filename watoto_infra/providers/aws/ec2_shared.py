@@ -1,4 +1,4 @@
-"""What every EC2 table needs: its tags, and how a killed create is found by its tag."""
+"""Shared by the EC2 tables: tags, ARNs, and the search for a killed create by its tag."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def create(operation: Operation) -> dict[str, Any]:
 
 
 def _as_far_as_it_got(operation: Operation) -> dict[str, Any]:
-    """Give what there is of a thing that is not finished, so that the next comparison shows what is missing."""
+    """Read an unfinished resource, so that the next comparison shows the missing parts."""
     try:
         return read(operation) or dict(operation.inputs)
     except ServiceError:

@@ -69,7 +69,7 @@ class Operation(Mapping[str, Any]):
         return self.call(call.op, **self.fill(call.args), **more)
 
     def wait_for(self, look: Callable[[], T | None], call: str, problem: str) -> T:
-        """Give what ``look`` gives as soon as that is not None; raises ``ServiceError`` when the time is over."""
+        """Call ``look`` until it gives something other than None; raises ``ServiceError`` after ``timeout`` seconds."""
         deadline, pause = time.monotonic() + self.timeout, FIRST_PAUSE
         while True:
             found = look()

@@ -26,7 +26,7 @@ def read(operation: Operation) -> dict[str, Any] | None:
 
 
 def read_item(operation: Operation) -> Item | None:
-    """Give what all reads of the entry report, merged; None when the thing is gone."""
+    """Call all reads of the entry and merge their answers; None when the thing is gone."""
     entry = operation.entry
     item: Item = {}
     try:
@@ -68,7 +68,7 @@ def _look(operation: Operation, look: Read) -> Item | None:
 
 
 def outputs(operation: Operation, item: Item) -> dict[str, Any]:
-    """Give the outputs that follow from what was read."""
+    """Give the outputs of an item that was read."""
     entry = operation.entry
     operation.item = item
     found = properties(entry.all_fields, item)

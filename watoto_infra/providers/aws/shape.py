@@ -23,7 +23,7 @@ def _compiled(path: str) -> Any:
 
 
 def search(path: str, data: Any) -> Any:
-    """Give what the JMESPath ``path`` finds in ``data``; None when there is nothing."""
+    """Search ``data`` by a JMESPath; None when there is nothing."""
     return _compiled(path).search(data)
 
 
@@ -59,7 +59,7 @@ def merge(target: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def parameters(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give API parameters for those fields that ``values`` has."""
+    """Give API parameters for the fields that have a value in ``values``."""
     request: dict[str, Any] = {}
     for entry in fields:
         value = values.get(entry.name)
@@ -86,7 +86,7 @@ def to_api(entry: Field, value: Any) -> Any:
 
 
 def properties(fields: Iterable[Field], item: Item) -> dict[str, Any]:
-    """Give the Pulumi properties of what was read; absent ones and those put together here are left out."""
+    """Give the Pulumi properties of an item; absent properties and those with ``computed_from`` are left out."""
     found = {}
     for entry in fields:
         if entry.computed_from:

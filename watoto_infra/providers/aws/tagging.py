@@ -49,7 +49,7 @@ def shown(style: Tags, operation: Operation, item: Item) -> dict[str, dict[str, 
 
 
 def differences(state: Mapping[str, Any], wanted: Any) -> list[Difference]:
-    """Compare the tags there are with those wanted."""
+    """Compare the present tags with the desired tags."""
     old = state.get("tagsAll") or state.get("tags") or {}
     if wanted is UNKNOWN:
         return [Difference("tags", "update", False, "tags")]
@@ -62,7 +62,7 @@ def differences(state: Mapping[str, Any], wanted: Any) -> list[Difference]:
 
 
 def change(style: Tags, operation: Operation, wanted: Mapping[str, str]) -> None:
-    """Make the tags of an existing thing the wanted ones."""
+    """Give an existing resource the desired tags."""
     old = operation.state.get("tagsAll") or {}
     gone = sorted(key for key in old if key not in wanted)
     news = {key: value for key, value in wanted.items() if style.whole or old.get(key) != value}

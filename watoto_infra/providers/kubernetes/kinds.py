@@ -87,7 +87,7 @@ CONTENTS = {
     ("", "ConfigMap"): ("data", "binaryData"),
     ("", "Secret"): ("data", "stringData"),
 }
-"""What ConfigMaps and Secrets hold; whether its change needs a new object is the provider's setting."""
+"""The properties that hold the values of ConfigMaps and Secrets; a provider setting says whether they are immutable."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,9 @@ class Kind:
 
 
 def of_type(token: str, urn: str) -> Kind:
-    """Read a type token such as ``kubernetes:apps/v1:Deployment``; in a URN those of its parents stand before it.
+    """Read a type token such as ``kubernetes:apps/v1:Deployment``; in a URN the types of its parents stand before it.
 
-    Raises ``UnsupportedFeature`` for any other.
+    Raises ``UnsupportedFeature`` for a token of another form.
     """
     kind = find(token.rpartition("$")[2])
     if kind is None:

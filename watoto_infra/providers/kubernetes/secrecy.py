@@ -27,7 +27,7 @@ def concealed(properties: Mapping[str, PropertyValue], bound_to: str) -> dict[st
 
 
 def revealed(kept: Mapping[str, Plain], known: Mapping[str, PropertyValue], bound_to: str) -> base.Properties:
-    """Give an object as it is kept, with those of the ``known`` values, secret or not, that are the same still."""
+    """Give a kept object with its secrets put back: each value of ``known`` whose digest is still the kept one."""
     return {key: _revealed(value, known.get(key), f"{bound_to}/{key}") for key, value in kept.items()}
 
 

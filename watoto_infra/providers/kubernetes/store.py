@@ -64,7 +64,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Server:
-    """What the server writes of an object. ``token`` is that of the operation that created it."""
+    """The metadata that an API server sets. ``token`` is the token of the create operation, which is not shown."""
 
     uid: str
     resource_version: int
