@@ -48,8 +48,8 @@ def test_the_app_reaches_each_database_with_its_own_password(stack):
 
 
 def test_the_role_carries_the_timeout_that_a_pooled_connection_cannot_ask_for(stack):
-    assert asked(stack, "watoto_lms", "database", "SHOW statement_timeout") == "15s"
-    assert asked(stack, "watoto_lms_shard1", "database-shard1", "SHOW statement_timeout", "watoto_user_shard1") == "15s"
+    assert asked(stack, "watoto_lms", "database", "SHOW statement_timeout") == "14s"
+    assert asked(stack, "watoto_lms_shard1", "database-shard1", "SHOW statement_timeout", "watoto_user_shard1") == "14s"
 
 
 def test_a_changed_password_is_reread_without_a_restart(stack):

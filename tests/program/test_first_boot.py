@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_rendered_user_data_refers_to_what_the_program_declares(name, overrides)
     ctx = cloud_init.context(inputs)
 
     secrets = {one.get("name") for one in declared.of("aws:secretsmanager/secret:Secret")}
-    assert {ctx.app_secret, ctx.cache_secret, ctx.state_secret, ctx.queue_secret} <= secrets
+    assert set(asdict(ctx.references).values()) <= secrets
     assert ctx.log_group in {one.get("name") for one in declared.of("aws:cloudwatch/logGroup:LogGroup")}
     assert {one.startswith(f"{ctx.parameters}/") for one in parameters(declared)} == {True}
     assert f"path={ctx.parameters}\n" in script_of(declared)
@@ -230,8 +231,8 @@ def test_mail_is_sent_from_where_the_stage_says_and_by_nobody_else(tmp_path, req
     declared = run("phase2", "aws", overrides=json.dumps({"app": {"mail_secret_arn": arn}}))
     text = user_data(declared)
 
-    assert f"mail=$(secret {arn})\n" in text
-    assert "LMS_MAIL_URL=$mail\n" in text
+    assert f"LMS_MAIL_URL=$(secret {arn})\n" in text
+    assert "LMS_MAIL_URL=$LMS_MAIL_URL\n" in text
     assert [command[-1] for command in yaml.safe_load(text)["runcmd"] if "email_queue" in command] == ["email_queue"]
     (policy,) = [one for one in declared.of("aws:iam/rolePolicy:RolePolicy") if one.name == "watoto-backend"]
     readable = next(line for line in json.loads(policy.get("policy"))["Statement"] if line["Sid"] == "Secrets")

@@ -151,7 +151,7 @@ def test_the_app_may_not_read_what_servers_know_each_other_by():
 def test_a_stacks_servers_are_rendered_with_the_image_it_runs_not_the_one_that_would_be_built_now(outputs):
     inputs = for_stage("phase3", load_stage("phase3").settings, outputs=outputs)
     assert inputs.settings.app.image != "registry.example/lms@sha256:1"
-    running = replace(inputs, references=replace(inputs.references, image="registry.example/lms@sha256:1"))
+    running = replace(inputs, image="registry.example/lms@sha256:1")
 
-    assert inputs.references.image == outputs.app.image
+    assert inputs.image == outputs.app.image
     assert cloud_init.context(running).image == "registry.example/lms@sha256:1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.render.families import families
-from watoto_infra.components.user_data import UserData
 from watoto_infra.derived.machines import Machine, of_instance_type
 from watoto_infra.derived.nginx import gateway_context, open_files_needed
 from watoto_infra.errors import RenderError, SettingsError
@@ -21,7 +19,6 @@ from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.inputs import Places
 from watoto_infra.rendering.model import Verdict
 from watoto_infra.rendering.versions import Versions
-from watoto_infra.servers.cloud_init.config import CloudInitContext
 from watoto_infra.servers.postgresql.config import sizes
 from watoto_infra.servers.registry import releases
 from watoto_infra.templating import Templates
@@ -218,11 +215,6 @@ def test_more_app_connections_than_pgbouncer_takes_are_refused_with_the_numbers(
     inputs = stage_inputs(app={"max_size": 500, "instance_types": ["m7i.24xlarge"]})
     with pytest.raises(RenderError, match="500 app servers may open"):
         use_cases.render(families("pgbouncer"), inputs, templates)
-
-
-def test_the_launch_template_and_rendering_give_the_user_data_the_same_fields():
-    ours, theirs = ({field.name for field in dataclasses.fields(kind)} for kind in (CloudInitContext, UserData))
-    assert ours == theirs
 
 
 def test_the_gateway_in_front_of_an_app_server_needs_settings_alone(stage_inputs):

@@ -12,7 +12,8 @@ from pulumi_aws import autoscaling, cloudwatch, ec2
 
 from watoto_infra.components.context import Context
 from watoto_infra.components.identity import Access, Identity, IdentityArgs
-from watoto_infra.components.user_data import UserData, render
+from watoto_infra.components.user_data import render
+from watoto_infra.derived.user_data import UserData
 from watoto_infra.settings.app import AppSettings, ScalingKind
 
 GROUP = "watoto-backend-asg"
@@ -32,7 +33,7 @@ class AppServersArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_id: pulumi.Input[str]
     access: Access
-    user_data: UserData
+    user_data: UserData[pulumi.Input[str]]
     log_retention_days: int
     target_group_arn: pulumi.Input[str]
     request_count_label: pulumi.Input[str]

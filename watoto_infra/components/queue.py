@@ -12,6 +12,7 @@ from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
 from watoto_infra.derived.names import QUEUE_SECRET
 from watoto_infra.settings.data import BrokerDeployment, QueueSettings
+from watoto_infra.values.addresses import Endpoint
 
 DAY_NAMES = {
     "mon": "MONDAY",
@@ -70,6 +71,11 @@ class Queue(pulumi.ComponentResource):
         self.register_outputs(
             {"endpoints": self.endpoints, "console_url": self.console_url, "secret_arn": self.secret.arn}
         )
+
+    @property
+    def endpoint(self) -> pulumi.Output[str]:
+        """``host:port`` of the first node, without the scheme."""
+        return self.endpoints.apply(lambda urls: str(Endpoint.of_url(urls[0])))
 
     def _configure(self) -> mq.Configuration:
         settings = self._args.settings

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from watoto_infra.derived.lms_environment import lms_environment
 from watoto_infra.drills.alert_waiting import enrolled, enrolling, held
-from watoto_infra.servers.lms.config import context as gunicorn_context
 from watoto_infra.servers.topology import Topology
 from watoto_infra.supervision.commands import dying_with_caller
 from watoto_infra.supervision.unix_user import PYTHON
@@ -64,7 +64,8 @@ def holding_the_pool(topology: Topology) -> Iterator[None]:
 
     None waits as long as the LMS lets a statement wait for a lock (5 s), so that nobody is answered with an error.
     """
-    students = enrolled(topology, round(CALLERS_A_THREAD * gunicorn_context(topology.inputs).slots))
+    slots = lms_environment(topology.settings, topology.inputs.machine).slots
+    students = enrolled(topology, round(CALLERS_A_THREAD * slots))
     with held(topology, students, seconds=HELD_SECONDS), enrolling(topology, students, moves_after=HELD_SECONDS * 1.25):
         yield
 

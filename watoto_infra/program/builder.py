@@ -23,11 +23,10 @@ from watoto_infra.components.load_balancer import LoadBalancer, LoadBalancerArgs
 from watoto_infra.components.network import Network, NetworkArgs
 from watoto_infra.components.queue import Queue, QueueArgs
 from watoto_infra.components.storage import BucketRole, Storage, StorageArgs
-from watoto_infra.components.user_data import UserData
 from watoto_infra.derived import names
 from watoto_infra.derived import shards as sharding
-from watoto_infra.derived.background import jobs
 from watoto_infra.derived.nginx import POD_PORT, gateway_context
+from watoto_infra.derived.user_data import References, UserData, user_data
 from watoto_infra.errors import SettingsError
 from watoto_infra.program.exports import Parts
 from watoto_infra.settings import StageSettings
@@ -327,7 +326,7 @@ class Builder:
             **{f"databases/{label}": one.described(shards.get(label, [])) for label, one in databases.items()},
             "cache": cache.endpoint,
             "state": self._state.endpoint,
-            "queue": self.queue.endpoints.apply(lambda endpoints: endpoints[0].rpartition("://")[2]),
+            "queue": self.queue.endpoint,
             "media-bucket": self.storage.buckets[BucketRole.MEDIA].bucket_name,
         }
         return EndpointParameters("endpoint-parameters", EndpointParametersArgs(context=self.context, values=values))
@@ -358,26 +357,19 @@ class Builder:
             key_arn=self.encryption.key_arn,
         )
 
-    def _user_data(self) -> UserData:
-        settings, cache = self.settings, self.caches["cache"]
-        return UserData(
-            image=_image("app", settings.app.image),
-            region=settings.region,
-            log_group=names.app_log_group(self.context.stack),
-            port=settings.app.port,
-            gateway_port=settings.app.gateway_port,
-            gateway=gateway_context(settings),
-            pool_size=settings.database.pool.max_size,
-            l1_seconds=settings.cache.l1_seconds,
-            l2_seconds=settings.cache.l2_seconds,
-            cache_is_cluster=cache.cluster_mode,
+    def _user_data(self) -> UserData[pulumi.Input[str]]:
+        return user_data(
+            self.settings,
+            stack=self.context.stack,
+            image=_image("app", self.settings.app.image),
+            gateway=gateway_context(self.settings),
             parameters=self.endpoint_parameters.path,
-            app_secret=self.app_secret.arn,
-            cache_secret=cache.secret.arn,
-            state_secret=self._state.secret.arn,
-            queue_secret=self.queue.secret.arn,
-            mail_secret=settings.app.mail_secret_arn or "",
-            jobs=jobs(settings.app),
+            references=References(
+                app_secret=self.app_secret.arn,
+                cache_secret=self.caches["cache"].secret.arn,
+                state_secret=self._state.secret.arn,
+                queue_secret=self.queue.secret.arn,
+            ),
         )
 
 

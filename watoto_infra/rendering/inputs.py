@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from watoto_infra.derived import names
 from watoto_infra.derived.machines import Machine
+from watoto_infra.derived.user_data import References
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints, is_loopback
 from watoto_infra.rendering.versions import Versions
@@ -44,15 +45,13 @@ class ServerTls:
     authority: str
 
 
-@dataclass(frozen=True)
-class References:
-    """What app servers are pointed at: secrets by name or ARN, and the image (None: the stage's). Nothing is secret."""
-
-    app_secret: str = names.APP_SECRET
-    cache_secret: str = names.cache_secret("cache")
-    state_secret: str = names.cache_secret("state")
-    queue_secret: str = names.QUEUE_SECRET
-    image: str | None = None
+DECLARED_REFERENCES = References(
+    app_secret=names.APP_SECRET,
+    cache_secret=names.cache_secret("cache"),
+    state_secret=names.cache_secret("state"),
+    queue_secret=names.QUEUE_SECRET,
+)
+"""What app servers are pointed at where there is no stack: the names that the program gives its secrets."""
 
 
 @dataclass
@@ -85,8 +84,8 @@ class Inputs:
 
     ``machine`` is what an app server and its gateway may use, ``database_machine`` what one PostgreSQL
     server may, ``cache_machine`` what each Redis may (None: as its declared node has), ``queue_machine`` what RabbitMQ
-    may (None: the whole machine it runs on). ``objects`` are the manifests of the Kubernetes objects that a stack
-    declares.
+    may (None: the whole machine it runs on). ``image`` is what a stack's app servers run (None: the stage's).
+    ``objects`` are the manifests of the Kubernetes objects that a stack declares.
     """
 
     stack: str
@@ -101,7 +100,8 @@ class Inputs:
     queue_machine: Machine | None = None
     places: Places = Places()
     secrets: Secrets = field(default_factory=Secrets)
-    references: References = References()
+    references: References[str] = DECLARED_REFERENCES
+    image: str | None = None
     objects: tuple[Mapping[str, Json], ...] = ()
 
     def server_tls(self, host: str) -> ServerTls | None:

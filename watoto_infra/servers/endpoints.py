@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from watoto_infra.rendering.endpoints import DatabaseEndpoints, Endpoints, Port
 from watoto_infra.servers.registry import servers
@@ -97,13 +96,12 @@ def of_outputs(outputs: StackOutputs, settings: StageSettings) -> Endpoints:
         named = (_of_database(replica, f"{prefix}replica{number}") for number, replica in replicas)
         groups.append(DatabaseEndpoints(primary, tuple(named)))
     caches = {role: Endpoint(cache.primary.address, cache.primary.port, role) for role, cache in outputs.caches.items()}
-    broker = urlsplit(outputs.queue.endpoints[0])
     declared = replace(
         of_stage(settings),
         databases=tuple(groups),
         cache=caches["cache"],
         state=caches.get("state", caches["cache"]),
-        queue=Endpoint(broker.hostname or LOOPBACK, broker.port or 5671, "queue"),
+        queue=Endpoint.of_url(outputs.queue.endpoints[0], "queue"),
         backups_bucket=outputs.buckets["backups"].name,
         media_bucket=outputs.buckets["media"].name,
         region=outputs.region,

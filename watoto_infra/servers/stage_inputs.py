@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from watoto_infra.derived import names
 from watoto_infra.derived.machines import of_app_server, of_instance_type
-from watoto_infra.rendering.inputs import Inputs, References, Secrets
+from watoto_infra.derived.user_data import References
+from watoto_infra.rendering.inputs import DECLARED_REFERENCES, Inputs, Secrets
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.servers.endpoints import of_outputs, of_stage
 from watoto_infra.servers.registry import releases
@@ -40,19 +42,20 @@ def for_stage(
         balancer_machine=of_instance_type(settings.app.instance_types[0]),
         database_machine=of_instance_type(settings.database.instance_class),
         references=_references(settings, outputs),
+        image=None if outputs is None else outputs.app.image,
         secrets=secrets or Secrets(),
     )
 
 
-def _references(settings: StageSettings, outputs: StackOutputs | None) -> References:
+def _references(settings: StageSettings, outputs: StackOutputs | None) -> References[str]:
     """Give a stack's own ARNs; the names the program declares where there is no stack."""
     if outputs is None:
-        return References(state_secret=names.cache_secret("state" if "state" in settings.cache.groups else "cache"))
+        role = "state" if "state" in settings.cache.groups else "cache"
+        return replace(DECLARED_REFERENCES, state_secret=names.cache_secret(role))
     caches = outputs.caches
     return References(
         app_secret=outputs.secrets["app"].arn,
         cache_secret=caches["cache"].secret.arn,
         state_secret=caches.get("state", caches["cache"]).secret.arn,
         queue_secret=outputs.queue.secret.arn,
-        image=outputs.app.image,
     )

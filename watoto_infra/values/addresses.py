@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
+from urllib.parse import urlsplit
 
 UNDECLARED = "local"
 """Stands in place of a URN for a local process that stands for nothing declared."""
@@ -19,6 +20,14 @@ class Endpoint:
     host: str
     port: int
     name: str = ""
+
+    @classmethod
+    def of_url(cls, url: str, name: str = "") -> Self:
+        """Give where a URL leads. Raises ``ValueError`` for one that names no host or no port."""
+        parts = urlsplit(url)
+        if parts.hostname is None or parts.port is None:
+            raise ValueError(f"{url!r} names no host with a port")
+        return cls(parts.hostname, parts.port, name)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

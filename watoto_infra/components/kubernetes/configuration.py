@@ -16,6 +16,7 @@ from watoto_infra.components.database import Database
 from watoto_infra.components.generated_secret import GeneratedSecret
 from watoto_infra.components.queue import Queue
 from watoto_infra.derived import shards as sharding
+from watoto_infra.derived.lms_environment import container_bind, lms_environment
 from watoto_infra.derived.machines import of_app_server
 from watoto_infra.settings import StageSettings
 
@@ -48,21 +49,15 @@ def configuration(
 ) -> Configuration:
     """Put together what pods are told. Passwords are letters and digits: none needs quoting in a URL."""
     app = settings.app
-    broker = queue.endpoints.apply(lambda endpoints: endpoints[0].rpartition("://")[2])
     mail: Variables = {}
     if app.mail_secret_arn is not None:
         kept = secretsmanager.get_secret_version_output(secret_id=app.mail_secret_arn)
         mail = {"LMS_MAIL_URL": pulumi.Output.secret(kept.secret_string)}
     return Configuration(
         open={
-            "AWS_DEFAULT_REGION": settings.region,
-            "LMS_CACHE_L1_S": str(settings.cache.l1_seconds),
-            "LMS_CACHE_L2_S": str(settings.cache.l2_seconds),
-            "LMS_DB_POOL_SIZE": str(settings.database.pool.max_size),
+            **lms_environment(settings, of_app_server(app)).values,
             "LMS_MEDIA_BUCKET": media_bucket,
-            "LMS_REDIS_CACHE_CLUSTER": str(cache.cluster_mode).lower(),
-            "LMS_WEB_BIND": f"0.0.0.0:{app.port}",
-            "LMS_WEB_WORKERS": str(2 * of_app_server(app).cores + 1),
+            "LMS_WEB_BIND": container_bind(app),
         },
         secret={
             **mail,
@@ -71,7 +66,7 @@ def configuration(
             "LMS_REDIS_CACHE_URL": _redis(cache),
             "LMS_REDIS_STATE_URL": _redis(state),
             "LMS_AMQP_URL": pulumi.Output.concat(
-                "amqps://", settings.queue.username, ":", queue.secret.value, "@", broker, "/"
+                "amqps://", settings.queue.username, ":", queue.secret.value, "@", queue.endpoint, "/"
             ),
         },
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes import core
 
+from watoto_infra.derived.lms_environment import JOB_STOP_SECONDS, WEB_STOP_SECONDS
 from watoto_infra.settings.app import AppSettings
 
 USER = 10_001
@@ -18,8 +19,9 @@ CONFIGURATION = "watoto-lms"
 """Name of the ConfigMap and of the Secret from which every pod of the LMS has its environment."""
 DIGEST_NOTE = "watoto/configuration"
 """Pods are replaced when what this annotation says changes: the digest of what they are configured with."""
-DRAIN_SECONDS, END_SECONDS = 15, 75
-"""A pod that is to end serves until everybody knows; then gunicorn lets requests end for 30 s, a worker its job."""
+DRAIN_SECONDS = 15
+END_SECONDS = DRAIN_SECONDS + max(WEB_STOP_SECONDS, JOB_STOP_SECONDS)
+"""A pod that is to end serves until everybody knows, and then gets as long as its process does anywhere."""
 JOB_METRICS_PORT = 9200
 JOB_CPU_MILLICORES, JOB_MEMORY_MIB = 200, 384
 ALIVE = (

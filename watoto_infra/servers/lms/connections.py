@@ -30,7 +30,7 @@ def connections(topology: Topology, *, pooled: bool = True) -> dict[str, Path]:
         "REDIS_STATE_URL": _redis(topology, "state" if "state" in settings.cache.groups else "cache", endpoints.state),
         "AMQP_URL": f"amqp://{username}:{quote(topology.secret('queue'), safe='')}@{endpoints.queue}//",
         "DB_THROUGH_PGBOUNCER": str(through).lower(),
-        **_Databases(topology, through).settings(),
+        "SHARD_MAP": _Databases(topology, through).shard_map(),
     }
     prefix = "lms" if pooled else "lms-direct"
     return {name: topology.private_file(f"{prefix}-{name.lower()}", value) for name, value in values.items()}
@@ -47,19 +47,15 @@ class _Databases:
     topology: Topology
     pooled: bool
 
-    def settings(self) -> dict[str, str]:
+    def shard_map(self) -> str:
+        """Give the LMS's table of databases as JSON, as it is told everywhere: also of one that holds everything."""
         groups = self.topology.endpoints.databases
-        if len(groups) == 1:
-            found = {"DATABASE_PRIMARY_URL": self._primary(0)}
-            if groups[0].replicas:
-                found["DATABASE_REPLICA_URLS"] = ",".join(self._replicas(0))
-            return found
         databases = {
             label(shard): {"primary_url": self._primary(shard), "replica_urls": self._replicas(shard)}
             for shard in range(len(groups))
         }
         shards = spans(len(groups) - 1)
-        return {"SHARD_MAP": json.dumps({"catalogue": label(0), "databases": databases, "shards": shards})}
+        return json.dumps({"catalogue": label(0), "databases": databases, "shards": shards})
 
     def _primary(self, shard: int) -> str:
         """Name every server of the group: whichever is the primary answers, so that a promotion changes nothing."""

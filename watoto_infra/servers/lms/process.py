@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from watoto_infra.derived.background import BACKGROUND, BackgroundProcess
+from watoto_infra.derived.lms_environment import JOB_STOP_SECONDS, WEB_STOP_SECONDS
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.servers.lms.connections import connections
 from watoto_infra.servers.lms.server import BACKGROUND_METRICS
@@ -37,8 +38,6 @@ IN_FORCE = "the shard map is in force"
 """What `flask migrate` says when every user's rows lie where the LMS's shard map says."""
 START_SECONDS = 180
 """Two to three seconds of processor time each; a busy machine takes its time for a dozen of them at once."""
-WEB_STOP_SECONDS, WORKER_STOP_SECONDS = 35, 60
-"""gunicorn lets requests end for 30 s; a worker finishes the job at hand."""
 LAST_LINES = 3
 COPIES_KEPT = 2
 """Copies of the source tree: the one that is to run, and the one that runs until it does."""
@@ -160,7 +159,7 @@ class _Lms:
             at=at,
             health="/healthz",
             environment={"LMS_METRICS_PORT": str(at.port)},
-            stop_seconds=WORKER_STOP_SECONDS,
+            stop_seconds=JOB_STOP_SECONDS,
             needs=("rabbitmq",),  # app servers do without it: the outbox holds their jobs
         )
 
@@ -207,11 +206,9 @@ class _Lms:
             "LMS_MEDIA_BUCKET": topology.endpoints.media_bucket,
             "LMS_S3_ENDPOINT_URL": topology.endpoints.s3_endpoint or "",
             "LMS_ACCESS_LOG": "false",
-            "AWS_DEFAULT_REGION": topology.endpoints.region,
             "AWS_ACCESS_KEY_ID": EMULATOR_CREDENTIALS,
             "AWS_SECRET_ACCESS_KEY": EMULATOR_CREDENTIALS,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "LMS_REDIS_CACHE_CLUSTER": str(topology.outputs.caches["cache"].cluster_mode).lower(),
             **{f"LMS_{name}_FILE": str(path) for name, path in files.items()},
             **_assignments(self._rendered.read_text()),
         }

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from watoto_infra.derived.lms_environment import lms_environment
 from watoto_infra.derived.names import WORKERS
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.secrets import owner_name
-from watoto_infra.servers.lms import config as gunicorn
 from watoto_infra.servers.pgbouncer.server import CLIENTS
 from watoto_infra.servers.postgresql import config as postgresql
 from watoto_infra.values.addresses import Endpoint
@@ -71,9 +71,9 @@ def most_app_servers(inputs: Inputs) -> int:
 
 def app_connections(inputs: Inputs) -> int:
     """Most connections of all app servers and job workers to one database."""
-    one = gunicorn.context(inputs)
-    per_server = one.workers * one.pool_size
-    return most_app_servers(inputs) * per_server + (len(WORKERS) + 1) * one.pool_size
+    one = lms_environment(inputs.settings, inputs.machine)
+    per_server = one.web_workers * one.db_pool_size
+    return most_app_servers(inputs) * per_server + (len(WORKERS) + 1) * one.db_pool_size
 
 
 def context(inputs: Inputs) -> PgbouncerContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from watoto_infra.derived.lms_environment import STATEMENT_TIMEOUT_SECONDS
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.servers.pgbouncer.config import verifier
@@ -14,7 +15,7 @@ from watoto_infra.servers.postgresql.psql import QUIET, Psql, identifier, litera
 from watoto_infra.servers.topology import Topology
 
 PROMOTE_SECONDS = 60
-POOLED_TIMEOUT = "15s"
+POOLED_TIMEOUT = f"{STATEMENT_TIMEOUT_SECONDS}s"
 """Through PgBouncer the LMS cannot ask for its own timeout, since others get the connection after it."""
 EXTENSION = "pg_stat_statements"
 

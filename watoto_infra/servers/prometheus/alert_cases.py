@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import floor
 
+from watoto_infra.derived.lms_environment import LmsEnvironment
 from watoto_infra.servers.prometheus.alert_thresholds import QUEUES, SECONDS, Burn, RulesContext
 
 PHASE = 40
@@ -129,9 +131,10 @@ def _metrics(test: RuleTest) -> set[str]:
     return {series.partition("{")[0] for series, _ in test.series}
 
 
-def rule_tests(rules: RulesContext) -> tuple[RuleTest, ...]:
-    """Build the tests of all alerts but the burn rates for these thresholds."""
-    return _tests([*_guide(rules), *_database(rules), *_services(), *_host(), *_recovery(rules), *_monitoring()])
+def rule_tests(rules: RulesContext, app_server: LmsEnvironment) -> tuple[RuleTest, ...]:
+    """Build the tests of all alerts but the burn rates for these thresholds and for app servers as they really are."""
+    guide = _guide(rules, app_server)
+    return _tests([*guide, *_database(rules), *_services(), *_host(), *_recovery(rules), *_monitoring()])
 
 
 def burn_tests(rules: RulesContext) -> tuple[RuleTest, ...]:
@@ -142,10 +145,11 @@ def burn_tests(rules: RulesContext) -> tuple[RuleTest, ...]:
 HOST = 'instance="h:1",server="h"'
 
 
-def _guide(rules: RulesContext) -> list[Case]:
+def _guide(rules: RulesContext, app_server: LmsEnvironment) -> list[Case]:
     idle = f'node_cpu_seconds_total{{cpu="0",mode="idle",{HOST}}}'
     active, total = (f'db_connections_{kind}{{pool="primary",{HOST}}}' for kind in ("active", "total"))
-    full = 20 * rules.pool_ratio
+    capacity = app_server.pool_capacity
+    full = capacity * rules.pool_ratio
     up = f'up{{job="lms",{HOST}}}'
     return [
         Case(
@@ -157,9 +161,9 @@ def _guide(rules: RulesContext) -> list[Case]:
         ),
         Case(
             "DatabaseConnectionPoolExhausted",
-            {active: (full + 1, 0), total: (20, 0)},
-            {active: (full, 0), total: (20, 0)},
-            {active: (1, 0), total: (20, 0)},
+            {active: (floor(full) + 1, 0), total: (capacity, 0)},
+            {active: (full, 0), total: (capacity, 0)},
+            {active: (1, 0), total: (capacity, 0)},
             quiet={active: (0, 0), total: (0, 0)},
         ),
         _latency("SlowResponseTime", rules.slow_seconds),

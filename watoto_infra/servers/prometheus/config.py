@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from watoto_infra.derived.lms_environment import lms_environment
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import Endpoints
 from watoto_infra.rendering.inputs import Inputs
@@ -86,7 +87,7 @@ def _targets(endpoints: Sequence[Endpoint], labels: Sequence[Labels]) -> Iterato
 
 def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     """prometheus.yml, the rule files beside it, their tests, and the query behind the lag alerts."""
-    rules = thresholds(inputs.settings)
+    rules, app_server = thresholds(inputs.settings), lms_environment(inputs.settings, inputs.machine)
     main = PrometheusContext(
         stack=inputs.stack,
         stage=inputs.stage,
@@ -101,7 +102,7 @@ def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     files = [FileSpec("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", main)]
     files += [FileSpec(f"prometheus/rules/{name}.yml", f"prometheus/rules/{name}.yml.j2", rules) for name in RULE_FILES]
     tests = {
-        "alerts": RuleTestsContext(tuple(name for name in RULE_FILES if name != SLO), 1, rule_tests(rules)),
+        "alerts": RuleTestsContext(tuple(name for name in RULE_FILES if name != SLO), 1, rule_tests(rules, app_server)),
         SLO: RuleTestsContext((SLO,), 5, burn_tests(rules)),
     }
     files += [
