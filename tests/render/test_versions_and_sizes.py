@@ -191,14 +191,15 @@ def test_nginx_drops_idle_connections_before_gunicorn_does(stage_inputs, templat
     assert idle < keepalive
 
 
-def test_a_statement_ends_before_nginx_gives_up_and_nginx_before_gunicorn_kills(stage_inputs, templates):
-    environment = text_of("gunicorn/app-server.env", stage_inputs(), templates)
-    proxy = text_of("nginx/load-balancer/snippets/proxy.conf", stage_inputs(), templates)
-    statement, worker = (
-        int(re.search(rf"{name}=(\d+)", environment)[1])  # type: ignore[index]
-        for name in ("LMS_DB_STATEMENT_TIMEOUT_S", "LMS_WEB_TIMEOUT_S")
-    )
-    assert statement < int(re.search(r"proxy_read_timeout (\d+)s", proxy)[1]) < worker  # type: ignore[index]
+@pytest.mark.parametrize("seconds", [60, 300])
+def test_the_load_balancer_drops_idle_connections_before_the_gateway_does(seconds, stage_inputs, templates):
+    inputs = stage_inputs("phase3", load_balancer={"idle_timeout_seconds": seconds})
+    for path, key in (
+        ("nginx/gateway/nginx.conf", r"^    keepalive_timeout (\d+)s;"),
+        ("kong/kong.conf", r"^nginx_http_keepalive_timeout = (\d+)s"),
+    ):
+        (kept,) = re.findall(key, text_of(path, inputs, templates), re.MULTILINE)
+        assert int(kept) > seconds, path
 
 
 def test_what_nginx_rejects_is_refused_with_the_reason(stage_inputs, templates):

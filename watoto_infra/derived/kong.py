@@ -42,6 +42,7 @@ class KongContext:
     worker_connections: int
     open_files: int
     trusted_proxies: tuple[str, ...]
+    keepalive_seconds: int
     upstream_idle_seconds: int
     hosts: tuple[str, ...]
     services: tuple[KongService, ...]
@@ -87,6 +88,7 @@ def kong_context(settings: StageSettings, balancer: NginxContext, place: KongPla
         worker_connections=balancer.worker_connections,
         open_files=balancer.open_files,
         trusted_proxies=tuple(dict.fromkeys((settings.network.cidr, *gateway.trusted_proxies))),
+        keepalive_seconds=balancer.keepalive_seconds,
         upstream_idle_seconds=balancer.upstream_idle_seconds,
         hosts=balancer.server_names,
         services=tuple(

@@ -28,6 +28,9 @@ OPEN_FILE_CACHE = 1_000
 OTHER_FILES = 512
 """Logs, temporary files, listening sockets, kept upstream connections."""
 
+BEYOND_THE_BALANCER_SECONDS = 5
+"""How much longer than the load balancer nginx keeps an idle connection: the balancer sends into one it has kept."""
+
 UPSTREAM_KEEPALIVE = 64
 UPSTREAM_IDLE_SECONDS = 30
 
@@ -104,6 +107,7 @@ class NginxContext:
     server_names: tuple[str, ...]
     services: tuple[AppService, ...]
     method_directive: str | None
+    keepalive_seconds: int
     upstream_keepalive: int
     upstream_idle_seconds: int
     read_timeout_seconds: int
@@ -186,6 +190,7 @@ def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxCon
         server_names=_once(site.server_names),
         services=site.services,
         method_directive=None if site.method is Balancing.ROUND_ROBIN else site.method.value,
+        keepalive_seconds=settings.load_balancer.idle_timeout_seconds + BEYOND_THE_BALANCER_SECONDS,
         upstream_keepalive=UPSTREAM_KEEPALIVE,
         upstream_idle_seconds=UPSTREAM_IDLE_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,

@@ -19,9 +19,9 @@ class PoolSettings(Strict):
     """Each app process's pool of database connections; the guide's 1 to 20."""
 
     min_size: int = Field(default=1, ge=0, le=100)
-    """Connections kept open."""
+    """The guide's least; the LMS opens connections as they are needed, so that nothing follows from it."""
     max_size: int = Field(default=20, ge=1, le=100)
-    """Connections at most."""
+    """Connections at most; a process opens one for each of its threads and one spare (5) where that is fewer."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
