@@ -79,7 +79,10 @@ def on_this_machine(settings: StageSettings, stage: str, overrides: Mapping[str,
         place_files(topology, "gunicorn", "nginx")
         units = {unit.name: unit for unit in lms.units(topology) if isinstance(unit, Service)}
         proxy = (topology.config / "nginx/load-balancer/snippets/proxy.conf").read_text()
+        told = {name: value for name, value in units["app1"].environment.items() if name.startswith("LMS_")}
+        databases = load_settings(told).shards().databases
     known = lms_environment(settings, of_app_server(settings.app)).values
+    assert len(databases) == 1 + settings.database.shards
     for unit in units.values():
         assert known.items() <= unit.environment.items(), unit.name
     return Target(
