@@ -28,9 +28,10 @@ from watoto_infra.derived.lms_environment import (
 )
 from watoto_infra.derived.machines import Machine, of_app_server
 from watoto_infra.rendering import use_cases
-from watoto_infra.rendering.inputs import for_stage
 from watoto_infra.servers.lms import process as lms
 from watoto_infra.servers.prometheus.alert_thresholds import thresholds
+from watoto_infra.servers.registry import family
+from watoto_infra.servers.stage_inputs import for_stage
 from watoto_infra.settings import load_stage
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.supervision.service import Service
@@ -212,7 +213,7 @@ def test_the_pool_alerts_rule_test_has_the_capacity_of_the_stages_app_servers(st
     name, overrides = STAGES[stage]
     settings = load_stage(name, overrides={**overrides, **with_image(overrides)}).settings
     inputs = for_stage(name, settings)
-    for file in use_cases.render(["prometheus"], inputs, Templates()):
+    for file in use_cases.render([family("prometheus")], inputs, Templates()):
         use_cases.place(tmp_path, file)
 
     text = (tmp_path / "prometheus/tests/alerts.yml").read_text()

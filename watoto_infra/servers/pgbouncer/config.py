@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from watoto_infra.derived.background import BACKGROUND
 from watoto_infra.derived.lms_environment import lms_environment
-from watoto_infra.derived.names import WORKERS
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
@@ -70,10 +70,10 @@ def most_app_servers(inputs: Inputs) -> int:
 
 
 def app_connections(inputs: Inputs) -> int:
-    """Most connections of all app servers and job workers to one database."""
+    """Most connections of all app servers and background processes to one database."""
     one = lms_environment(inputs.settings, inputs.machine)
     per_server = one.web_workers * one.db_pool_size
-    return most_app_servers(inputs) * per_server + (len(WORKERS) + 1) * one.db_pool_size
+    return most_app_servers(inputs) * per_server + len(BACKGROUND) * one.db_pool_size
 
 
 def context(inputs: Inputs) -> PgbouncerContext:
