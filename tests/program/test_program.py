@@ -334,7 +334,8 @@ def key_names(model) -> Iterator[str]:
 @pytest.mark.parametrize("section", DECLARED_SECTIONS)
 def test_no_setting_of_what_the_program_declares_is_accepted_and_ignored(section):
     readers = [*(ROOT / "watoto_infra").glob("components/**/*.py"), *(ROOT / "watoto_infra").glob("program/*.py")]
-    readers += [ROOT / "watoto_infra" / "settings" / name for name in ("network.py", "postgresql.py", "app.py")]
+    readers += [*(ROOT / "watoto_infra").glob("derived/*.py")]
+    readers += [ROOT / "watoto_infra" / "settings" / name for name in ("network.py", "app.py")]
     text = "".join(path.read_text() for path in readers)
     model = section_model(StageSettings.model_fields[section].annotation)
 

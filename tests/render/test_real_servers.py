@@ -158,8 +158,13 @@ KONG_PROPERTIES = {
     *("nginx_worker_processes", "nginx_events_worker_connections", "nginx_main_worker_rlimit_nofile"),
     *("nginx_http_client_max_body_size", "upstream_keepalive_idle_timeout", "headers"),
     *("trusted_ips", "real_ip_header", "real_ip_recursive"),
+    "nginx_http_keepalive_timeout",
 }
-"""Of Kong Gateway 3.9.1 (kong/templates/kong_defaults.lua), which says nothing of a property that it does not know."""
+"""Of Kong Gateway 3.9.1 (kong/templates/kong_defaults.lua), which says nothing of a property that it does not know.
+
+What begins with ``nginx_http_`` it writes into nginx's http block, whatever it is called: the last is such a directive.
+https://developer.konghq.com/gateway/nginx-directives
+"""
 
 
 @pytest.mark.parametrize("family", FAULTS)
