@@ -79,6 +79,6 @@ def test_an_alert_without_a_cause_is_a_usage_error_that_names_those_with_one():
 
 def test_an_alert_that_is_on_already_is_not_drilled(monkeypatch):
     monkeypatch.setattr(drill, "state_at_prometheus", lambda *_: "pending")
-    topology: Any = SimpleNamespace(endpoints=SimpleNamespace(prometheus=Endpoint("127.0.0.1", 1)))
+    topology: Any = SimpleNamespace(endpoints=SimpleNamespace(one=lambda _: Endpoint("127.0.0.1", 1)))
     with pytest.raises(ServiceFailed, match="is on already"):
         drill.drill(topology, "HighCPUUsage", lambda _: None)

@@ -27,6 +27,7 @@ class Sample:
 SAMPLES = (
     Sample("AWS type that only the provider knows", r"aws:iam/policy:Policy\b|\biam\.Policy\b", 3),
     Sample("AWS type of the program", r"aws:ssm/parameter:Parameter\b|\bssm\.Parameter\b|\bEndpointParameters\b", 5),
+    Sample("setting that the LMS is told on every target", r"\bl2_seconds\b", 2),
 )
 
 
