@@ -125,7 +125,7 @@ def running(**settings: object) -> Iterator[LmsServers]:
         primary.query("ANALYZE")
         servers.wait_for_replay(primary, replica)
         sessions = flask("issue-sessions", "--first", "2", "--count", str(USERS - 2)).split()
-        web = [PYTHON, "-m", "gunicorn", "-c", "src/lms_app/gunicorn.conf.py", "lms_app.wsgi:app"]
+        web = [PYTHON, "-m", "gunicorn", "-c", "src/lms_app/serving/gunicorn.conf.py"]
         process = _start(stack, web, environment, folder / "web.log")
         config = folder / "nginx.conf"
         config.write_text(NGINX.format(folder=folder, app=app, port=port, cached=cached))

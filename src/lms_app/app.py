@@ -12,20 +12,19 @@ from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter, MapAdapter
 from werkzeug.wsgi import get_host
 
-from lms_app import cli, errors, pages, shard_commands
+from lms_app import commands, errors, pages
 from lms_app.api import resources
 from lms_app.api.sessions import ReadAfter, signed_in_user
 from lms_app.caching import Caches
 from lms_app.db import freshness
-from lms_app.db.databases import Databases
 from lms_app.db.engines import EngineOptions
 from lms_app.domain.enrollments import ENROLLMENT_ID
 from lms_app.domain.identity import Revocations, Sessions
 from lms_app.domain.storage import MediaStore
-from lms_app.jobs import commands
-from lms_app.observability.wiring import observe
 from lms_app.services import EXTENSION, Services
+from lms_app.serving.observation import observe
 from lms_app.settings import Settings, settings_or_exit
+from lms_app.shards.databases import Databases
 
 MAX_BODY_BYTES = 256 * 1024
 """Of JSON; the upload of a file has a limit of its own."""
@@ -109,9 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(lms.databases.watch)
     ReadAfter(app, settings.secret_key.get_secret_value(), secure=settings.cookie_secure)
     errors.register(app)
-    cli.register(app)
     commands.register(app)
-    shard_commands.register(app)
     for resource in resources():
         app.register_blueprint(resource.blueprint)
     pages.register(app)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from flask import current_app
 
 from lms_app.caching import Caches
-from lms_app.db.databases import Databases
 from lms_app.domain.identity import Sessions
 from lms_app.domain.storage import MediaStore
 from lms_app.settings import Settings
+from lms_app.shards.databases import Databases
 
 EXTENSION = "lms"
 

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from lms_app.db.sharding import DatabaseUrls, ShardMap
+from lms_app.db.urls import DatabaseUrls
+from lms_app.shards.sharding import ShardMap
 
 PREFIX = "LMS_"
 FILE_SUFFIX = "_FILE"

@@ -14,14 +14,15 @@ from pydantic import SecretStr
 
 from lms_app.app import create_app
 from lms_app.db.engines import EngineOptions
-from lms_app.db.migrate import migrate
-from lms_app.db.moving import record_first
-from lms_app.db.sharding import DatabaseUrls, ShardMap
+from lms_app.db.urls import DatabaseUrls
 from lms_app.domain import passwords
 from lms_app.domain.identity import Identity, Role
 from lms_app.domain.seeding import School, role_of, seed
 from lms_app.services import EXTENSION, Services
 from lms_app.settings import load_settings
+from lms_app.shards.migrate import migrate
+from lms_app.shards.moving import record_first
+from lms_app.shards.sharding import ShardMap
 from tests.app.servers.moto import MotoServer
 from tests.app.servers.postgres import PostgresServers, Server
 

@@ -13,10 +13,11 @@ from flask import Flask
 from pydantic import SecretStr
 
 from lms_app.app import create_app
-from lms_app.db.sharding import LOGICAL_SHARDS, DatabaseUrls, ShardMap, logical_shard
+from lms_app.db.urls import DatabaseUrls
 from lms_app.domain import passwords
 from lms_app.domain.seeding import School, seed
 from lms_app.settings import load_settings
+from lms_app.shards.sharding import LOGICAL_SHARDS, ShardMap, logical_shard
 from tests.app.conftest import environment, put_on_record, services_of
 from tests.app.servers.postgres import Server
 

@@ -9,8 +9,8 @@ import pytest
 
 from lms_app.domain.enrollments import EnrollmentId
 from lms_app.domain.identity import Role
+from lms_app.job_kinds import JobType
 from lms_app.jobs.handlers import Tools, handle
-from lms_app.jobs.kinds import JobType
 from tests.app.conftest import (
     ADMIN,
     COURSES,

@@ -12,8 +12,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from lms_app.db.engines import EngineOptions, make_engine
-from lms_app.db.migrate import MIGRATIONS, migrate
+from lms_app.db.schema import MIGRATIONS
 from lms_app.db.tables import metadata
+from lms_app.shards.migrate import migrate
 from tests.app.conftest import one_database, services_of
 from tests.app.servers.postgres import PostgresServers
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from lms_app.db.engines import EngineOptions
-from lms_app.db.moving import Moved, MoveRefusedError, in_force, place, record_first, with_shards_at
-from lms_app.db.rows import COPIED_TOO, TABLES
-from lms_app.db.sharding import LOGICAL_SHARDS, DatabaseUrls, ShardMap, logical_shard
 from lms_app.db.tables import metadata
+from lms_app.db.urls import DatabaseUrls
 from lms_app.domain.identity import Role
+from lms_app.shards.moving import Moved, MoveRefusedError, in_force, place, record_first, with_shards_at
+from lms_app.shards.rows import COPIED_TOO, TABLES
+from lms_app.shards.sharding import LOGICAL_SHARDS, ShardMap, logical_shard
 from tests.app.conftest import ADMIN, Caller, put_on_record
 from tests.app.school import walk
 from tests.app.servers.postgres import Server

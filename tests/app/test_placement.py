@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from flask import Flask
 
-from lms_app.db import placement
 from lms_app.db.engines import EngineOptions
-from lms_app.db.moving import place, record_first
-from lms_app.db.sharding import logical_shard
 from lms_app.domain.identity import Role
+from lms_app.shards import placement
+from lms_app.shards.moving import place, record_first
+from lms_app.shards.sharding import logical_shard
 from tests.app.conftest import ADMIN, PASSWORD, Caller, services_of
 from tests.app.servers.postgres import Server
 from tests.app.shard_stacks import Spread
@@ -79,7 +79,7 @@ def test_nothing_is_answered_or_written_until_the_map_is_in_force_and_then_all_i
 
 
 def test_readiness_heals_by_itself(spread: Spread, misplaced: Flask, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lms_app.observability.health.FRESH_S", -1.0)
+    monkeypatch.setattr("lms_app.serving.health.FRESH_S", -1.0)
     visitor = Caller(misplaced, None)
     assert visitor.get("/readyz").status_code == 503
     in_force(spread)

@@ -45,7 +45,7 @@ def test_a_secret_key_that_is_too_short_is_refused(a_complete_environment):
 def test_the_server_process_ends_with_a_line_for_each_missing_secret_and_no_traceback(a_complete_environment):
     del a_complete_environment["LMS_SECRET_KEY"], a_complete_environment["LMS_AMQP_URL"]
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--check-config", "-c", "src/lms_app/gunicorn.conf.py", "lms_app.wsgi:app"],
+        [sys.executable, "-m", "gunicorn", "--check-config", "-c", "src/lms_app/serving/gunicorn.conf.py"],
         env=a_complete_environment | {"PYTHONPATH": "src", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,

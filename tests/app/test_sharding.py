@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from lms_app.db.sharding import LOGICAL_SHARDS, DatabaseUrls, ShardMap, logical_shard, shard_hash
+from lms_app.db.urls import DatabaseUrls
+from lms_app.shards.sharding import LOGICAL_SHARDS, ShardMap, logical_shard, shard_hash
 
 URLS = DatabaseUrls(primary_url=SecretStr("postgresql:///x"))
 USER_IDS = st.integers(min_value=1, max_value=2**63 - 1)

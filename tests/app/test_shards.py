@@ -11,11 +11,11 @@ from flask import Flask
 
 from lms_app.app import create_app
 from lms_app.db import heartbeat
-from lms_app.db.sharding import logical_shard
 from lms_app.domain import passwords
 from lms_app.domain.identity import Role
 from lms_app.domain.seeding import School, seed
 from lms_app.settings import load_settings
+from lms_app.shards.sharding import logical_shard
 from tests.app.conftest import ADMIN, PASSWORD, Caller, environment, put_on_record, services_of
 from tests.app.school import walk
 from tests.app.servers.postgres import PostgresServers, Server

@@ -186,7 +186,7 @@ def test_nginx_drops_idle_connections_before_gunicorn_does(stage_inputs, templat
     text = text_of("nginx/load-balancer/nginx.conf", stage_inputs(), templates)
     upstream = text.partition("upstream backend_servers")[2].partition("}")[0]
     idle = int(re.search(r"keepalive_timeout (\d+)s", upstream)[1])  # type: ignore[index]
-    lms = (ROOT / "src/lms_app/gunicorn.conf.py").read_text()
+    lms = (ROOT / "src/lms_app/serving/gunicorn.conf.py").read_text()
     keepalive = int(re.search(r"^keepalive = (\d+)", lms, re.MULTILINE)[1])  # type: ignore[index]
     assert idle < keepalive
 

@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from lms_app.db.sharding import logical_shard
 from lms_app.domain import passwords
+from lms_app.shards.sharding import logical_shard
 from tests.servers.conftest import Running
 from tests.stack.conftest import end, new_home
 from tests.stack.driver import Driver

@@ -11,9 +11,9 @@ from urllib3 import HTTPHeaderDict
 from werkzeug.serving import make_server
 
 from lms_app.db.engines import EngineOptions
-from lms_app.db.migrate import migrate
 from lms_app.domain import accounts
 from lms_app.domain.identity import Role
+from lms_app.shards.migrate import migrate
 from tests.app.conftest import Cluster, one_database, services_of
 from tests.app.servers.moto import MotoServer
 from tests.app.servers.postgres import PostgresServers, Server

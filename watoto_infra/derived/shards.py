@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LOGICAL_SHARDS = 480
-"""The LMS's own number of logical shards (lms_app.db.sharding), which never changes."""
+"""The LMS's own number of logical shards (lms_app.shards.sharding), which never changes."""
 
 CATALOGUE = "main"
 """The database of everything that belongs to no single user."""

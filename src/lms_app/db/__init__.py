@@ -1,1 +1,1 @@
-"""PostgreSQL: tables, engines, routing between primary and replicas, and sharding."""
+"""One database of PostgreSQL: its tables and schema, connections to primary and replicas, outbox, heartbeat, upkeep."""

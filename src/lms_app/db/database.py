@@ -24,8 +24,8 @@ from lms_app.db.engines import EngineOptions, lost_a_race, make_engine, refuses_
 from lms_app.db.freshness import Lsn
 from lms_app.db.guard import Guard
 from lms_app.db.replicas import NEVER, Replica
-from lms_app.db.sharding import DatabaseUrls
 from lms_app.db.unavailable import DatabaseUnavailableError, OutcomeUnknownError, PlacementError
+from lms_app.db.urls import DatabaseUrls
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

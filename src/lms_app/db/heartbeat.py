@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lms_app.db.database import Database
-from lms_app.db.databases import Databases
 from lms_app.db.housekeeping import tidy
 from lms_app.db.unavailable import DatabaseUnavailableError
 
@@ -42,7 +42,7 @@ def newest(database: Database) -> datetime | None:
     return when
 
 
-def run(databases: Databases, stop: threading.Event, *, interval: float = INTERVAL_SECONDS) -> None:
+def run(databases: Iterable[Database], stop: threading.Event, *, interval: float = INTERVAL_SECONDS) -> None:
     """Beat on every database, and tidy it up every hour, until told to stop. What fails is tried again next time."""
     threads = [
         threading.Thread(target=_run_one, args=(database, stop, interval), name=f"heartbeat-{database.name}")

@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Connection, any_, bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from lms_app.db.databases import Databases
+from lms_app.db.outbox import JobType, enqueue
 from lms_app.db.tables import accounts, users
 from lms_app.domain import pages, passwords
 from lms_app.domain.identity import Identity, Revocations, Role
 from lms_app.errors import ConflictError, NotFoundError, NotSignedInError
-from lms_app.jobs.outbox import JobType, enqueue
+from lms_app.shards.databases import Databases
 
 COLUMNS = (users.c.id, users.c.email, users.c.name, users.c.role, users.c.is_active, users.c.created_at)
 _BY_ID = select(*COLUMNS).where(users.c.id == bindparam("user_id"))

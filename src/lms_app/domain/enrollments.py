@@ -27,11 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from lms_app.db.database import Database
-from lms_app.db.databases import Databases
+from lms_app.db.outbox import JobType, enqueue
 from lms_app.db.tables import enrollments, module_completions
 from lms_app.domain import pages
 from lms_app.errors import ConflictError, NotFoundError
-from lms_app.jobs.outbox import JobType, enqueue
+from lms_app.shards.databases import Databases
 
 COMPLETE = 100
 COLUMNS = (

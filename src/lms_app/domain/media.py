@@ -7,13 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from lms_app.db.databases import Databases
 from lms_app.db.tables import courses, media
 from lms_app.domain import enrollments, pages
 from lms_app.domain.courses import may_edit
 from lms_app.domain.enrollments import EnrollmentId
 from lms_app.domain.identity import Identity
 from lms_app.errors import ForbiddenError, NotFoundError
+from lms_app.shards.databases import Databases
 
 COLUMNS = (
     media.c.id,

@@ -8,11 +8,11 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, li
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lms_app.db.database import Database
-from lms_app.db.databases import Databases
+from lms_app.db.outbox import JobType
 from lms_app.db.tables import enrollments, notifications, outbox
 from lms_app.domain import pages
 from lms_app.errors import NotFoundError
-from lms_app.jobs.outbox import JobType
+from lms_app.shards.databases import Databases
 
 COLUMNS = (
     notifications.c.id,

@@ -12,13 +12,13 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, Select, bindparam, func, insert, literal, select, tuple_, update
 
-from lms_app.db.databases import Databases
+from lms_app.db.outbox import JobType, enqueue
 from lms_app.db.tables import enrollments, reports, users
 from lms_app.domain import pages
 from lms_app.domain.identity import Identity
 from lms_app.domain.storage import MediaStore
 from lms_app.errors import NotFoundError
-from lms_app.jobs.outbox import JobType, enqueue
+from lms_app.shards.databases import Databases
 
 DIRECT_ROWS = 5_000
 """A report of more rows is made by a job."""

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lms_app.db.database import Database
-from lms_app.db.databases import Databases
 from lms_app.domain.identity import Role
+from lms_app.shards.databases import Databases
 
 DOMAIN = "seed.watoto.invalid"
 MODULES_PER_COURSE = 10

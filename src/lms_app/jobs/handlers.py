@@ -17,13 +17,13 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from lms_app.caching import user
+from lms_app.db.outbox import enqueue, first_time
 from lms_app.db.tables import enrollments, notifications, users
 from lms_app.domain import reports
 from lms_app.domain.enrollments import EnrollmentId
 from lms_app.errors import NotFoundError
-from lms_app.jobs.kinds import JobType, Notification, Payload, ProgressUpdate, Report, WelcomeEmail
+from lms_app.job_kinds import JobType, Notification, Payload, ProgressUpdate, Report, WelcomeEmail
 from lms_app.jobs.mail import Send
-from lms_app.jobs.outbox import enqueue, first_time
 from lms_app.observability import metrics
 from lms_app.services import Services
 

@@ -12,8 +12,8 @@ from uuid import UUID
 import kombu
 from celery import Celery
 
+from lms_app.job_kinds import JobType
 from lms_app.jobs import topology
-from lms_app.jobs.kinds import JobType
 from lms_app.observability import metrics
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lms_app.db.database import Database
-from lms_app.db.databases import Databases
 from lms_app.db.tables import outbox
 from lms_app.db.unavailable import DatabaseUnavailableError
-from lms_app.jobs.kinds import JobType
+from lms_app.job_kinds import JobType
 from lms_app.jobs.publisher import Job, NotPublishedError, Publisher
+from lms_app.shards.databases import Databases
 
 log = logging.getLogger(__name__)
 

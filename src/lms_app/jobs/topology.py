@@ -16,7 +16,7 @@ from typing import Any
 
 import kombu
 
-from lms_app.jobs.kinds import Queue
+from lms_app.job_kinds import Queue
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from celery.worker.consumer import Consumer
 from pydantic import ValidationError
 
 from lms_app.db.unavailable import PlacementError
+from lms_app.job_kinds import JobType, Queue
 from lms_app.jobs import topology
 from lms_app.jobs.handlers import HANDLERS, Tools, given_up, handle
-from lms_app.jobs.kinds import JobType, Queue
 from lms_app.jobs.publisher import Job, NotPublishedError, Publisher
 from lms_app.observability import metrics, slots
 from lms_app.settings import Settings

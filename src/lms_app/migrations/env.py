@@ -1,4 +1,4 @@
-"""Alembic's entry point: `lms_app.db.migrate` hands it the connection; offline mode is not offered."""
+"""Alembic's entry point: `lms_app.db.schema` hands it the connection; offline mode is not offered."""
 
 from alembic import context
 

@@ -12,11 +12,12 @@ from pydantic import SecretStr
 
 from lms_app.caching import Caches
 from lms_app.db.engines import EngineOptions
-from lms_app.db.migrate import migrate
-from lms_app.db.sharding import DatabaseUrls, ShardMap
-from lms_app.jobs.kinds import Queue
+from lms_app.db.urls import DatabaseUrls
+from lms_app.job_kinds import Queue
 from lms_app.jobs.topology import dead_letter_queue
 from lms_app.settings import Settings, load_settings
+from lms_app.shards.migrate import migrate
+from lms_app.shards.sharding import ShardMap
 from tests.app.platform.caching import SETTLE_S
 from tests.app.platform.jobs import Lms
 from tests.app.servers.postgres import PostgresServers, Server

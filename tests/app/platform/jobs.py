@@ -11,8 +11,8 @@ from typing import Any
 
 from lms_app.app import make_services
 from lms_app.db.database import Database
-from lms_app.jobs.kinds import JobType, Queue
-from lms_app.jobs.outbox import enqueue
+from lms_app.db.outbox import enqueue
+from lms_app.job_kinds import JobType, Queue
 from lms_app.settings import load_settings
 from tests.app.platform.processes import Process, running, wait_until
 from tests.app.servers.postgres import Server

@@ -162,7 +162,7 @@ def test_its_environment_holds_no_pulumi_and_no_typer_nor_the_toolkit(image: Ima
 @pytest.mark.local
 def test_the_image_holds_no_file_that_it_was_told_to_ignore(image: Image):
     names = {path.name for path in (image.root / "opt" / "lms").rglob("*")}
-    assert "wsgi.py" in names
+    assert "gunicorn.conf.py" in names
     assert not names & {"Dockerfile", ".dockerignore", "node_modules", ".env"}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lms_app.jobs.kinds import JobType, Queue
+from lms_app.job_kinds import JobType, Queue
 from lms_app.jobs.mail import mailer
 from tests.app.platform.jobs import ENROLLED, Lms
 from tests.app.platform.processes import running, wait_until

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from lms_app.jobs.kinds import JobType, Queue
+from lms_app.job_kinds import JobType, Queue
 from tests.app.platform.jobs import Lms, delete_queue, said
 from tests.app.platform.processes import running, wait_until
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lms_app.jobs.kinds import JobType, Queue
-from lms_app.jobs.outbox import enqueue
+from lms_app.db.outbox import enqueue
+from lms_app.job_kinds import JobType, Queue
 from tests.app.platform.jobs import ENROLLED, Lms, at_full_speed, progress, said, slow_down
 from tests.app.platform.processes import wait_until
 from tests.app.servers.postgres import Server

@@ -13,8 +13,8 @@ from gunicorn.http.parser import RequestParser
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lms_app import plain_http
-from lms_app.plain_http import answer, environ_of, recognise
+from lms_app.serving import plain_http
+from lms_app.serving.plain_http import answer, environ_of, recognise
 
 CLIENT, SERVER = ("192.0.2.7", 50123), ("127.0.0.1", 8000)
 PLAIN = b"GET /api/courses?limit=5 HTTP/1.1\r\nHost: lms.example\r\nAuthorization: Bearer a.b\r\n\r\n"

@@ -83,7 +83,7 @@ def given(redis_server: RedisServer, database_server: Server, tmp_path: Path) ->
 @pytest.fixture
 def web(given: dict[str, str], tmp_path: Path) -> Iterator[Web]:
     port = int(given["LMS_WEB_BIND"].rpartition(":")[2])
-    arguments = ["gunicorn", "-c", "src/lms_app/gunicorn.conf.py", "lms_app.wsgi:app"]
+    arguments = ["gunicorn", "-c", "src/lms_app/serving/gunicorn.conf.py"]
     with running(arguments, given, tmp_path / "web.log") as process:
         web = Web(process, port, given)
 
@@ -356,8 +356,8 @@ def test_workers_that_have_served_their_share_are_replaced_without_a_lost_reques
     given: dict[str, str], tmp_path: Path
 ):
     port = int(given["LMS_WEB_BIND"].rpartition(":")[2])
-    arguments = ["gunicorn", "-c", "src/lms_app/gunicorn.conf.py", "--max-requests", "150", "lms_app.wsgi:app"]
-    arguments[3:3] = ["--max-requests-jitter", "20"]
+    arguments = ["gunicorn", "-c", "src/lms_app/serving/gunicorn.conf.py"]
+    arguments += ["--max-requests", "150", "--max-requests-jitter", "20"]
     with running(arguments, given, tmp_path / "web.log") as process:
         web = Web(process, port, given)
         wait_until(lambda: "Booting worker" in process.said(), log=process)
@@ -370,7 +370,7 @@ def test_workers_that_have_served_their_share_are_replaced_without_a_lost_reques
 
 def test_the_server_refuses_to_start_without_a_secret_and_says_which(given: dict[str, str], tmp_path: Path):
     del given["LMS_SECRET_KEY"]
-    arguments = ["gunicorn", "-c", "src/lms_app/gunicorn.conf.py", "lms_app.wsgi:app"]
+    arguments = ["gunicorn", "-c", "src/lms_app/serving/gunicorn.conf.py"]
     with running(arguments, given, tmp_path / "web.log") as process:
         assert process.popen.wait(20) != 0
     assert "LMS_SECRET_KEY is required" in process.said()

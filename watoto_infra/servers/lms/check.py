@@ -19,13 +19,13 @@ def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Ch
     """Hand the environment file to gunicorn as a service manager would; nothing is started."""
     del inputs
     names = [file.path for file in files]
-    program, configuration = find("gunicorn"), SOURCES / "lms_app" / "gunicorn.conf.py"
+    program, configuration = find("gunicorn"), SOURCES / "lms_app" / "serving" / "gunicorn.conf.py"
     if program is None or not configuration.exists():
         return (GUNICORN.absent(names),)
     lines = (tree / names[0]).read_text(encoding="utf-8").splitlines()
     rendered = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     environment = {**_needed(), **rendered, "PYTHONPATH": str(SOURCES)}
-    command = [program, "--check-config", "--config", str(configuration), "lms_app.wsgi:app"]
+    command = [program, "--check-config", "--config", str(configuration)]
     return (GUNICORN.judged(names, run(command, cwd=tree, environment=environment), folder=tree),)
 
 

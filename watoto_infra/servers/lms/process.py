@@ -135,10 +135,10 @@ class _Lms:
     def app_server(self, group: ServerGroup, number: int) -> Service:
         endpoints = self._topology.endpoints
         endpoint = (endpoints.app_servers if group.is_main else endpoints.services[group.service])[number - 1]
-        configuration = str(self._source / "lms_app" / "gunicorn.conf.py")
+        configuration = str(self._source / "lms_app" / "serving" / "gunicorn.conf.py")
         return self._service(
             endpoint.name,
-            ("gunicorn", "-c", configuration, "lms_app.wsgi:app"),
+            ("gunicorn", "-c", configuration),
             stands_for=f"app server {number} of {self._declared(self._topology.outputs.app.group(group.service).name)}",
             at=endpoint,
             health="/readyz",

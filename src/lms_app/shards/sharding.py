@@ -13,7 +13,9 @@ from hashlib import blake2b
 from itertools import groupby
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from lms_app.db.urls import DatabaseUrls
 
 LOGICAL_SHARDS = 480
 """Fixed for ever. 480 divides evenly by 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, … databases."""
@@ -30,15 +32,6 @@ def shard_hash(user_id: int) -> int:
 def logical_shard(user_id: int) -> int:
     """Return the logical shard, 0 … 479, of a user."""
     return shard_hash(user_id) % LOGICAL_SHARDS
-
-
-class DatabaseUrls(BaseModel):
-    """Where one database is reached: libpq URIs, the primary's may name several hosts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    primary_url: SecretStr
-    replica_urls: tuple[SecretStr, ...] = ()
 
 
 Span = Annotated[tuple[int, int], Field(description="First and last logical shard, both included.")]

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import psycopg
 from psycopg import sql
 
-from lms_app.db.sharding import logical_shard
+from lms_app.shards.sharding import logical_shard
 
 
 class CopyDiffersError(Exception):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from lms_app.db.tables import outbox, processed_jobs
-from lms_app.jobs.kinds import JobType
+from lms_app.job_kinds import JobType
 
 __all__ = ["JobType", "enqueue", "first_time"]
 

@@ -20,8 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lms_app.db.database import Database
 from lms_app.db.engines import EngineOptions, connection_arguments, sqlstate
-from lms_app.db.sharding import LOGICAL_SHARDS, ShardMap
 from lms_app.db.unavailable import DatabaseUnavailableError, PlacementError
+from lms_app.shards.sharding import LOGICAL_SHARDS, ShardMap
 
 log = logging.getLogger(__name__)
 

@@ -1,29 +1,25 @@
-"""`flask relay` and `flask worker QUEUE`: the processes behind the web servers."""
+"""`flask relay`, `flask worker QUEUE` and `flask heartbeat`: the processes behind the web servers."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 import click
-from flask import Flask
 from flask.cli import with_appcontext
 
+from lms_app.commands.operation import Operation
+from lms_app.commands.shards import refuse_if_misplaced
+from lms_app.db import heartbeat
+from lms_app.job_kinds import Queue
 from lms_app.jobs.handlers import Tools
-from lms_app.jobs.kinds import Queue
 from lms_app.jobs.mail import mailer
 from lms_app.jobs.publisher import Publisher
 from lms_app.jobs.relay import Relay
 from lms_app.jobs.worker import Runner, make_celery, run_worker
 from lms_app.observability import logs, metrics, side_server
 from lms_app.services import services
-from lms_app.shard_commands import refuse_if_misplaced
-
-
-def register(app: Flask) -> None:
-    """Add the commands to an app."""
-    app.cli.add_command(relay)
-    app.cli.add_command(worker)
 
 
 @click.command("relay")
@@ -36,9 +32,7 @@ def relay() -> None:
     logs.configure(settings.log_level)
     metrics.prepare_folder()
     metrics.enter("relay")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _told_to_stop()
     side_server.start(settings.metrics_port)
     url = settings.amqp_url.get_secret_value()
     with Publisher(make_celery(settings), url, settings.job_retry_delays_s) as publisher:
@@ -65,3 +59,32 @@ def worker(queue: str) -> None:
     publisher = Publisher(celery, settings.amqp_url.get_secret_value(), settings.job_retry_delays_s)
     Runner(tools, publisher, settings.job_retry_delays_s).add_tasks(celery)
     run_worker(celery, Queue(queue), concurrency=settings.worker_concurrency)
+
+
+@click.command("heartbeat", cls=Operation)
+@click.option("--interval", type=click.FloatRange(min=0.1), default=heartbeat.INTERVAL_SECONDS, show_default=True)
+@click.option("--once", is_flag=True, help="Write one heartbeat to every database and end.")
+@with_appcontext
+def beat(interval: float, *, once: bool) -> None:
+    """Write the heartbeat of every database until told to stop (SIGTERM, SIGINT)."""
+    databases = services().databases
+    refuse_if_misplaced(services().settings)
+    if once:
+        for database in databases:
+            heartbeat.beat(database)
+        return
+    stop = _told_to_stop()
+    side_server.start(services().settings.metrics_port)
+    heartbeat.run(databases, stop, interval=interval)
+    sys.stderr.flush()
+
+
+def _told_to_stop() -> threading.Event:
+    """Return an event that SIGTERM or SIGINT sets."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+COMMANDS = (relay, worker, beat)

@@ -10,26 +10,20 @@ from pathlib import Path
 
 import click
 import psycopg
-from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 from pydantic import ValidationError
 
-from lms_app.db import moving, placement
 from lms_app.db.engines import EngineOptions
-from lms_app.db.moving import Moved, MoveRefusedError
-from lms_app.db.rows import CopyDiffersError
-from lms_app.db.sharding import LOGICAL_SHARDS, ShardMap
 from lms_app.services import services
 from lms_app.settings import Settings
+from lms_app.shards import moving, placement
+from lms_app.shards.moving import Moved, MoveRefusedError
+from lms_app.shards.rows import CopyDiffersError
+from lms_app.shards.sharding import LOGICAL_SHARDS, ShardMap
 
 shards = AppGroup("shards", help="Where the logical shards are, and moving them.")
 MAP = click.Path(exists=True, dir_okay=False, path_type=Path)
 Shard = click.IntRange(0, LOGICAL_SHARDS - 1)
-
-
-def register(app: Flask) -> None:
-    """Add the commands to an app."""
-    app.cli.add_command(shards)
 
 
 def refuse_if_misplaced(settings: Settings) -> None:

@@ -18,10 +18,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lms_app.caching import Caches
 from lms_app.db.database import Database
-from lms_app.db.databases import Databases
 from lms_app.db.unavailable import DatabaseUnavailableError, PlacementError
 from lms_app.observability import metrics
 from lms_app.observability.presence import Presence
+from lms_app.shards.databases import Databases
 
 FRESH_S = 1.0
 """An answer is good for this long: a crowd of checkers must not become a load."""

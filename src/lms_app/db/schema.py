@@ -1,4 +1,4 @@
-"""Bring the schema of every database up to date with Alembic."""
+"""The schema of one database: brings it up to date with Alembic."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from lms_app.db.engines import EngineOptions, make_engine
-from lms_app.db.moving import record_first
-from lms_app.db.sharding import ShardMap
+from lms_app.db.urls import DatabaseUrls
 
 _LOCK = 0x7761746F746F  # "watoto": one migration at a time per database
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -24,29 +23,26 @@ class MigrationBusyError(Exception):
     """Another process has been migrating the same database for too long."""
 
 
-def migrate(shard_map: ShardMap, options: EngineOptions, *, wait_seconds: float = 300.0) -> list[str]:
-    """Upgrade every database to the newest revision; returns their names. Safe to run from several machines at once.
+def upgrade(urls: DatabaseUrls, options: EngineOptions, *, wait_seconds: float = 300.0) -> None:
+    """Upgrade a database to the newest revision. Safe to run from several machines at once: they take turns.
 
-    Then the placement of users is put on record, unless it is.
-    No statement timeout applies: building an index takes as long as it takes.
+    No statement timeout applies: building an index takes as long as it takes. Raises MigrationBusyError when the turn
+    does not come within `wait_seconds`.
     """
     options = replace(options, statement_timeout_ms=0, pool_size=2, application_name="watoto-lms-migrate")
-    for urls in shard_map.databases.values():
-        engine = make_engine(urls.primary_url.get_secret_value(), options, read_write=True)
-        try:
-            with (
-                engine.connect() as lock_holder,
-                _one_at_a_time(lock_holder, wait_seconds),
-                engine.connect() as connection,
-            ):
-                config = Config()
-                config.set_main_option("script_location", str(MIGRATIONS))
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-        finally:
-            engine.dispose()
-    record_first(shard_map, options)
-    return list(shard_map.databases)
+    engine = make_engine(urls.primary_url.get_secret_value(), options, read_write=True)
+    try:
+        with (
+            engine.connect() as lock_holder,
+            _one_at_a_time(lock_holder, wait_seconds),
+            engine.connect() as connection,
+        ):
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from flask import Flask
 
 from lms_app.caching import Caches
 from lms_app.caching.link import connect
-from lms_app.db.databases import Databases
-from lms_app.observability import health, metrics
+from lms_app.observability import metrics
 from lms_app.observability.presence import Presence
 from lms_app.observability.requests import RequestObserver
+from lms_app.serving import health
 from lms_app.settings import Settings
+from lms_app.shards.databases import Databases
 
 
 def observe(

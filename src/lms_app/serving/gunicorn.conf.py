@@ -1,4 +1,4 @@
-"""gunicorn's settings, from the LMS's environment: `gunicorn -c gunicorn.conf.py lms_app.wsgi:app`."""
+"""gunicorn's settings, from the LMS's environment: `gunicorn -c gunicorn.conf.py` is the whole command."""
 
 import os
 import tempfile
@@ -7,21 +7,22 @@ from pathlib import Path
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # or each worker would answer a scrape for itself alone
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lms-metrics-")
 
-from lms_app import serving
 from lms_app.observability import logs
-from lms_app.serving import child_exit, on_exit, post_fork, pre_fork
+from lms_app.serving import hooks
+from lms_app.serving.hooks import child_exit, on_exit, post_fork, pre_fork
 from lms_app.settings import settings_or_exit
 
 __all__ = ["child_exit", "on_exit", "post_fork", "pre_fork"]
 
 _settings = settings_or_exit()
-serving.prepare()
+hooks.prepare()
 logs.configure(_settings.log_level)
 
+wsgi_app = "lms_app.app:create_app()"
 bind = [_settings.web_bind]
-workers = _settings.web_workers or 2 * serving.processors() + 1
+workers = _settings.web_workers or 2 * hooks.processors() + 1
 threads = _settings.web_threads
-worker_class = "lms_app.serving.Worker"
+worker_class = "lms_app.serving.worker.Worker"
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- a heartbeat must not wait for a disk
 preload_app = True
 
@@ -34,5 +35,5 @@ max_requests_jitter = 5_000
 
 forwarded_allow_ips = ""  # nothing here trusts a forwarded header
 control_socket_disable = True
-logger_class = "lms_app.serving.Logger"
+logger_class = "lms_app.serving.hooks.Logger"
 loglevel = _settings.log_level.lower()

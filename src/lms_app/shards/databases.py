@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine
 
 from lms_app.db.database import Database
 from lms_app.db.engines import EngineOptions
-from lms_app.db.placement import Gate
-from lms_app.db.sharding import ShardMap
+from lms_app.shards.placement import Gate
+from lms_app.shards.sharding import ShardMap
 
 T = TypeVar("T")
 

@@ -27,11 +27,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from lms_app.db import placement
 from lms_app.db.engines import EngineOptions, connection_arguments
-from lms_app.db.placement import Placement
-from lms_app.db.rows import TABLES, copy_users, delete_users, name_users, users_of
-from lms_app.db.sharding import LOGICAL_SHARDS, ShardMap, logical_shard
+from lms_app.shards import placement
+from lms_app.shards.placement import Placement
+from lms_app.shards.rows import TABLES, copy_users, delete_users, name_users, users_of
+from lms_app.shards.sharding import LOGICAL_SHARDS, ShardMap, logical_shard
 
 APPLICATION = "watoto-lms-move"
 _LOCK = 0x7761746F6D76  # "watomv": one move at a time per database

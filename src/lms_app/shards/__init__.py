@@ -1,0 +1,1 @@
+"""Which database holds which users, all of the databases together, and moving users between them."""
