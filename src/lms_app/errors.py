@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from flask import Flask, Response
@@ -118,7 +118,7 @@ def document(
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
 ) -> Response:
     """Build the answer."""
-    body: dict[str, Any] = {"type": f"/problems/{slug}", "title": title, "status": status}
+    body: dict[str, object] = {"type": f"/problems/{slug}", "title": title, "status": status}
     if detail is not None:
         body["detail"] = detail
     body |= extension or {}

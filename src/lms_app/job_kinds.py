@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,6 +40,7 @@ class Payload(BaseModel):
     """What a job carries. An unknown field is an error, so that a misspelt one is found where it is written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    job_type: ClassVar[JobType]
 
 
 Id = Annotated[int, Field(ge=1)]
@@ -48,6 +49,7 @@ Id = Annotated[int, Field(ge=1)]
 class WelcomeEmail(Payload):
     """A new user is welcomed."""
 
+    job_type = JobType.WELCOME_EMAIL
     user_id: Id
     email: str
 
@@ -62,6 +64,7 @@ class Message(Payload):
 class Notification(Payload):
     """A user is told something inside the LMS."""
 
+    job_type = JobType.NOTIFICATION
     user_id: Id
     notification: Message
 
@@ -75,6 +78,7 @@ class Progress(Payload):
 class ProgressUpdate(Payload):
     """The progress of an enrolment, ``<user_id>-<course_id>``. It never goes back, so the order does not matter."""
 
+    job_type = JobType.PROGRESS_UPDATE
     enrollment_id: str = Field(pattern=r"^[1-9][0-9]{0,18}-[1-9][0-9]{0,18}$")
     progress_data: Progress
 
@@ -82,6 +86,7 @@ class ProgressUpdate(Payload):
 class Report(Payload):
     """A report is to be made."""
 
+    job_type = JobType.REPORT
     report_id: UUID
 
 
@@ -91,9 +96,5 @@ _QUEUES = {
     JobType.PROGRESS_UPDATE: Queue.ANALYTICS,
     JobType.REPORT: Queue.ANALYTICS,
 }
-_PAYLOADS: dict[JobType, type[Payload]] = {
-    JobType.WELCOME_EMAIL: WelcomeEmail,
-    JobType.NOTIFICATION: Notification,
-    JobType.PROGRESS_UPDATE: ProgressUpdate,
-    JobType.REPORT: Report,
-}
+_ALL: tuple[type[Payload], ...] = (WelcomeEmail, Notification, ProgressUpdate, Report)
+_PAYLOADS = {payload.job_type: payload for payload in _ALL}

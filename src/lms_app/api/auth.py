@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Response
 
 from lms_app.api.contract import ANYONE, SIGNED_IN, Reply, Resource, me
-from lms_app.api.models import Credentials, Registration, Session, User
+from lms_app.api.models import Credentials, Registration, Session
 from lms_app.api.responses import nothing, reply
 from lms_app.api.sessions import SESSION_COOKIE
 from lms_app.domain import accounts
+from lms_app.domain.accounts import User
 from lms_app.domain.identity import Role
 from lms_app.errors import ConflictError, NotSignedInError
 from lms_app.services import services
@@ -47,7 +48,8 @@ def sign_in(body: Credentials) -> Response:
     lms = services()
     identity, user = accounts.sign_in(lms.databases, email=body.email, password=body.password)
     token, expires_at = lms.sessions.issue(identity)
-    response = reply({"token": token, "expires_at": expires_at, "user": user})
+    session: Session = {"token": token, "expires_at": expires_at, "user": user}
+    response = reply(session)
     response.set_cookie(
         SESSION_COOKIE,
         token,

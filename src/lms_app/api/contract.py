@@ -39,10 +39,10 @@ ADMINS: Access = frozenset({Role.ADMIN})
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """One answer an endpoint gives: a JSON model, another media type, or nothing."""
+    """An answer that an endpoint gives: JSON of the type `model` (a TypedDict or pydantic model), text, or no body."""
 
     description: str
-    model: type[BaseModel] | None = None
+    model: type[object] | None = None
     media_types: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from flask import Response
 from sqlalchemy import Connection
@@ -11,12 +9,13 @@ from sqlalchemy import Connection
 from lms_app.api.contract import ANYONE, STAFF, Reply, Resource, me
 from lms_app.api.fields import PageQuery
 from lms_app.api.idempotency import Outcome, once
-from lms_app.api.models import CourseChange, CourseDetail, CourseIn, CoursePage, TaughtCoursePage
+from lms_app.api.models import CourseChange, CourseIn
 from lms_app.api.responses import conditional, entity_tag, nothing, require_match
 from lms_app.api.sessions import current_identity
 from lms_app.caching import COURSES, course, headers
 from lms_app.domain import courses
-from lms_app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
+from lms_app.domain.courses import CourseDetail, CoursePage, TaughtCoursePage
+from lms_app.errors import ForbiddenError, NotFoundError, PreconditionFailedError
 from lms_app.services import Services, services
 
 resource = Resource("courses")
@@ -54,19 +53,19 @@ def show_course(course_id: int) -> Response:
     return conditional(found, kept=headers.shared if found["is_published"] else headers.private)
 
 
-def visible_course(lms: Services, course_id: int) -> dict[str, Any]:
+def visible_course(lms: Services, course_id: int) -> CourseDetail:
     """Return a course that the present user may see. Raises NotFoundError."""
 
-    def load() -> Any:
-        return orjson.loads(orjson.dumps(courses.detail(lms.databases.catalogue, course_id)))
+    def load() -> CourseDetail | None:
+        return lms.databases.catalogue.read(lambda connection: courses.detail(connection, course_id))
 
-    found: dict[str, Any] | None = lms.caches.get_or_load(f"course:{course_id}", load, namespaces=[course(course_id)])
+    found = lms.caches.get_or_load(f"course:{course_id}", load, namespaces=[course(course_id)])
     if found is None or not courses.may_see(found, None if found["is_published"] else current_identity()):
         raise NotFoundError(f"there is no course {course_id}")
     return found
 
 
-def editable_course(lms: Services, course_id: int) -> dict[str, Any]:
+def editable_course(lms: Services, course_id: int) -> CourseDetail:
     """Return a course that the present user may change. Raises NotFoundError, ForbiddenError."""
     found = visible_course(lms, course_id)
     if not courses.may_edit(found["teacher_id"], me()):
@@ -102,7 +101,9 @@ def create_course(body: CourseIn) -> Response:
     lms, who = services(), me()
 
     def work(connection: Connection) -> Outcome:
-        made = courses.create(connection, who, body.model_dump())
+        made = courses.create(
+            connection, who, title=body.title, description=body.description, is_published=body.is_published
+        )
         return Outcome(201, made, {"Location": f"/api/courses/{made['id']}"})
 
     answer = once(lms.databases.catalogue, who.user_id, work)
@@ -123,15 +124,15 @@ def create_course(body: CourseIn) -> Response:
 def change_course(course_id: int, body: CourseChange) -> Response:
     """With `If-Match`, only the version the client has read."""
     lms, who = services(), me()
-    values = body.model_dump(exclude_none=True)
-    if not values:
-        raise InvalidError("name at least one field to change")
+    body.require_a_field()
 
     def work(connection: Connection) -> object:
         courses.require_editor(connection, course_id, who, lock=True)
-        require_match(entity_tag(orjson.dumps(courses.read(connection, course_id))))
-        courses.change(connection, course_id, values)
-        return courses.read(connection, course_id)
+        require_match(entity_tag(orjson.dumps(courses.detail(connection, course_id))))
+        courses.change(
+            connection, course_id, title=body.title, description=body.description, is_published=body.is_published
+        )
+        return courses.detail(connection, course_id)
 
     with lms.caches.changing(course(course_id), COURSES):
         return conditional(lms.databases.catalogue.write(work), kept=headers.not_kept)

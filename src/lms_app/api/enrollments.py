@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Response
 from sqlalchemy import Connection
@@ -12,11 +11,11 @@ from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course, visible_course
 from lms_app.api.fields import PageQuery
 from lms_app.api.idempotency import Outcome, once
-from lms_app.api.models import Enrollment, EnrollmentChange, EnrollmentIn, EnrollmentPage, ModulesDone
+from lms_app.api.models import EnrollmentChange, EnrollmentIn
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.caching import user
 from lms_app.domain import enrollments
-from lms_app.domain.enrollments import EnrollmentId
+from lms_app.domain.enrollments import Enrollment, EnrollmentId, EnrollmentPage, ModulesDone
 from lms_app.errors import ConflictError, ForbiddenError, NotFoundError
 from lms_app.services import Services, services
 
@@ -154,7 +153,7 @@ def drop_enrollment(enrollment_id: str) -> Response:
     return nothing()
 
 
-def _looked_up(enrollment_id: str, find: Callable[[Connection, EnrollmentId], dict[str, Any]]) -> Response:
+def _looked_up(enrollment_id: str, find: Callable[[Connection, EnrollmentId], object]) -> Response:
     """Answer with what is found of an enrolment that is one's own or in one's course."""
     lms, key = services(), EnrollmentId.parse(enrollment_id)
     if key.user_id != me().user_id and not _teaches(lms, key.course_id):
@@ -177,7 +176,7 @@ def _teaches(lms: Services, course_id: int) -> bool:
     return True
 
 
-def _change(key: EnrollmentId, work: Callable[[Connection], dict[str, Any]]) -> Response:
+def _change(key: EnrollmentId, work: Callable[[Connection], Enrollment]) -> Response:
     lms = services()
     with lms.caches.changing(user(key.user_id)):
         return reply(lms.databases.of_user(key.user_id).write(work))

@@ -1,12 +1,13 @@
-"""The values that requests are made of, and the two kinds of models: what is given and what is shown."""
+"""The values that requests are made of, and the kinds of models that check them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from lms_app.domain.pages import MAX_LIMIT
+from lms_app.errors import InvalidError
 
 
 def storable(text: str) -> str:
@@ -36,9 +37,6 @@ Email = Annotated[
     AfterValidator(_lower),
 ]
 Password = Annotated[str, StringConstraints(min_length=12, max_length=200), AfterValidator(storable)]
-Percentage = Annotated[int, Field(ge=0, le=100)]
-EnrollmentKey = Annotated[str, Field(description="`<user_id>-<course_id>`", pattern=r"^\d+-\d+$")]
-EnrollmentStatus = Literal["active", "completed", "dropped"]
 
 
 class Given(BaseModel):
@@ -47,10 +45,13 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Shown(BaseModel):
-    """Part of an answer."""
+class Change(Given):
+    """What is to change of a thing: fields that are left out, or null, stay as they are."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_mode_override="serialization")
+    def require_a_field(self) -> None:
+        """Raise InvalidError when there is nothing to change."""
+        if not self.model_dump(exclude_none=True):
+            raise InvalidError("name at least one field to change")
 
 
 class PageQuery(Given):

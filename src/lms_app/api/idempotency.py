@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 from flask import Response, request
@@ -41,7 +40,7 @@ class Outcome:
     """What a use case has to answer: a status, a value for the body, and headers."""
 
     status: int
-    value: Any
+    value: object
     headers: dict[str, str] = field(default_factory=dict)
 
 

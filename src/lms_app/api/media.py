@@ -9,10 +9,11 @@ from flask import Response, request
 from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course, visible_course
 from lms_app.api.fields import PageQuery
-from lms_app.api.models import Media, MediaIn, MediaPage, Upload
+from lms_app.api.models import MediaIn, Upload
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.domain import media
 from lms_app.domain.courses import may_edit
+from lms_app.domain.media import Media, MediaPage
 from lms_app.domain.storage import LINK_SECONDS, MediaStore
 from lms_app.errors import (
     ConflictError,
@@ -50,10 +51,11 @@ def add_media(course_id: int, body: MediaIn) -> Response:
     limit = lms.settings.upload_max_bytes
     if body.size_bytes > limit:
         raise TooLargeError(f"a file may have {limit} bytes")
-    values = {"filename": body.filename, "content_type": body.content_type}
-    made = lms.databases.catalogue.write(lambda connection: media.add(connection, course_id, who, values))
+    made = lms.databases.catalogue.write(
+        lambda connection: media.add(connection, course_id, who, filename=body.filename, content_type=body.content_type)
+    )
     url = store(lms).upload_link(media.key_of(made), content_type=body.content_type, size_bytes=body.size_bytes)
-    upload = {
+    upload: Upload = {
         "media": made,
         "url": url,
         "headers": {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)},
@@ -122,7 +124,7 @@ def list_media(course_id: int, query: PageQuery) -> Response:
     found = visible_course(lms, course_id)
     if not may_edit(found["teacher_id"], who) and not media.is_enrolled(lms.databases, who, course_id):
         raise ForbiddenError("enrol in the course first")
-    return conditional(media.of_course(lms.databases, course_id, cursor=query.cursor, limit=query.limit))
+    return conditional(media.of_course(lms.databases.catalogue, course_id, cursor=query.cursor, limit=query.limit))
 
 
 @resource.endpoint(

@@ -1,64 +1,19 @@
-"""What requests hold and answers show, as pydantic models.
-
-Requests are validated with them. Answers are documented by them: they are written straight from rows, and the tests
-hold the two together.
-"""
+"""What requests hold, as pydantic models that check it, and what answers show beside the shapes of `lms_app.domain`."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
+from typing_extensions import TypedDict
 
-from lms_app.api.fields import (
-    Email,
-    EnrollmentKey,
-    EnrollmentStatus,
-    Given,
-    Id,
-    PageQuery,
-    Password,
-    Percentage,
-    Prose,
-    Shown,
-    Title,
-    storable,
-)
+from lms_app.api.fields import Change, Email, Given, Id, PageQuery, Password, Prose, Title, storable
+from lms_app.domain.accounts import User
+from lms_app.domain.enrollments import Percentage
 from lms_app.domain.identity import Role
-
-
-class CourseSummary(Shown):
-    """A course in a list."""
-
-    id: int
-    title: str
-    description: str
-    teacher_id: int
-    updated_at: datetime
-
-
-class CoursePage(Shown):
-    """A page of courses."""
-
-    items: list[CourseSummary]
-    next: str | None
-
-
-class ModuleSummary(Shown):
-    """A module in its course."""
-
-    id: int
-    title: str
-    sequence_order: int
-
-
-class CourseDetail(CourseSummary):
-    """A course with its modules in order."""
-
-    is_published: bool
-    modules: list[ModuleSummary]
+from lms_app.domain.media import Media
+from lms_app.domain.reports import CompletionRow, Format
 
 
 class EnrollmentIn(Given):
@@ -67,51 +22,10 @@ class EnrollmentIn(Given):
     course_id: Id
 
 
-class Enrollment(Shown):
-    """A user's enrolment in a course."""
-
-    id: EnrollmentKey
-    user_id: int
-    course_id: int
-    progress_percentage: Percentage
-    status: EnrollmentStatus
-    enrolled_at: datetime
-    updated_at: datetime
-    completed_at: datetime | None
-
-
-class EnrollmentPage(Shown):
-    """A page of enrolments."""
-
-    items: list[Enrollment]
-    next: str | None
-
-
-class ModulesDone(Shown):
-    """The modules that a user is through with."""
-
-    module_ids: list[int]
-
-
 class EnrollmentChange(Given):
     """How far the user has got; a value that is not higher than the present one changes nothing."""
 
     progress_percentage: Percentage
-
-
-class CourseProgress(Shown):
-    """How far a user is in a course."""
-
-    course_id: int
-    progress_percentage: Percentage
-    status: EnrollmentStatus
-
-
-class ProgressPage(Shown):
-    """A page of a user's progress."""
-
-    items: list[CourseProgress]
-    next: str | None
 
 
 class Registration(Given):
@@ -135,25 +49,7 @@ class Credentials(Given):
     password: str = Field(max_length=200)
 
 
-class User(Shown):
-    """A user."""
-
-    id: int
-    email: str
-    name: str
-    role: Role
-    is_active: bool
-    created_at: datetime
-
-
-class UserPage(Shown):
-    """A page of users."""
-
-    items: list[User]
-    next: str | None
-
-
-class Session(Shown):
+class Session(TypedDict):
     """A session that has begun; the cookie holds the same token."""
 
     token: str
@@ -174,7 +70,7 @@ class PasswordChange(Given):
     new_password: Password
 
 
-class UserChange(Given):
+class UserChange(Change):
     """What admins change of a user; another role or an end of activity ends all of the user's sessions."""
 
     name: Title | None = None
@@ -190,25 +86,12 @@ class CourseIn(Given):
     is_published: bool = False
 
 
-class CourseChange(Given):
+class CourseChange(Change):
     """What changes of a course."""
 
     title: Title | None = None
     description: Prose | None = None
     is_published: bool | None = None
-
-
-class TaughtCourse(CourseSummary):
-    """A course of one's own."""
-
-    is_published: bool
-
-
-class TaughtCoursePage(Shown):
-    """A page of one's own courses."""
-
-    items: list[TaughtCourse]
-    next: str | None
 
 
 class ModuleIn(Given):
@@ -218,7 +101,7 @@ class ModuleIn(Given):
     content: Prose = ""
 
 
-class ModuleChange(Given):
+class ModuleChange(Change):
     """What changes of a module."""
 
     title: Title | None = None
@@ -231,37 +114,10 @@ class ModuleOrder(Given):
     module_ids: list[Id] = Field(max_length=1000)
 
 
-class Module(Shown):
-    """A module with its content."""
-
-    id: int
-    course_id: int
-    sequence_order: int
-    title: str
-    content: str
-
-
 class NotificationQuery(PageQuery):
     """Which notifications."""
 
     unread: bool = Field(False, description="Only those not read yet.")
-
-
-class Notification(Shown):
-    """Something a user is told."""
-
-    id: int
-    kind: str
-    message: str
-    created_at: datetime
-    read_at: datetime | None
-
-
-class NotificationPage(Shown):
-    """A page of notifications."""
-
-    items: list[Notification]
-    next: str | None
 
 
 class Announcement(Given):
@@ -270,7 +126,7 @@ class Announcement(Given):
     message: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(storable)]
 
 
-class Announced(Shown):
+class Announced(TypedDict):
     """What became of it."""
 
     queued_for: int
@@ -284,27 +140,7 @@ class MediaIn(Given):
     size_bytes: Annotated[int, Field(ge=1, le=2**40)]
 
 
-class Media(Shown):
-    """A file of a course."""
-
-    id: UUID
-    course_id: int
-    owner_id: int
-    filename: str
-    content_type: str
-    size_bytes: int | None
-    status: Literal["pending", "ready"]
-    created_at: datetime
-
-
-class MediaPage(Shown):
-    """A page of files."""
-
-    items: list[Media]
-    next: str | None
-
-
-class Upload(Shown):
+class Upload(TypedDict):
     """Where to PUT the file with these headers; then POST to `…/completion`. Small ones may go to `…/content`."""
 
     media: Media
@@ -316,46 +152,21 @@ class Upload(Shown):
 class ReportQuery(Given):
     """Which form."""
 
-    format: Literal["csv", "json"] = "csv"
+    format: Format = "csv"
 
 
 class ReportIn(Given):
     """A report to be made; without a course it is about all of them, for admins."""
 
     course_id: Id | None = None
-    format: Literal["csv", "json"] = "csv"
-
-
-class Report(Shown):
-    """A report that a job makes."""
-
-    id: UUID
-    course_id: int | None
-    format: Literal["csv", "json"]
-    status: Literal["queued", "done", "failed"]
-    row_count: int | None
-    created_at: datetime
-    finished_at: datetime | None
-
-
-class CompletionRow(Shown):
-    """A line of a completion report."""
-
-    course_id: int
-    user_id: int
-    name: str
-    email: str
-    progress_percentage: Percentage
-    status: EnrollmentStatus
-    enrolled_at: datetime
-    completed_at: datetime | None
+    format: Format = "csv"
 
 
 class CompletionReport(RootModel[list[CompletionRow]]):
     """A completion report as JSON."""
 
 
-class FieldError(Shown):
+class FieldError(TypedDict):
     """One value that is wrong."""
 
     pointer: str

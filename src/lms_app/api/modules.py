@@ -8,11 +8,13 @@ from sqlalchemy import Connection
 from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import visible_course
 from lms_app.api.idempotency import Outcome, once
-from lms_app.api.models import CourseDetail, Module, ModuleChange, ModuleIn, ModuleOrder
+from lms_app.api.models import ModuleChange, ModuleIn, ModuleOrder
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.caching import course
 from lms_app.domain import courses, media, modules
-from lms_app.errors import ForbiddenError, InvalidError
+from lms_app.domain.courses import CourseDetail
+from lms_app.domain.modules import Module
+from lms_app.errors import ForbiddenError
 from lms_app.services import services
 
 resource = Resource("modules")
@@ -33,7 +35,7 @@ def show_module(course_id: int, module_id: int) -> Response:
     if not courses.may_edit(found["teacher_id"], who) and not media.is_enrolled(lms.databases, who, course_id):
         raise ForbiddenError("enrol in the course first")
 
-    def load() -> dict[str, object]:
+    def load() -> Module:
         return lms.databases.catalogue.read(lambda connection: modules.find(connection, course_id, module_id))
 
     key = f"course:{course_id}:module:{module_id}"
@@ -54,7 +56,7 @@ def add_module(course_id: int, body: ModuleIn) -> Response:
     lms, who = services(), me()
 
     def work(connection: Connection) -> Outcome:
-        made = modules.append(connection, course_id, who, body.model_dump())
+        made = modules.append(connection, course_id, who, title=body.title, content=body.content)
         return Outcome(201, made, {"Location": f"/api/courses/{course_id}/modules/{made['id']}"})
 
     with lms.caches.changing(course(course_id)):
@@ -72,12 +74,12 @@ def add_module(course_id: int, body: ModuleIn) -> Response:
 def change_module(course_id: int, module_id: int, body: ModuleChange) -> Response:
     """Its place is changed with the order of all."""
     lms, who = services(), me()
-    values = body.model_dump(exclude_none=True)
-    if not values:
-        raise InvalidError("name at least one field to change")
+    body.require_a_field()
     with lms.caches.changing(course(course_id)):
         changed = lms.databases.catalogue.write(
-            lambda connection: modules.change(connection, course_id, module_id, who, values)
+            lambda connection: modules.change(
+                connection, course_id, module_id, who, title=body.title, content=body.content
+            )
         )
     return reply(changed)
 
@@ -96,7 +98,7 @@ def reorder_modules(course_id: int, body: ModuleOrder) -> Response:
 
     def work(connection: Connection) -> object:
         modules.reorder(connection, course_id, who, body.module_ids)
-        return courses.read(connection, course_id)
+        return courses.detail(connection, course_id)
 
     with lms.caches.changing(course(course_id)):
         return reply(lms.databases.catalogue.write(work))

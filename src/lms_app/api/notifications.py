@@ -6,9 +6,10 @@ from flask import Response
 
 from lms_app.api.contract import SIGNED_IN, STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course
-from lms_app.api.models import Announced, Announcement, NotificationPage, NotificationQuery
+from lms_app.api.models import Announced, Announcement, NotificationQuery
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.domain import notifications
+from lms_app.domain.notifications import NotificationPage
 from lms_app.services import services
 
 resource = Resource("notifications")
@@ -58,4 +59,5 @@ def announce(course_id: int, body: Announcement) -> Response:
     """A job delivers it to each of them."""
     lms = services()
     editable_course(lms, course_id)
-    return reply({"queued_for": notifications.announce(lms.databases, course_id, body.message)}, 202)
+    announced: Announced = {"queued_for": notifications.announce(lms.databases, course_id, body.message)}
+    return reply(announced, 202)

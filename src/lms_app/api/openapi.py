@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 from flask import Response
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core.core_schema import TypedDictSchema
 
 from lms_app.api import idempotency
 from lms_app.api.contract import ANYONE, Endpoint, Reply, Resource
@@ -68,15 +69,23 @@ def document(groups: Iterable[Resource]) -> dict[str, Any]:
     }
 
 
+class _Schemas(GenerateJsonSchema):
+    """Schemas in which an answer has the fields that are listed and no others."""
+
+    def typed_dict_schema(self, schema: TypedDictSchema) -> JsonSchemaValue:
+        return super().typed_dict_schema(schema) | {"additionalProperties": False}
+
+
 def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    models: dict[tuple[type[BaseModel], Any], None] = {(Problem, "serialization"): None}
+    models: dict[tuple[type[object], JsonSchemaMode], None] = {(Problem, "serialization"): None}
     for endpoint in endpoints:
         if endpoint.body is not None:
             models[endpoint.body, "validation"] = None
         for answer in endpoint.replies.values():
             if answer.model is not None:
                 models[answer.model, "serialization"] = None
-    _, schema = models_json_schema(list(models), ref_template=REF)
+    adapters = [(model.__name__, mode, TypeAdapter(model)) for model, mode in models]
+    _, schema = TypeAdapter.json_schemas(adapters, ref_template=REF, schema_generator=_Schemas)
     found: dict[str, Any] = schema["$defs"]
     return found
 

@@ -11,10 +11,11 @@ from lms_app.api.contract import STAFF, Reply, Resource, me
 from lms_app.api.courses import editable_course
 from lms_app.api.idempotency import Outcome, once
 from lms_app.api.media import store
-from lms_app.api.models import CompletionReport, Report, ReportIn, ReportQuery
+from lms_app.api.models import CompletionReport, ReportIn, ReportQuery
 from lms_app.api.responses import conditional, nothing
 from lms_app.caching import headers
 from lms_app.domain import reports
+from lms_app.domain.reports import Report
 from lms_app.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from lms_app.services import services
 
@@ -76,7 +77,7 @@ def order_report(body: ReportIn) -> Response:
 )
 def show_report(report_id: UUID) -> Response:
     """For the one who ordered it, and admins."""
-    return conditional(reports.find(services().databases, report_id, me()))
+    return conditional(_find(report_id))
 
 
 @resource.endpoint(
@@ -89,8 +90,7 @@ def show_report(report_id: UUID) -> Response:
 )
 def get_report(report_id: UUID) -> Response:
     """Once it is done."""
-    lms = services()
-    found = reports.find(lms.databases, report_id, me())
+    lms, found = services(), _find(report_id)
     if found["status"] != "done":
         raise ConflictError(f"the report is {found['status']}")
     response = nothing(302)
@@ -100,3 +100,8 @@ def get_report(report_id: UUID) -> Response:
         content_type=reports.MEDIA_TYPES[found["format"]],
     )
     return response
+
+
+def _find(report_id: UUID) -> Report:
+    who = me()
+    return services().databases.catalogue.read(lambda connection: reports.find(connection, report_id, who))

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from lms_app.api.contract import ADMINS, SIGNED_IN, Reply, Resource, me
 from lms_app.api.fields import PageQuery
-from lms_app.api.models import (
-    NewUser,
-    OwnChange,
-    PasswordChange,
-    ProgressPage,
-    User,
-    UserChange,
-    UserPage,
-)
+from lms_app.api.models import NewUser, OwnChange, PasswordChange, UserChange
 from lms_app.api.responses import conditional, nothing, reply
 from lms_app.caching import user
 from lms_app.domain import accounts, enrollments
-from lms_app.errors import ConflictError, InvalidError, NotFoundError
+from lms_app.domain.accounts import User, UserPage
+from lms_app.domain.enrollments import ProgressPage
+from lms_app.errors import ConflictError, NotFoundError
 from lms_app.services import services
 
 resource = Resource("users")
@@ -38,7 +30,7 @@ def show_me() -> Response:
 )
 def change_me(body: OwnChange) -> Response:
     """The address and the role are not one's own to change."""
-    return reply(accounts.change(services().databases, me().user_id, {"name": body.name}))
+    return reply(accounts.change(services().databases, me().user_id, name=body.name))
 
 
 @resource.endpoint(
@@ -70,7 +62,7 @@ def my_progress(query: PageQuery) -> Response:
     """Cached for the user until their next step."""
     lms, user_id = services(), me().user_id
 
-    def load() -> dict[str, Any]:
+    def load() -> ProgressPage:
         database = lms.databases.of_user(user_id)
         return enrollments.progress(database, user_id, cursor=query.cursor, limit=query.limit)
 
@@ -102,7 +94,9 @@ def list_users(query: PageQuery) -> Response:
 )
 def create_user(body: NewUser) -> Response:
     """So teachers and admins come in."""
-    made = accounts.register(services().databases, **body.model_dump())
+    made = accounts.register(
+        services().databases, email=body.email, password=body.password, name=body.name, role=body.role
+    )
     return reply(made, 201, {"Location": f"/api/users/{made['id']}"})
 
 
@@ -119,11 +113,9 @@ def show_user(user_id: int) -> Response:
 def change_user(user_id: int, body: UserChange) -> Response:
     """Another role, or an end of activity, ends the user's sessions."""
     lms = services()
-    values = body.model_dump(exclude_none=True)
-    if not values:
-        raise InvalidError("name at least one field to change")
+    body.require_a_field()
     with lms.caches.changing(user(user_id)):
-        changed = accounts.change(lms.databases, user_id, values)
+        changed = accounts.change(lms.databases, user_id, name=body.name, role=body.role, is_active=body.is_active)
     if body.role is not None or body.is_active is not None:
         accounts.end_sessions(lms.databases, lms.sessions.revocations, user_id)
     return reply(changed)

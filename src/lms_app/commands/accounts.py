@@ -71,7 +71,9 @@ def create_user(email: str, role: str, name: str | None, password_file: Path) ->
         given = NewUser(
             email=email, password=lines[0] if lines else "", name=name or email.partition("@")[0], role=Role(role)
         )
-        made = accounts.register(services().databases, **given.model_dump())
+        made = accounts.register(
+            services().databases, email=given.email, password=given.password, name=given.name, role=given.role
+        )
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         raise click.ClickException(f"{fault['loc'][0]}: {fault['msg']}") from None

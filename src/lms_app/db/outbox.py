@@ -5,17 +5,13 @@ No broker is needed to write it; the relay publishes it as soon as there is one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, bindparam, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from lms_app.db.tables import outbox, processed_jobs
-from lms_app.job_kinds import JobType
-
-__all__ = ["JobType", "enqueue", "first_time"]
+from lms_app.job_kinds import Payload
 
 _INSERT = insert(outbox).values(
     job_id=bindparam("job_id"), job_type=bindparam("job_type"), payload=bindparam("payload")
@@ -28,15 +24,11 @@ _DONE = (
 )
 
 
-def enqueue(connection: Connection, job_type: JobType, payload: Mapping[str, Any]) -> UUID:
-    """Write a job beside the statements of this transaction and return its id.
-
-    Raises pydantic's ValidationError when the payload is not what this kind of job carries.
-    """
-    checked = job_type.payload.model_validate(payload)
+def enqueue(connection: Connection, payload: Payload) -> UUID:
+    """Write a job beside the statements of this transaction and return its id."""
     job_id = uuid4()
     connection.execute(
-        _INSERT, {"job_id": job_id, "job_type": job_type.value, "payload": checked.model_dump(mode="json")}
+        _INSERT, {"job_id": job_id, "job_type": payload.job_type.value, "payload": payload.model_dump(mode="json")}
     )
     return job_id
 

@@ -9,24 +9,45 @@ from __future__ import annotations
 import heapq
 from datetime import datetime
 from itertools import chain, islice
-from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Connection, any_, bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
+from typing_extensions import TypedDict
 
-from lms_app.db.outbox import JobType, enqueue
+from lms_app.db.outbox import enqueue
 from lms_app.db.tables import accounts, users
 from lms_app.domain import pages, passwords
 from lms_app.domain.identity import Identity, Revocations, Role
+from lms_app.domain.shapes import Shape, given
 from lms_app.errors import ConflictError, NotFoundError, NotSignedInError
+from lms_app.job_kinds import WelcomeEmail
 from lms_app.shards.databases import Databases
 
-COLUMNS = (users.c.id, users.c.email, users.c.name, users.c.role, users.c.is_active, users.c.created_at)
-_BY_ID = select(*COLUMNS).where(users.c.id == bindparam("user_id"))
+
+class User(TypedDict):
+    """A user."""
+
+    id: int
+    email: str
+    name: str
+    role: Role
+    is_active: bool
+    created_at: datetime
+
+
+class UserPage(TypedDict):
+    """A page of users."""
+
+    items: list[User]
+    next: str | None
+
+
+USER = Shape(User, users, role=Role)
+_BY_ID = select(*USER.columns).where(users.c.id == bindparam("user_id"))
 _ACCOUNT = select(accounts.c.user_id, accounts.c.session_version).where(accounts.c.email == bindparam("email"))
-_SECRETS = select(*COLUMNS, users.c.password_hash).where(users.c.id == bindparam("user_id"))
+_SECRETS = select(*USER.columns, users.c.password_hash).where(users.c.id == bindparam("user_id"))
 NEWEST_ACTIVE = (
-    select(*COLUMNS)
+    select(*USER.columns)
     .where(users.c.is_active)
     .order_by(users.c.created_at.desc(), users.c.id.desc())
     .limit(bindparam("limit"))
@@ -47,7 +68,7 @@ _VERSIONS = select(accounts.c.user_id, accounts.c.session_version).where(
 )
 
 
-def register(databases: Databases, *, email: str, password: str, name: str, role: Role) -> dict[str, Any]:
+def register(databases: Databases, *, email: str, password: str, name: str, role: Role) -> User:
     """Make an account and greet its owner by mail. Raises ConflictError when the address has one already."""
     claim = insert(accounts).values(email=email).on_conflict_do_nothing().returning(accounts.c.user_id)
 
@@ -65,19 +86,19 @@ def register(databases: Databases, *, email: str, password: str, name: str, role
         "password_hash": passwords.hashed(password),
     }
 
-    def add(connection: Connection) -> dict[str, Any]:
+    def add(connection: Connection) -> User:
         row = connection.execute(
-            insert(users).values(values).on_conflict_do_nothing().returning(*COLUMNS)
+            insert(users).values(values).on_conflict_do_nothing().returning(*USER.columns)
         ).one_or_none()
         if row is None:
             raise ConflictError("this address has an account already")
-        enqueue(connection, JobType.WELCOME_EMAIL, {"user_id": user_id, "email": email})
-        return pages.as_dicts([row])[0]
+        enqueue(connection, WelcomeEmail(user_id=user_id, email=email))
+        return USER.one(row)
 
     return databases.of_user(user_id).write(add)
 
 
-def sign_in(databases: Databases, *, email: str, password: str) -> tuple[Identity, dict[str, Any]]:
+def sign_in(databases: Databases, *, email: str, password: str) -> tuple[Identity, User]:
     """Return who this is. Raises NotSignedInError, which does not say whether the address or the password was wrong."""
     account = databases.catalogue.read_primary(
         lambda connection: connection.execute(_ACCOUNT, {"email": email}).one_or_none()
@@ -93,9 +114,7 @@ def sign_in(databases: Databases, *, email: str, password: str) -> tuple[Identit
         raise NotSignedInError("the address or the password is wrong")
     if passwords.outdated(user.password_hash):
         _set_password(databases, user.id, password)
-    shown = pages.as_dicts([user])[0]
-    del shown["password_hash"]
-    return Identity(user.id, Role(user.role), account.session_version), shown
+    return Identity(user.id, Role(user.role), account.session_version), USER.one(user)
 
 
 def end_sessions(databases: Databases, revocations: Revocations, user_id: int) -> None:
@@ -111,23 +130,25 @@ def end_sessions(databases: Databases, revocations: Revocations, user_id: int) -
         revocations.note(user_id, version)
 
 
-def find(databases: Databases, user_id: int) -> dict[str, Any]:
+def find(databases: Databases, user_id: int) -> User:
     """Return a user. Raises NotFoundError."""
-    rows = databases.of_user(user_id).read(lambda connection: connection.execute(_BY_ID, {"user_id": user_id}).all())
-    if not rows:
+    keys = {"user_id": user_id}
+    row = databases.of_user(user_id).read(lambda connection: connection.execute(_BY_ID, keys).one_or_none())
+    if row is None:
         raise NotFoundError(f"there is no user {user_id}")
-    return pages.as_dicts(rows)[0]
+    return USER.one(row)
 
 
-def active(databases: Databases, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def active(databases: Databases, *, cursor: str | None, limit: int) -> UserPage:
     """One page of all shards' active users, the newest first."""
     keys = pages.decode(cursor, datetime.fromisoformat, int)
-    statement, parameters = NEWEST_ACTIVE, {"limit": limit + 1}
+    statement = NEWEST_ACTIVE
+    parameters: dict[str, object] = {"limit": limit + 1}
     if keys is not None:
         statement, parameters = OLDER_ACTIVE, parameters | {"created_at": keys[0], "id": keys[1]}
     found = databases.read_every_shard(lambda connection: connection.execute(statement, parameters).all())
     merged = heapq.merge(*found, key=lambda row: (row.created_at, row.id), reverse=True)
-    return pages.page(list(islice(merged, limit + 1)), limit, lambda row: [row.created_at, row.id])
+    return pages.page(list(islice(merged, limit + 1)), limit, USER.one, lambda row: [row.created_at, row.id])
 
 
 def active_students(databases: Databases, *, limit: int) -> list[Identity]:
@@ -143,13 +164,21 @@ def active_students(databases: Databases, *, limit: int) -> list[Identity]:
     return [Identity(user_id, Role.STUDENT, known[user_id]) for user_id in user_ids if user_id in known]
 
 
-def change(databases: Databases, user_id: int, values: dict[str, Any]) -> dict[str, Any]:
-    """Change a user's name, role or activity. Raises NotFoundError."""
-    statement = update(users).where(users.c.id == user_id).values(**values).returning(*COLUMNS)
-    rows = databases.of_user(user_id).write(lambda connection: connection.execute(statement).all())
-    if not rows:
+def change(
+    databases: Databases,
+    user_id: int,
+    *,
+    name: str | None = None,
+    role: Role | None = None,
+    is_active: bool | None = None,
+) -> User:
+    """Change what is given of a user, at least one thing. Raises NotFoundError."""
+    values = given(name=name, role=role and role.value, is_active=is_active)
+    statement = update(users).where(users.c.id == user_id).values(**values).returning(*USER.columns)
+    row = databases.of_user(user_id).write(lambda connection: connection.execute(statement).one_or_none())
+    if row is None:
         raise NotFoundError(f"there is no user {user_id}")
-    return pages.as_dicts(rows)[0]
+    return USER.one(row)
 
 
 def change_password(databases: Databases, user_id: int, *, current: str, new: str) -> None:

@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from typing_extensions import TypedDict
 
 from lms_app.db.database import Database
 from lms_app.db.tables import course_modules, courses
 from lms_app.domain import pages
 from lms_app.domain.identity import Identity
+from lms_app.domain.shapes import AnyRow, IsoTime, Shape, given
 from lms_app.errors import ForbiddenError, NotFoundError
 
-SUMMARY = (courses.c.id, courses.c.title, courses.c.description, courses.c.teacher_id, courses.c.updated_at)
+
+class CourseSummary(TypedDict):
+    """A course in a list."""
+
+    id: int
+    title: str
+    description: str
+    teacher_id: int
+    updated_at: datetime
+
+
+class CoursePage(TypedDict):
+    """A page of courses."""
+
+    items: list[CourseSummary]
+    next: str | None
+
+
+class TaughtCourse(CourseSummary):
+    """A course of one's own."""
+
+    is_published: bool
+
+
+class TaughtCoursePage(TypedDict):
+    """A page of one's own courses."""
+
+    items: list[TaughtCourse]
+    next: str | None
+
+
+class ModuleSummary(TypedDict):
+    """A module in its course."""
+
+    id: int
+    title: str
+    sequence_order: int
+
+
+class CourseDetail(TypedDict):
+    """A course with its modules in order."""
+
+    id: int
+    title: str
+    description: str
+    teacher_id: int
+    updated_at: IsoTime
+    is_published: bool
+    modules: list[ModuleSummary]
+
+
+SUMMARY = Shape(CourseSummary, courses)
+TAUGHT = Shape(TaughtCourse, courses)
 PUBLISHED_PAGE = (
-    select(*SUMMARY)
+    select(*SUMMARY.columns)
     .where(courses.c.is_published, courses.c.id > bindparam("after"))
     .order_by(courses.c.id)
     .limit(bindparam("limit"))
 )
 TAUGHT_PAGE = (
-    select(*SUMMARY, courses.c.is_published)
+    select(*TAUGHT.columns)
     .where(courses.c.teacher_id == bindparam("teacher_id"), courses.c.id > bindparam("after"))
     .order_by(courses.c.id)
     .limit(bindparam("limit"))
 )
 DETAIL = (
     select(
-        *SUMMARY,
-        courses.c.is_published,
+        *TAUGHT.columns,
         course_modules.c.id.label("module_id"),
         course_modules.c.title.label("module_title"),
         course_modules.c.sequence_order,
@@ -41,49 +94,48 @@ DETAIL = (
 OWNER = select(courses.c.teacher_id, courses.c.is_published).where(courses.c.id == bindparam("course_id"))
 
 
-def published(catalogue: Database, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def published(catalogue: Database, *, cursor: str | None, limit: int) -> CoursePage:
     """One page of the courses that are open to everybody, by id."""
     keys = pages.decode(cursor, int)
     parameters = {"after": keys[0] if keys else 0, "limit": limit + 1}
     rows = catalogue.read(lambda connection: connection.execute(PUBLISHED_PAGE, parameters).all())
-    return pages.page(rows, limit, lambda row: [row.id])
+    return pages.page(rows, limit, SUMMARY.one, lambda row: [row.id])
 
 
-def taught(catalogue: Database, teacher_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def taught(catalogue: Database, teacher_id: int, *, cursor: str | None, limit: int) -> TaughtCoursePage:
     """One page of a teacher's own courses, drafts included."""
     keys = pages.decode(cursor, int)
     parameters = {"teacher_id": teacher_id, "after": keys[0] if keys else 0, "limit": limit + 1}
     rows = catalogue.read(lambda connection: connection.execute(TAUGHT_PAGE, parameters).all())
-    return pages.page(rows, limit, lambda row: [row.id])
+    return pages.page(rows, limit, TAUGHT.one, lambda row: [row.id])
 
 
-def detail(catalogue: Database, course_id: int) -> dict[str, Any] | None:
-    """A course with its modules in order, drafts too; none when there is no such course."""
-    return catalogue.read(lambda connection: read(connection, course_id))
-
-
-def read(connection: Connection, course_id: int) -> dict[str, Any] | None:
-    """As `detail`, within a transaction."""
+def detail(connection: Connection, course_id: int) -> CourseDetail | None:
+    """Return a course with its modules in order, a draft too; None when there is no such course."""
     rows = connection.execute(DETAIL, {"course_id": course_id}).all()
     if not rows:
         return None
-    first = rows[0]
+    modules: list[ModuleSummary] = [
+        {"id": row.module_id, "title": row.module_title, "sequence_order": row.sequence_order}
+        for row in rows
+        if row.module_id is not None
+    ]
+    return _detail(rows[0], modules)
+
+
+def _detail(row: AnyRow, modules: list[ModuleSummary]) -> CourseDetail:
     return {
-        "id": first.id,
-        "title": first.title,
-        "description": first.description,
-        "teacher_id": first.teacher_id,
-        "updated_at": first.updated_at.isoformat(),
-        "is_published": first.is_published,
-        "modules": [
-            {"id": row.module_id, "title": row.module_title, "sequence_order": row.sequence_order}
-            for row in rows
-            if row.module_id is not None
-        ],
+        "id": row.id,
+        "title": row.title,
+        "description": row.description,
+        "teacher_id": row.teacher_id,
+        "updated_at": row.updated_at.isoformat(),
+        "is_published": row.is_published,
+        "modules": modules,
     }
 
 
-def may_see(course: dict[str, Any], who: Identity | None) -> bool:
+def may_see(course: CourseDetail, who: Identity | None) -> bool:
     """Published courses are everybody's; a draft is its teacher's and the admins'."""
     return course["is_published"] or (who is not None and may_edit(course["teacher_id"], who))
 
@@ -106,16 +158,26 @@ def require_editor(connection: Connection, course_id: int, who: Identity, *, loc
         raise ForbiddenError(f"course {course_id} is another teacher's")
 
 
-def create(connection: Connection, who: Identity, values: dict[str, Any]) -> dict[str, Any]:
-    """Insert a course of this teacher; returns it as `detail` shows it."""
+def create(connection: Connection, who: Identity, *, title: str, description: str, is_published: bool) -> CourseDetail:
+    """Insert a course of this teacher; it has no modules yet."""
     row = connection.execute(
-        insert(courses).values(**values, teacher_id=who.user_id).returning(*SUMMARY, courses.c.is_published)
+        insert(courses)
+        .values(title=title, description=description, is_published=is_published, teacher_id=who.user_id)
+        .returning(*TAUGHT.columns)
     ).one()
-    return {**pages.as_dicts([row])[0], "modules": []}
+    return _detail(row, [])
 
 
-def change(connection: Connection, course_id: int, values: dict[str, Any]) -> None:
-    """Change some fields of a course. The caller holds its lock."""
+def change(
+    connection: Connection,
+    course_id: int,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    is_published: bool | None = None,
+) -> None:
+    """Change what is given of a course. The caller holds its lock (`require_editor`)."""
+    values = given(title=title, description=description, is_published=is_published)
     connection.execute(update(courses).where(courses.c.id == course_id).values(**values, updated_at=func.now()))
 
 

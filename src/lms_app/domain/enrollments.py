@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
+from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
+from pydantic import Field
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -25,15 +27,65 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from typing_extensions import TypedDict
 
 from lms_app.db.database import Database
-from lms_app.db.outbox import JobType, enqueue
+from lms_app.db.outbox import enqueue
 from lms_app.db.tables import enrollments, module_completions
 from lms_app.domain import pages
+from lms_app.domain.shapes import AnyRow, Shape
 from lms_app.errors import ConflictError, NotFoundError
+from lms_app.job_kinds import Progress, ProgressUpdate
 from lms_app.shards.databases import Databases
 
 COMPLETE = 100
+Percentage = Annotated[int, Field(ge=0, le=COMPLETE)]
+EnrollmentKey = Annotated[str, Field(description="`<user_id>-<course_id>`", pattern=r"^\d+-\d+$")]
+EnrollmentStatus = Literal["active", "completed", "dropped"]
+
+
+class Enrollment(TypedDict):
+    """A user's enrolment in a course."""
+
+    id: EnrollmentKey
+    user_id: int
+    course_id: int
+    progress_percentage: Percentage
+    status: EnrollmentStatus
+    enrolled_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+class EnrollmentPage(TypedDict):
+    """A page of enrolments."""
+
+    items: list[Enrollment]
+    next: str | None
+
+
+class ModulesDone(TypedDict):
+    """The modules that a user is through with."""
+
+    module_ids: list[int]
+
+
+class CourseProgress(TypedDict):
+    """How far a user is in a course."""
+
+    course_id: int
+    progress_percentage: Percentage
+    status: EnrollmentStatus
+
+
+class ProgressPage(TypedDict):
+    """A page of a user's progress."""
+
+    items: list[CourseProgress]
+    next: str | None
+
+
+COURSE_PROGRESS = Shape(CourseProgress, enrollments)
 COLUMNS = (
     enrollments.c.user_id,
     enrollments.c.course_id,
@@ -75,8 +127,8 @@ class EnrollmentId(NamedTuple):
         return f"{self.user_id}-{self.course_id}"
 
 
-def shown(row: Any) -> dict[str, Any]:
-    """An enrolment as the API shows it."""
+def shown(row: AnyRow) -> Enrollment:
+    """Return a row of `COLUMNS` as the API shows it."""
     return {
         "id": f"{row.user_id}-{row.course_id}",
         "user_id": row.user_id,
@@ -89,7 +141,7 @@ def shown(row: Any) -> dict[str, Any]:
     }
 
 
-def enrol(connection: Connection, user_id: int, course_id: int) -> tuple[dict[str, Any], bool]:
+def enrol(connection: Connection, user_id: int, course_id: int) -> tuple[Enrollment, bool]:
     """Enrol a user; returns the enrolment and whether it is new. The caller has checked that the course is open."""
     keys = {"user_id": user_id, "course_id": course_id}
     row = connection.execute(ENROL, keys).one_or_none()
@@ -110,7 +162,7 @@ BY_PROGRESS_AFTER = BY_PROGRESS.where(
     < tuple_(bindparam("progress"), bindparam("course_id"))
 )
 PROGRESS = (
-    select(enrollments.c.course_id, enrollments.c.progress_percentage, enrollments.c.status)
+    select(*COURSE_PROGRESS.columns)
     .where(enrollments.c.user_id == bindparam("user_id"), enrollments.c.course_id > bindparam("after"))
     .order_by(enrollments.c.course_id)
     .limit(bindparam("limit"))
@@ -157,7 +209,7 @@ _DONE_MODULE_IDS = (
 )
 
 
-def find(connection: Connection, key: EnrollmentId) -> dict[str, Any]:
+def find(connection: Connection, key: EnrollmentId) -> Enrollment:
     """Return an enrolment. Raises NotFoundError."""
     row = connection.execute(ONE, key._asdict()).one_or_none()
     if row is None:
@@ -165,34 +217,34 @@ def find(connection: Connection, key: EnrollmentId) -> dict[str, Any]:
     return shown(row)
 
 
-def of_user(database: Database, user_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def of_user(database: Database, user_id: int, *, cursor: str | None, limit: int) -> EnrollmentPage:
     """One page of a user's enrolments, the furthest first."""
     keys = pages.decode(cursor, int, int)
     statement, parameters = BY_PROGRESS, {"user_id": user_id, "limit": limit + 1}
     if keys is not None:
         statement, parameters = BY_PROGRESS_AFTER, parameters | {"progress": keys[0], "course_id": keys[1]}
     rows = database.read(lambda connection: connection.execute(statement, parameters).all())
-    return _page(rows, limit, lambda row: [row.progress_percentage, row.course_id])
+    return pages.page(rows, limit, shown, lambda row: [row.progress_percentage, row.course_id])
 
 
-def progress(database: Database, user_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def progress(database: Database, user_id: int, *, cursor: str | None, limit: int) -> ProgressPage:
     """One page of how far a user is, by course."""
     keys = pages.decode(cursor, int)
     parameters = {"user_id": user_id, "after": keys[0] if keys else 0, "limit": limit + 1}
     rows = database.read(lambda connection: connection.execute(PROGRESS, parameters).all())
-    return pages.page(rows, limit, lambda row: [row.course_id])
+    return pages.page(rows, limit, COURSE_PROGRESS.one, lambda row: [row.course_id])
 
 
-def of_course(databases: Databases, course_id: int, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def of_course(databases: Databases, course_id: int, *, cursor: str | None, limit: int) -> EnrollmentPage:
     """One page of a course's enrolments by user, merged from all shards."""
     keys = pages.decode(cursor, int)
     parameters = {"course_id": course_id, "after": keys[0] if keys else 0, "limit": limit + 1}
     found = databases.read_every_shard(lambda connection: connection.execute(OF_COURSE, parameters).all())
     merged = heapq.merge(*found, key=lambda row: row.user_id)
-    return _page(list(islice(merged, limit + 1)), limit, lambda row: [row.user_id])
+    return pages.page(list(islice(merged, limit + 1)), limit, shown, lambda row: [row.user_id])
 
 
-def record_progress(connection: Connection, key: EnrollmentId, percentage: int) -> dict[str, Any]:
+def record_progress(connection: Connection, key: EnrollmentId, percentage: int) -> Enrollment:
     """Raise an active enrolment's progress, and queue what follows from it: a job completes the course at 100.
 
     Progress never falls: a value that is not higher changes nothing: repeated and overtaken requests do no harm.
@@ -205,14 +257,14 @@ def record_progress(connection: Connection, key: EnrollmentId, percentage: int) 
         if found["status"] == "dropped":
             raise ConflictError("the enrolment was dropped; enrol again first")
         return found
-    data = {"progress_percentage": percentage}
-    enqueue(connection, JobType.PROGRESS_UPDATE, {"enrollment_id": str(key), "progress_data": data})
+    data = Progress(progress_percentage=percentage)
+    enqueue(connection, ProgressUpdate(enrollment_id=str(key), progress_data=data))
     return shown(row)
 
 
 def complete_module(
     connection: Connection, key: EnrollmentId, module_id: int, module_ids: Collection[int]
-) -> dict[str, Any]:
+) -> Enrollment:
     """Note that the user is through with a module; progress follows from the share of the course's modules done."""
     find(connection, key)
     done = postgresql_insert(module_completions).values(**key._asdict(), module_id=module_id).on_conflict_do_nothing()
@@ -221,7 +273,7 @@ def complete_module(
     return record_progress(connection, key, COMPLETE * count // len(module_ids))
 
 
-def modules_done(connection: Connection, key: EnrollmentId) -> dict[str, list[int]]:
+def modules_done(connection: Connection, key: EnrollmentId) -> ModulesDone:
     """Return the modules that the user is through with by their ids, those that left the course meanwhile included.
 
     Raises NotFoundError for an enrolment that does not exist.
@@ -236,8 +288,3 @@ def drop(connection: Connection, key: EnrollmentId) -> None:
         return
     if find(connection, key)["status"] == "completed":
         raise ConflictError("a completed course cannot be dropped")
-
-
-def _page(rows: Sequence[Any], limit: int, keys: Callable[[Any], Sequence[object]]) -> dict[str, Any]:
-    page = pages.page(rows, limit, keys)
-    return {"items": [shown(row) for row in rows[:limit]], "next": page["next"]}

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, delete, func, insert, select, text, update
+from typing_extensions import TypedDict
 
 from lms_app.db.tables import course_modules
-from lms_app.domain import courses, pages
+from lms_app.domain import courses
 from lms_app.domain.identity import Identity
+from lms_app.domain.shapes import Shape, given
 from lms_app.errors import InvalidError, NotFoundError
 
-COLUMNS = (
-    course_modules.c.id,
-    course_modules.c.course_id,
-    course_modules.c.sequence_order,
-    course_modules.c.title,
-    course_modules.c.content,
-)
+
+class Module(TypedDict):
+    """A module with its content."""
+
+    id: int
+    course_id: int
+    sequence_order: int
+    title: str
+    content: str
+
+
+MODULE = Shape(Module, course_modules)
 IN_ORDER = (
-    select(*COLUMNS)
+    select(*MODULE.columns)
     .where(course_modules.c.course_id == bindparam("course_id"))
     .order_by(course_modules.c.sequence_order, course_modules.c.id)
 )
 """Served by idx_course_modules_course_sequence."""
-_ONE = select(*COLUMNS).where(
+_ONE = select(*MODULE.columns).where(
     course_modules.c.course_id == bindparam("course_id"), course_modules.c.id == bindparam("module_id")
 )
 _REORDER = text(
@@ -44,15 +49,15 @@ _CLOSE_GAPS = text(
 )
 
 
-def find(connection: Connection, course_id: int, module_id: int) -> dict[str, Any]:
+def find(connection: Connection, course_id: int, module_id: int) -> Module:
     """Return a module with its content. Raises NotFoundError."""
-    rows = connection.execute(_ONE, {"course_id": course_id, "module_id": module_id}).all()
-    if not rows:
+    row = connection.execute(_ONE, {"course_id": course_id, "module_id": module_id}).one_or_none()
+    if row is None:
         raise NotFoundError(f"course {course_id} has no module {module_id}")
-    return pages.as_dicts(rows)[0]
+    return MODULE.one(row)
 
 
-def append(connection: Connection, course_id: int, who: Identity, values: dict[str, Any]) -> dict[str, Any]:
+def append(connection: Connection, course_id: int, who: Identity, *, title: str, content: str) -> Module:
     """Add a module after the last one."""
     courses.require_editor(connection, course_id, who, lock=True)
     last = select(func.coalesce(func.max(course_modules.c.sequence_order), 0)).where(
@@ -60,17 +65,24 @@ def append(connection: Connection, course_id: int, who: Identity, values: dict[s
     )
     row = connection.execute(
         insert(course_modules)
-        .values(course_id=course_id, sequence_order=last.scalar_subquery() + 1, **values)
-        .returning(*COLUMNS)
+        .values(course_id=course_id, sequence_order=last.scalar_subquery() + 1, title=title, content=content)
+        .returning(*MODULE.columns)
     ).one()
     courses.touch(connection, course_id)
-    return pages.as_dicts([row])[0]
+    return MODULE.one(row)
 
 
 def change(
-    connection: Connection, course_id: int, module_id: int, who: Identity, values: dict[str, Any]
-) -> dict[str, Any]:
-    """Change a module's title or content."""
+    connection: Connection,
+    course_id: int,
+    module_id: int,
+    who: Identity,
+    *,
+    title: str | None = None,
+    content: str | None = None,
+) -> Module:
+    """Change what is given of a module, at least one thing."""
+    values = given(title=title, content=content)
     courses.require_editor(connection, course_id, who, lock=True)
     find(connection, course_id, module_id)
     connection.execute(update(course_modules).where(course_modules.c.id == module_id).values(**values))

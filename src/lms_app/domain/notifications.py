@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
+from typing_extensions import TypedDict
 
 from lms_app.db.database import Database
-from lms_app.db.outbox import JobType
 from lms_app.db.tables import enrollments, notifications, outbox
 from lms_app.domain import pages
+from lms_app.domain.shapes import Shape
 from lms_app.errors import NotFoundError
+from lms_app.job_kinds import JobType
 from lms_app.shards.databases import Databases
 
-COLUMNS = (
-    notifications.c.id,
-    notifications.c.kind,
-    notifications.c.message,
-    notifications.c.created_at,
-    notifications.c.read_at,
-)
+
+class Notification(TypedDict):
+    """Something a user is told."""
+
+    id: int
+    kind: str
+    message: str
+    created_at: datetime
+    read_at: datetime | None
+
+
+class NotificationPage(TypedDict):
+    """A page of notifications."""
+
+    items: list[Notification]
+    next: str | None
+
+
+NOTIFICATION = Shape(Notification, notifications)
 NEWEST = (
-    select(*COLUMNS)
+    select(*NOTIFICATION.columns)
     .where(notifications.c.user_id == bindparam("user_id"), notifications.c.id < bindparam("before"))
     .order_by(notifications.c.id.desc())
     .limit(bindparam("limit"))
@@ -33,13 +47,13 @@ COUNTED = {"preserve_rowcount": True}
 """SQLAlchemy throws the number of inserted rows away unless told not to."""
 
 
-def of_user(database: Database, user_id: int, *, unread: bool, cursor: str | None, limit: int) -> dict[str, Any]:
+def of_user(database: Database, user_id: int, *, unread: bool, cursor: str | None, limit: int) -> NotificationPage:
     """One page of a user's notifications, the newest first."""
     keys = pages.decode(cursor, int)
     parameters = {"user_id": user_id, "before": keys[0] if keys else _LAST, "limit": limit + 1}
     statement = NEWEST_UNREAD if unread else NEWEST
     rows = database.read(lambda connection: connection.execute(statement, parameters).all())
-    return pages.page(rows, limit, lambda row: [row.id])
+    return pages.page(rows, limit, NOTIFICATION.one, lambda row: [row.id])
 
 
 def mark_read(connection: Connection, user_id: int, notification_id: int) -> None:

@@ -5,14 +5,25 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import orjson
-from sqlalchemy import Row
+from typing_extensions import TypedDict
 
+from lms_app.domain.shapes import AnyRow
 from lms_app.errors import InvalidError
 
 MAX_LIMIT = 100
+T = TypeVar("T")
+K = TypeVar("K")
+L = TypeVar("L")
+
+
+class Page(TypedDict, Generic[T]):
+    """Some of many things, and the cursor of those that follow; None at the end."""
+
+    items: list[T]
+    next: str | None
 
 
 def encode(keys: Sequence[object]) -> str:
@@ -20,8 +31,12 @@ def encode(keys: Sequence[object]) -> str:
     return urlsafe_b64encode(orjson.dumps(list(keys))).decode().rstrip("=")
 
 
-def decode(cursor: str | None, *kinds: Callable[[Any], Any]) -> tuple[Any, ...] | None:
-    """Return the keys, each read by its kind (``int``, ``datetime.fromisoformat``); none without a cursor.
+@overload
+def decode(cursor: str | None, kind: Callable[[Any], K], /) -> tuple[K] | None: ...
+@overload
+def decode(cursor: str | None, kind: Callable[[Any], K], second: Callable[[Any], L], /) -> tuple[K, L] | None: ...
+def decode(cursor: str | None, *kinds: Callable[[Any], object]) -> tuple[object, ...] | None:
+    """Return the keys, each read by its kind (``int``, ``datetime.fromisoformat``); None without a cursor.
 
     Raises InvalidError for anything that `encode` did not make.
     """
@@ -37,21 +52,18 @@ def decode(cursor: str | None, *kinds: Callable[[Any], Any]) -> tuple[Any, ...] 
     return values
 
 
-def _read(kind: Callable[[Any], Any], key: object) -> Any:
+def _read(kind: Callable[[Any], object], key: object) -> object:
     if kind is int and type(key) is not int:
         raise TypeError("int() would take texts and fractions, too")
     return kind(key)
 
 
-def page(rows: Sequence[Row[*tuple[Any, ...]]], limit: int, keys: Callable[[Any], Sequence[object]]) -> dict[str, Any]:
-    """Make a page out of up to `limit + 1` rows: the extra one only tells that there is more."""
+def page(
+    rows: Sequence[AnyRow], limit: int, shown: Callable[[AnyRow], T], keys: Callable[[AnyRow], Sequence[object]]
+) -> Page[T]:
+    """Make a page of up to `limit + 1` rows: the additional row only tells that there is more.
+
+    `shown` gives an item, `keys` the values that a cursor to the rows after this one holds.
+    """
     more = len(rows) > limit
-    return {"items": as_dicts(rows[:limit]), "next": encode(keys(rows[limit - 1])) if more else None}
-
-
-def as_dicts(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[dict[str, Any]]:
-    """Return rows as dictionaries by column name."""
-    if not rows:
-        return []
-    names = [str.__str__(name) for name in rows[0]._fields]  # SQLAlchemy's names are a subclass that orjson refuses
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return {"items": [shown(row) for row in rows[:limit]], "next": encode(keys(rows[limit - 1])) if more else None}

@@ -5,32 +5,66 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import IO, Literal
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, Select, bindparam, func, insert, literal, select, tuple_, update
+from typing_extensions import TypedDict
 
-from lms_app.db.outbox import JobType, enqueue
+from lms_app.db.outbox import enqueue
 from lms_app.db.tables import enrollments, reports, users
-from lms_app.domain import pages
+from lms_app.domain.enrollments import EnrollmentStatus, Percentage
 from lms_app.domain.identity import Identity
+from lms_app.domain.shapes import Shape
 from lms_app.domain.storage import MediaStore
 from lms_app.errors import NotFoundError
+from lms_app.job_kinds import Report as ReportJob
 from lms_app.shards.databases import Databases
 
 DIRECT_ROWS = 5_000
 """A report of more rows is made by a job."""
-FIELDS = ("course_id", "user_id", "name", "email", "progress_percentage", "status", "enrolled_at", "completed_at")
-MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
-COLUMNS = (reports.c.id, reports.c.course_id, reports.c.format, reports.c.status, reports.c.row_count,
-           reports.c.created_at, reports.c.finished_at)  # fmt: skip
-_ONE = select(*COLUMNS, reports.c.owner_id).where(reports.c.id == bindparam("report_id"))
+Format = Literal["csv", "json"]
+MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv", "json": "application/json"}
+
+
+class Report(TypedDict):
+    """A report that a job makes."""
+
+    id: UUID
+    course_id: int | None
+    format: Format
+    status: Literal["queued", "done", "failed"]
+    row_count: int | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class CompletionRow(TypedDict):
+    """A line of a completion report."""
+
+    course_id: int
+    user_id: int
+    name: str
+    email: str
+    progress_percentage: Percentage
+    status: EnrollmentStatus
+    enrolled_at: datetime
+    completed_at: datetime | None
+
+
+Line = tuple[int, int, str, str, int, str, datetime, datetime | None]
+"""The values of a CompletionRow: a report of a whole school is written without a dictionary for each line."""
+FIELDS = tuple(CompletionRow.__annotations__)
+REPORT = Shape(Report, reports)
+_ONE = select(*REPORT.columns, reports.c.owner_id).where(reports.c.id == bindparam("report_id"))
 _CHUNK = 5_000
 
 
-def _rows(course_id: int | None) -> Select[Any]:
+def _rows(course_id: int | None) -> Select[*Line]:
     """Users and their enrolments are in the same shard: each answers for its own."""
     statement = select(
         enrollments.c.course_id,
@@ -53,14 +87,14 @@ def size(databases: Databases, course_id: int) -> int:
     return sum(databases.read_every_shard(lambda connection: connection.execute(count).scalar_one()))
 
 
-def of_course(databases: Databases, course_id: int) -> list[tuple[Any, ...]]:
+def of_course(databases: Databases, course_id: int) -> list[Line]:
     """Return all rows of one course, shard by shard."""
     statement = _rows(course_id)
     found = databases.read_every_shard(lambda connection: connection.execute(statement).all())
-    return [tuple(row) for rows in found for row in rows]
+    return list(chain.from_iterable(found))
 
 
-def as_csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def as_csv(rows: Iterable[Line]) -> Iterator[str]:
     """Write rows as CSV with a heading. An apostrophe goes before what a spreadsheet would take for a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
@@ -73,7 +107,7 @@ def as_csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     yield buffer.getvalue()
 
 
-def as_json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def as_json(rows: Iterable[Line]) -> Iterator[str]:
     """Write rows as one JSON array of objects."""
     separator = "["
     for row in rows:
@@ -82,7 +116,7 @@ def as_json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     yield "]" if separator == "," else "[]"
 
 
-WRITERS = {"csv": as_csv, "json": as_json}
+WRITERS: dict[Format, Callable[[Iterable[Line]], Iterator[str]]] = {"csv": as_csv, "json": as_json}
 
 
 def _cell(value: object) -> object:
@@ -91,26 +125,24 @@ def _cell(value: object) -> object:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def order(connection: Connection, who: Identity, course_id: int | None, format_: str) -> dict[str, Any]:
+def order(connection: Connection, who: Identity, course_id: int | None, format_: Format) -> Report:
     """Have a report made by a job; returns it as it stands. The caller has checked who may have it."""
     row = connection.execute(
-        insert(reports).values(owner_id=who.user_id, course_id=course_id, format=format_).returning(*COLUMNS)
+        insert(reports).values(owner_id=who.user_id, course_id=course_id, format=format_).returning(*REPORT.columns)
     ).one()
-    enqueue(connection, JobType.REPORT, {"report_id": str(row.id)})
-    return pages.as_dicts([row])[0]
+    enqueue(connection, ReportJob(report_id=row.id))
+    return REPORT.one(row)
 
 
-def find(databases: Databases, report_id: UUID, who: Identity) -> dict[str, Any]:
+def find(connection: Connection, report_id: UUID, who: Identity) -> Report:
     """Return a report of this user's, or anyone's to an admin. Raises NotFoundError."""
-    rows = databases.catalogue.read(lambda connection: connection.execute(_ONE, {"report_id": report_id}).all())
-    found = pages.as_dicts(rows)[0] if rows else None
-    if found is None or not (who.is_admin or found["owner_id"] == who.user_id):
+    row = connection.execute(_ONE, {"report_id": report_id}).one_or_none()
+    if row is None or not (who.is_admin or row.owner_id == who.user_id):
         raise NotFoundError(f"there is no report {report_id}")
-    del found["owner_id"]
-    return found
+    return REPORT.one(row)
 
 
-def key_of(found: dict[str, Any]) -> str:
+def key_of(found: Report) -> str:
     """Return the object's key in the bucket."""
     return f"reports/{found['id']}.{found['format']}"
 
@@ -120,12 +152,12 @@ def generate(databases: Databases, store: MediaStore, report_id: UUID) -> int:
 
     Rows go by pages from the database to a file on disk to S3: memory stays small. Raises NotFoundError.
     """
-    found = databases.catalogue.read_primary(
-        lambda connection: connection.execute(_ONE, {"report_id": report_id}).all()
+    row = databases.catalogue.read_primary(
+        lambda connection: connection.execute(_ONE, {"report_id": report_id}).one_or_none()
     )
-    if not found:
+    if row is None:
         raise NotFoundError(f"there is no report {report_id}")
-    report = pages.as_dicts(found)[0]
+    report = REPORT.one(row)
     with tempfile.TemporaryFile() as file:
         rows = _write(databases, report, file)
         file.seek(0)
@@ -137,20 +169,20 @@ def generate(databases: Databases, store: MediaStore, report_id: UUID) -> int:
     return rows
 
 
-def give_up(databases: Databases, report_id: UUID) -> None:
+def give_up(connection: Connection, report_id: UUID) -> None:
     """Say of a report that is still waiting that it will not come. Made after all, it is done."""
     failed = (
         update(reports)
         .where(reports.c.id == report_id, reports.c.status == "queued")
         .values(status="failed", finished_at=func.now())
     )
-    databases.catalogue.write(lambda connection: connection.execute(failed))
+    connection.execute(failed)
 
 
-def _write(databases: Databases, report: dict[str, Any], file: IO[bytes]) -> int:
+def _write(databases: Databases, report: Report, file: IO[bytes]) -> int:
     count = 0
 
-    def rows() -> Iterator[tuple[Any, ...]]:
+    def rows() -> Iterator[Line]:
         nonlocal count
         for database in databases.user_databases():
             after = (0, 0)
@@ -164,7 +196,7 @@ def _write(databases: Databases, report: dict[str, Any], file: IO[bytes]) -> int
     return count
 
 
-def _chunk(course_id: int | None, after: tuple[int, int]) -> Callable[[Connection], list[tuple[Any, ...]]]:
+def _chunk(course_id: int | None, after: tuple[int, int]) -> Callable[[Connection], Sequence[Line]]:
     keys = tuple_(enrollments.c.course_id, enrollments.c.user_id)
     statement = _rows(course_id).where(keys > tuple_(literal(after[0]), literal(after[1]))).limit(_CHUNK)
-    return lambda connection: [tuple(row) for row in connection.execute(statement)]
+    return lambda connection: connection.execute(statement).all()

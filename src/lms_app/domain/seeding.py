@@ -55,26 +55,26 @@ class School:
     courses_per_user: int = 5
     password_hash: str
 
-    def user(self, user_id: int, opened: datetime) -> tuple[Any, ...]:
+    def user(self, user_id: int, opened: datetime) -> tuple[object, ...]:
         """Columns of USERS."""
         joined = opened - timedelta(minutes=self.users - user_id)
         active = user_id % ONE_INACTIVE_IN != 1 or user_id == 1
         role = role_of(user_id).value
         return user_id, email_of(user_id), f"User {user_id}", role, self.password_hash, active, joined
 
-    def course(self, course_id: int) -> tuple[Any, ...]:
+    def course(self, course_id: int) -> tuple[object, ...]:
         """Columns of COURSES."""
         subject = _SUBJECTS[course_id % len(_SUBJECTS)]
         teachers = self.users // USERS_PER_TEACHER
         teacher = (course_id % teachers + 1) * USERS_PER_TEACHER if teachers else 1
         return course_id, f"{subject} {course_id}", f"All about {subject.lower()}.", teacher, True
 
-    def modules(self, course_id: int) -> Iterator[tuple[Any, ...]]:
+    def modules(self, course_id: int) -> Iterator[tuple[object, ...]]:
         """Columns of MODULES."""
         for sequence_order in range(1, MODULES_PER_COURSE + 1):
             yield course_id, sequence_order, f"Lesson {sequence_order}", "Read, try, ask."
 
-    def enrollments(self, user_id: int, opened: datetime) -> Iterator[tuple[Any, ...]]:
+    def enrollments(self, user_id: int, opened: datetime) -> Iterator[tuple[object, ...]]:
         """Columns of ENROLLMENTS: a student in neighbouring courses, starting anywhere by a hash of the id."""
         if role_of(user_id) is not Role.STUDENT:
             return
@@ -135,7 +135,7 @@ def role_of(user_id: int) -> Role:
     return Role.TEACHER if user_id % USERS_PER_TEACHER == 0 else Role.STUDENT
 
 
-def _copy(connection: Connection, into: str, rows: Iterable[tuple[Any, ...]]) -> int:
+def _copy(connection: Connection, into: str, rows: Iterable[tuple[object, ...]]) -> int:
     driver: Any = connection.connection.driver_connection
     count = 0
     with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:

@@ -22,7 +22,7 @@ from lms_app.db.tables import enrollments, notifications, users
 from lms_app.domain import reports
 from lms_app.domain.enrollments import EnrollmentId
 from lms_app.errors import NotFoundError
-from lms_app.job_kinds import JobType, Notification, Payload, ProgressUpdate, Report, WelcomeEmail
+from lms_app.job_kinds import JobType, Message, Notification, Payload, ProgressUpdate, Report, WelcomeEmail
 from lms_app.jobs.mail import Send
 from lms_app.observability import metrics
 from lms_app.services import Services
@@ -106,8 +106,8 @@ def progress_update(tools: Tools, job_id: UUID, job: ProgressUpdate) -> None:
             _PROGRESS, {"of_user": user_id, "in_course": course_id, "percent": percent, "completes": completes}
         )
         if completes:
-            said = {"kind": "course_completed", "message": f"You have completed course {course_id}."}
-            enqueue(connection, JobType.NOTIFICATION, {"user_id": user_id, "notification": said})
+            said = Message(kind="course_completed", message=f"You have completed course {course_id}.")
+            enqueue(connection, Notification(user_id=user_id, notification=said))
         return completes
 
     with tools.services.caches.changing(user(user_id)):
@@ -133,14 +133,15 @@ HANDLERS: Mapping[JobType, Handler] = {
 }
 
 
-def given_up(tools: Tools, job_type: JobType, payload: Mapping[str, Any]) -> None:
+def given_up(tools: Tools, job_type: JobType, payload: Mapping[str, object]) -> None:
     """Tell whoever waits for a job that it will not be done. Raises what writing to a database raises."""
     if job_type is JobType.REPORT:
         with contextlib.suppress(ValidationError):  # without a readable id nobody can be told
-            reports.give_up(tools.services.databases, Report.model_validate(payload).report_id)
+            report_id = Report.model_validate(payload).report_id
+            tools.services.databases.catalogue.write(lambda connection: reports.give_up(connection, report_id))
 
 
-def handle(tools: Tools, job_type: JobType, job_id: UUID, payload: Mapping[str, Any]) -> None:
+def handle(tools: Tools, job_type: JobType, job_id: UUID, payload: Mapping[str, object]) -> None:
     """Do a job. Raises pydantic's ValidationError for a payload that no retry will mend."""
     checked: Payload = job_type.payload.model_validate(payload)
     HANDLERS[job_type](tools, job_id, checked)

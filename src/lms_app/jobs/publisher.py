@@ -28,7 +28,7 @@ class Job:
 
     job_type: JobType
     job_id: UUID
-    payload: Mapping[str, Any]
+    payload: Mapping[str, object]
     tries: int = 0
     delay: float | None = None
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 DEAD_LETTER_EXCHANGE = "dlx"
 DELIVERY_LIMIT = 5
 """Deliveries of one message before it is dead-lettered: for jobs that take their worker process with them."""
-QUORUM: Mapping[str, Any] = {"x-queue-type": "quorum"}
+QUORUM: Mapping[str, object] = {"x-queue-type": "quorum"}
 JOB_ARGUMENTS = {
     **QUORUM,
     "x-delivery-limit": DELIVERY_LIMIT,
@@ -66,7 +66,7 @@ def ensure(connection: Any, delays: Sequence[float]) -> None:
 
 
 def _ensure_queue(
-    connection: Any, name: str, arguments: Mapping[str, Any], *, bind: tuple[str, str] | None = None
+    connection: Any, name: str, arguments: Mapping[str, object], *, bind: tuple[str, str] | None = None
 ) -> None:
     channel = connection.channel()
     try:

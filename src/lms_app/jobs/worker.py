@@ -10,7 +10,7 @@ the broker is lost: it delivers again to whoever connects next.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -99,12 +99,12 @@ class Runner:
             celery.task(self._task(job_type), bind=True, name=job_type.value)
 
     def _task(self, job_type: JobType) -> Callable[..., None]:
-        def run(task: Task, **payload: Any) -> None:
+        def run(task: Task, **payload: object) -> None:
             self._run(task.request, job_type, payload)
 
         return run
 
-    def _run(self, request: Any, job_type: JobType, payload: dict[str, Any]) -> None:
+    def _run(self, request: Any, job_type: JobType, payload: Mapping[str, object]) -> None:
         self._tools.services.databases.watch()
         try:
             handle(self._tools, job_type, UUID(request.id), payload)
@@ -121,7 +121,14 @@ class Runner:
             metrics.jobs_processed.labels(job_type.value, "done").inc()
 
     def _again(
-        self, request: Any, job_type: JobType, payload: dict[str, Any], error: Exception, *, tries: int, delay: float
+        self,
+        request: Any,
+        job_type: JobType,
+        payload: Mapping[str, object],
+        error: Exception,
+        *,
+        tries: int,
+        delay: float,
     ) -> None:
         log.warning("%s %s failed, again in %g s: %s", job_type.value, request.id, delay, _brief(error))
         again = Job(job_type=job_type, job_id=UUID(request.id), payload=payload, tries=tries, delay=delay)
@@ -131,7 +138,7 @@ class Runner:
             raise Reject(lost, requeue=True) from lost
         metrics.jobs_processed.labels(job_type.value, "retried").inc()
 
-    def _give_up(self, job_type: JobType, job_id: str, payload: dict[str, Any], error: Exception) -> NoReturn:
+    def _give_up(self, job_type: JobType, job_id: str, payload: Mapping[str, object], error: Exception) -> NoReturn:
         log.error("%s %s becomes a dead letter: %s", job_type.value, job_id, _brief(error))
         try:
             given_up(self._tools, job_type, payload)
@@ -147,11 +154,11 @@ def run_worker(celery: Celery, queue: Queue, *, concurrency: int) -> None:
     metrics.enter("main")
 
     @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
-    def _take_slot(**_: Any) -> None:
+    def _take_slot(**_: object) -> None:
         metrics.enter(f"worker{current_process().index}")
 
     @signals.worker_process_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
-    def _leave(**_: Any) -> None:
+    def _leave(**_: object) -> None:
         metrics.forget_process(slots.current())
 
     celery.worker_main(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import orjson
 from flask import Blueprint, Flask, Response
@@ -35,9 +34,9 @@ class Readiness:
         self._databases = databases
         self._caches = caches
         self._lock = threading.Lock()
-        self._known: tuple[float, bool, dict[str, Any]] = (0.0, False, {})
+        self._known: tuple[float, bool, dict[str, str]] = (0.0, False, {})
 
-    def look(self) -> tuple[bool, dict[str, Any]]:
+    def look(self) -> tuple[bool, dict[str, str]]:
         """Return whether the process can serve, and the state of each part."""
         with self._lock:
             at, ready, parts = self._known
@@ -46,8 +45,8 @@ class Readiness:
                 self._known = (time.monotonic(), ready, parts)
             return ready, parts
 
-    def _look(self) -> tuple[bool, dict[str, Any]]:
-        parts: dict[str, Any] = {}
+    def _look(self) -> tuple[bool, dict[str, str]]:
+        parts: dict[str, str] = {}
         for database in self._databases:
             try:
                 parts[f"database {database.name}"] = _state(database)
@@ -124,5 +123,5 @@ def register(app: Flask, *, databases: Databases, caches: Caches, presence: Pres
     app.register_blueprint(blueprint)
 
 
-def _json(status: int, body: dict[str, Any]) -> Response:
+def _json(status: int, body: Mapping[str, object]) -> Response:
     return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, content_type="application/json")

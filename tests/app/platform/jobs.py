@@ -33,7 +33,7 @@ class Lms:
 
     def write(self, job_type: JobType, payload: dict[str, Any]) -> uuid.UUID:
         """Write a job as a use case does, in a transaction on the database."""
-        return self.database.write(lambda connection: enqueue(connection, job_type, payload))
+        return self.database.write(lambda connection: enqueue(connection, job_type.payload.model_validate(payload)))
 
     @cached_property
     def database(self) -> Database:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lms_app.db.outbox import enqueue
-from lms_app.job_kinds import JobType, Queue
+from lms_app.job_kinds import JobType, Notification, Queue
 from tests.app.platform.jobs import ENROLLED, Lms, at_full_speed, progress, said, slow_down
 from tests.app.platform.processes import wait_until
 from tests.app.servers.postgres import Server
@@ -40,7 +40,7 @@ def test_each_kind_of_job_goes_through_its_queue_to_its_worker_and_is_done(lms: 
 
 def test_a_job_and_its_cause_are_written_together_or_not_at_all(lms: Lms):
     def work(connection: Any) -> None:
-        enqueue(connection, JobType.NOTIFICATION, said("never"))
+        enqueue(connection, Notification.model_validate(said("never")))
         raise LookupError("the use case failed")
 
     with pytest.raises(LookupError):
