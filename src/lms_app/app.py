@@ -27,27 +27,27 @@ from lms_app.settings import Settings, settings_or_exit
 from lms_app.shards.databases import Databases
 
 MAX_BODY_BYTES = 256 * 1024
-"""Of JSON; the upload of a file has a limit of its own."""
+"""Limit of a JSON body; uploads have their own limit (LMS_UPLOAD_DIRECT_MAX_BYTES)."""
 
 
 class IdConverter(BaseConverter):
-    """An id as we give them out; it fits a bigint. Anything else is no route."""
+    """A positive id of at most 18 digits, which fits a bigint. Any other text does not match the route."""
 
     regex = "[1-9][0-9]{0,17}"
 
     def to_python(self, value: str) -> int:
-        """The number."""
+        """Return the id as a number."""
         return int(value)
 
 
 class EnrollmentConverter(BaseConverter):
-    """``<user_id>-<course_id>``, both ids that fit a bigint."""
+    """``<user_id>-<course_id>``; the view parses it (`EnrollmentId.parse`)."""
 
     regex = ENROLLMENT_ID
 
 
 class NoSessions(SessionInterface):
-    """Flask's own sessions are not used: one empty one serves every request."""
+    """Switches Flask's sessions off: all requests share one empty session."""
 
     def __init__(self) -> None:
         self._none = NullSession()
@@ -57,7 +57,7 @@ class NoSessions(SessionInterface):
 
 
 class Lms(Flask):
-    """Flask without what the LMS does not use and every request would pay for.
+    """Flask without features that the LMS does not use and that would cost time in every request.
 
     No function is asynchronous, no blueprint has hooks of its own, no route depends on the host.
     """
@@ -96,14 +96,14 @@ class Lms(Flask):
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Return the app; touches no server. Without settings it reads the environment, or ends with what that lacks."""
+    """Return the app. Opens no connection. Without settings it reads the environment and exits when that is wrong."""
     settings = settings or settings_or_exit()
     app = Lms(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.converters |= {"id": IdConverter, "enrollment": EnrollmentConverter}
     lms = make_services(settings)
     app.extensions[EXTENSION] = lms
-    # First, so that it sees everything that comes after.
+    # First, so that its hooks run before and after all others.
     observe(app, settings, databases=lms.databases, caches=lms.caches, signed_in_user=signed_in_user)
     app.before_request(lms.databases.watch)
     ReadAfter(app, settings.secret_key.get_secret_value(), secure=settings.cookie_secure)
@@ -116,7 +116,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def make_services(settings: Settings) -> Services:
-    """Build what requests, jobs and commands share. Touches no server."""
+    """Build the objects that requests, jobs and commands share. Opens no connection."""
     databases = Databases(settings.shards(), engine_options(settings), max_lag=settings.replica_lag_max_s)
     lifetime = timedelta(seconds=settings.session_lifetime_s)
     revocations = Revocations(databases.catalogue, lifetime=lifetime)
@@ -135,7 +135,7 @@ def make_services(settings: Settings) -> Services:
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    """How this process talks to its databases."""
+    """Return the settings of this process's database connections; seconds become milliseconds where needed."""
     return EngineOptions(
         pool_size=settings.db_pool_size,
         pool_timeout=settings.db_pool_timeout_s,

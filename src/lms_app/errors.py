@@ -24,7 +24,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class LmsError(Exception):
-    """Base of all that is answered with a problem document: `class TeapotError(LmsError, status=418, title=…)`."""
+    """Base of errors that are answered with a problem document: `class TeapotError(LmsError, status=418, title=…)`."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -41,12 +41,12 @@ class LmsError(Exception):
         self.extension = extension
 
     def headers(self) -> dict[str, str]:
-        """Headers that belong to the answer."""
+        """Return the headers that the answer must carry, `Retry-After` for example."""
         return {}
 
 
 class BadRequestError(LmsError, status=400, title="The request cannot be read"):
-    """The request cannot be read."""
+    """The body is not JSON, or a header is malformed."""
 
 
 class NotSignedInError(LmsError, status=401, title="Sign in first"):
@@ -65,7 +65,7 @@ class NotFoundError(LmsError, status=404, title="There is no such thing here"):
 
 
 class ConflictError(LmsError, status=409, title="The present state does not allow this"):
-    """The state of the thing does not allow it."""
+    """The request contradicts the present state, an address that is taken for example."""
 
 
 class LengthRequiredError(LmsError, status=411, title="The length of the body is needed"):
@@ -73,15 +73,15 @@ class LengthRequiredError(LmsError, status=411, title="The length of the body is
 
 
 class PreconditionFailedError(LmsError, status=412, title="It has been changed in the meantime"):
-    """It has been changed since the client read it (If-Match)."""
+    """The thing has changed since the client read it (`If-Match`)."""
 
 
 class TooLargeError(LmsError, status=413, title="The body is too large"):
-    """The body is larger than the limit."""
+    """The body, or an announced file, is larger than the limit."""
 
 
 class UnsupportedMediaTypeError(LmsError, status=415, title="The body must be JSON"):
-    """The body is not of a type that is read here."""
+    """The body is not JSON, or not of the type that was announced."""
 
 
 class InvalidError(LmsError, status=422, title="The request has invalid values"):
@@ -89,7 +89,7 @@ class InvalidError(LmsError, status=422, title="The request has invalid values")
 
 
 class UnavailableError(LmsError, status=503, title="The service is not available at the moment"):
-    """Something this needs is out of reach for the moment."""
+    """A server that this request needs cannot be reached now; it may be repeated after `retry_after` seconds."""
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 1, **extension: object) -> None:
         super().__init__(detail, **extension)
@@ -100,7 +100,7 @@ class UnavailableError(LmsError, status=503, title="The service is not available
 
 
 def invalid(error: ValidationError, where: str) -> InvalidError:
-    """Describe what pydantic found: a JSON pointer and a message for each value, never the value itself."""
+    """Translate pydantic's error: a JSON pointer and a message for each fault, never the value itself."""
     errors = [
         {"pointer": "".join(f"/{part}" for part in fault["loc"]) or "/", "detail": fault["msg"]}
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
@@ -117,7 +117,7 @@ def document(
     extension: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
 ) -> Response:
-    """Build the answer."""
+    """Build a problem document; `extension` are further members of it (RFC 9457, section 3.2)."""
     body: dict[str, object] = {"type": f"/problems/{slug}", "title": title, "status": status}
     if detail is not None:
         body["detail"] = detail
@@ -129,7 +129,7 @@ def document(
 
 
 def answer(error: LmsError) -> Response:
-    """Answer one of our own errors."""
+    """Answer an error of this module with its problem document."""
     return document(
         error.status, error.slug, error.title, error.detail, extension=error.extension, headers=error.headers()
     )

@@ -1,4 +1,4 @@
-"""The kinds of jobs, the queue each goes through and what it carries."""
+"""The kinds of jobs: the queue and the payload of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Queue(StrEnum):
-    """The queues; each has a worker of its own."""
+    """The queues on the broker; a worker serves one queue."""
 
     EMAIL = "email_queue"
     NOTIFICATION = "notification_queue"
@@ -27,17 +27,17 @@ class JobType(StrEnum):
 
     @property
     def queue(self) -> Queue:
-        """Where jobs of this kind wait."""
+        """The queue that jobs of this kind go through."""
         return _QUEUES[self]
 
     @property
     def payload(self) -> type[Payload]:
-        """What a job of this kind carries."""
+        """The model of this kind's payload."""
         return _PAYLOADS[self]
 
 
 class Payload(BaseModel):
-    """What a job carries. An unknown field is an error, so that a misspelt one is found where it is written."""
+    """The data of a job. Unknown fields are errors, so that a misspelt one fails where the job is written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     job_type: ClassVar[JobType]

@@ -1,4 +1,4 @@
-"""What a request needs besides itself: made once per process by `create_app`, found again through the app."""
+"""The objects that requests, jobs and commands share: made once a process by `create_app`, kept in app.extensions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTENSION = "lms"
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The parts of a running LMS process."""
+    """The shared objects of one process. `media` is None where no bucket is set."""
 
     settings: Settings
     databases: Databases
@@ -27,6 +27,6 @@ class Services:
 
 
 def services() -> Services:
-    """Return the services of the app at work. Raises RuntimeError outside of one."""
+    """Return the services of the current app. Raises RuntimeError outside of an app context."""
     found: Services = current_app.extensions[EXTENSION]
     return found

@@ -1,4 +1,4 @@
-"""What the LMS reads from its environment, checked once at start. Nothing else in the package reads the environment.
+"""The settings of the LMS, read from the environment and checked once at start. No other module reads the environment.
 
 Every field is the variable `LMS_<FIELD>`; every one can also be given as `LMS_<FIELD>_FILE`, the path of a file that
 holds the value, so that a secret need not stand in the environment. No secret has a default.
@@ -170,7 +170,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def settings_or_exit() -> Settings:
-    """Return the settings, or end the process with what is wrong with the environment: no traceback helps there."""
+    """Return the settings, or exit with a line for each fault of the environment, without a traceback."""
     try:
         return load_settings()
     except SettingsError as error:

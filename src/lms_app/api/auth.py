@@ -27,7 +27,7 @@ resource = Resource("auth")
     errors=(ConflictError,),
 )
 def register(body: Registration) -> Response:
-    """Teachers and admins are made by admins."""
+    """Only students register themselves; an admin makes other accounts with `POST /api/users`."""
     user = accounts.register(
         services().databases, email=body.email, password=body.password, name=body.name, role=Role.STUDENT
     )
@@ -65,7 +65,7 @@ def sign_in(body: Credentials) -> Response:
     "POST", "/api/auth/sign-out", SIGNED_IN, "End all of one's sessions", {204: Reply(description="Signed out.")}
 )
 def sign_out() -> Response:
-    """Here at once, on every other server within a few seconds."""
+    """Other servers refuse the sessions within `REVOCATION_SECONDS`, this one refuses them at once."""
     lms = services()
     accounts.end_sessions(lms.databases, lms.sessions.revocations, me().user_id)
     response = nothing()

@@ -1,7 +1,7 @@
 """How an endpoint is declared: its route, who may call it, what it takes and what it answers, in one place.
 
-The declaration is what the router, the authorisation, the validation and the OpenAPI document are made from, so that
-none of them can differ from the others.
+Routing, authorisation, validation and the OpenAPI document are made from the declaration, so they cannot contradict
+each other.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Endpoint:
 
 
 class Resource:
-    """A group of endpoints: a blueprint, and the list of what was declared on it."""
+    """A group of endpoints: a blueprint, and the declarations that it was made from."""
 
     def __init__(self, name: str) -> None:
         self.blueprint = Blueprint(name, __name__)
@@ -85,7 +85,7 @@ class Resource:
         idempotency_key: bool = False,
         errors: tuple[type[LmsError], ...] = (),
     ) -> Callable[[View], View]:
-        """Declare a view, called with the path's values, and with `query` and `body` where it has models."""
+        """Declare a view. It is called with the path's values, and with `query` and `body` where models are given."""
 
         def register(view: View) -> View:
             declared = Endpoint(
@@ -140,7 +140,7 @@ def _guarded(view: View, declared: Endpoint) -> View:
 
 
 def require(access: frozenset[Role]) -> Identity:
-    """Return who is signed in. Raises NotSignedInError, or ForbiddenError for a role that may not."""
+    """Return who is signed in. Raises NotSignedInError, and ForbiddenError when the role is not in `access`."""
     identity = current_identity()
     if identity is None:
         raise NotSignedInError("send a bearer token or the session cookie")
@@ -151,7 +151,7 @@ def require(access: frozenset[Role]) -> Identity:
 
 
 def me() -> Identity:
-    """Return who is signed in, in a view that requires it."""
+    """Return who is signed in. Only for views whose endpoint requires a role: `require` has noted the identity."""
     identity: Identity = g.identity
     return identity
 

@@ -30,7 +30,7 @@ resource = Resource("courses")
     query=PageQuery,
 )
 def list_courses(query: PageQuery) -> Response:
-    """One page, the same for everybody."""
+    """Every visitor gets the same bytes, so gateway and CDN may share them."""
     lms = services()
 
     def load() -> bytes:
@@ -82,7 +82,7 @@ def editable_course(lms: Services, course_id: int) -> CourseDetail:
     query=PageQuery,
 )
 def list_taught(query: PageQuery) -> Response:
-    """What the present teacher has made."""
+    """Not cached in the LMS: teachers see each change at once."""
     lms = services()
     return conditional(courses.taught(lms.databases.catalogue, me().user_id, cursor=query.cursor, limit=query.limit))
 
@@ -97,7 +97,7 @@ def list_taught(query: PageQuery) -> Response:
     idempotency_key=True,
 )
 def create_course(body: CourseIn) -> Response:
-    """It belongs to the one who makes it."""
+    """The user who makes a course is its teacher, admins too."""
     lms, who = services(), me()
 
     def work(connection: Connection) -> Outcome:
@@ -107,7 +107,7 @@ def create_course(body: CourseIn) -> Response:
         return Outcome(201, made, {"Location": f"/api/courses/{made['id']}"})
 
     answer = once(lms.databases.catalogue, who.user_id, work)
-    # Only now is its number known; that there is no such course may have been cached under it.
+    # The id is known only now. Until then, "there is no such course" may have been cached under it.
     lms.caches.invalidate_course(orjson.loads(answer.data)["id"])
     return answer
 
@@ -122,7 +122,7 @@ def create_course(body: CourseIn) -> Response:
     errors=(PreconditionFailedError,),
 )
 def change_course(course_id: int, body: CourseChange) -> Response:
-    """With `If-Match`, only the version the client has read."""
+    """With `If-Match` the change is made only to the version that the client has read."""
     lms, who = services(), me()
     body.require_a_field()
 
@@ -142,7 +142,7 @@ def change_course(course_id: int, body: CourseChange) -> Response:
     "DELETE", "/api/courses/<id:course_id>", STAFF, "Delete a course", {204: Reply(description="It is gone.")}
 )
 def delete_course(course_id: int) -> Response:
-    """With its modules and files; its students keep their history."""
+    """Its modules and files are deleted too; its students' enrolments stay."""
     lms, who = services(), me()
     with lms.caches.changing(course(course_id), COURSES):
         lms.databases.catalogue.write(lambda connection: courses.remove(connection, course_id, who))

@@ -37,7 +37,7 @@ resource = Resource("enrollments")
     errors=(NotFoundError, ConflictError),
 )
 def enrol(body: EnrollmentIn) -> Response:
-    """Idempotent by user and course, with or without a key."""
+    """Idempotent by user and course, with or without an `Idempotency-Key`."""
     lms, who = services(), me()
     if not visible_course(lms, body.course_id)["is_published"]:
         raise ConflictError(f"course {body.course_id} is not open yet")
@@ -59,7 +59,7 @@ def enrol(body: EnrollmentIn) -> Response:
     query=PageQuery,
 )
 def list_enrollments(query: PageQuery) -> Response:
-    """One's own only."""
+    """Reads the user's own database alone."""
     lms, user_id = services(), me().user_id
     database = lms.databases.of_user(user_id)
     return conditional(enrollments.of_user(database, user_id, cursor=query.cursor, limit=query.limit))
@@ -74,7 +74,7 @@ def list_enrollments(query: PageQuery) -> Response:
     query=PageQuery,
 )
 def list_course_enrollments(course_id: int, query: PageQuery) -> Response:
-    """Who takes the course."""
+    """Students are spread over all shards; each shard is asked for one page."""
     lms = services()
     editable_course(lms, course_id)
     return conditional(enrollments.of_course(lms.databases, course_id, cursor=query.cursor, limit=query.limit))
@@ -88,7 +88,7 @@ def list_course_enrollments(course_id: int, query: PageQuery) -> Response:
     {200: Reply(description="The enrolment.", model=Enrollment)},
 )
 def show_enrollment(enrollment_id: str) -> Response:
-    """Others do not learn whether there is one."""
+    """Other users get 404, whether or not the enrolment exists."""
     return _looked_up(enrollment_id, enrollments.find)
 
 
@@ -100,7 +100,7 @@ def show_enrollment(enrollment_id: str) -> Response:
     {200: Reply(description="The modules, those that have left the course included.", model=ModulesDone)},
 )
 def list_modules_done(enrollment_id: str) -> Response:
-    """Others do not learn whether there is such an enrolment."""
+    """Other users get 404, whether or not the enrolment exists."""
     return _looked_up(enrollment_id, enrollments.modules_done)
 
 
@@ -145,7 +145,7 @@ def complete_module(enrollment_id: str, module_id: int) -> Response:
     errors=(ConflictError,),
 )
 def drop_enrollment(enrollment_id: str) -> Response:
-    """A completed course stays completed."""
+    """Answers 409 for a completed course."""
     key = _own(enrollment_id)
     lms = services()
     with lms.caches.changing(user(key.user_id)):
@@ -154,7 +154,7 @@ def drop_enrollment(enrollment_id: str) -> Response:
 
 
 def _looked_up(enrollment_id: str, find: Callable[[Connection, EnrollmentId], object]) -> Response:
-    """Answer with what is found of an enrolment that is one's own or in one's course."""
+    """Answer with the result of `find` for an enrolment of the user, or in a course that the user teaches."""
     lms, key = services(), EnrollmentId.parse(enrollment_id)
     if key.user_id != me().user_id and not _teaches(lms, key.course_id):
         raise NotFoundError(f"there is no enrolment {key}")

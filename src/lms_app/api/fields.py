@@ -11,7 +11,7 @@ from lms_app.errors import InvalidError
 
 
 def storable(text: str) -> str:
-    """Return the text if PostgreSQL can store it. Raises ValueError."""
+    """Return the text. Raises ValueError when PostgreSQL cannot store it."""
     if "\x00" in text:
         raise ValueError("the character NUL cannot be stored")
     try:
@@ -26,7 +26,7 @@ def _lower(text: str) -> str:
 
 
 MAX_ID = 10**18 - 1
-"""As many digits as the routes take; it fits a bigint."""
+"""The routes take 18 digits; so many fit a bigint."""
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(storable)]
 Prose = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(storable)]

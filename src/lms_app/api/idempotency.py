@@ -37,7 +37,7 @@ _SETTLE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a use case has to answer: a status, a value for the body, and headers."""
+    """The answer of a use case: a status, a value that becomes the JSON body, and headers."""
 
     status: int
     value: object
@@ -45,9 +45,9 @@ class Outcome:
 
 
 def once(database: Database, user_id: int, work: Callable[[Connection], Outcome]) -> Response:
-    """Run work in one transaction, at most once for the request's key if it has one, and answer.
+    """Run `work` in one transaction and answer; a request that repeats an earlier key gets the earlier answer.
 
-    Raises BadRequestError for a key that cannot be one, InvalidError for one that came with another request before.
+    Raises BadRequestError for a malformed key, and InvalidError when the key belongs to a different request.
     """
     key = request.headers.get(HEADER)
     if key is None:

@@ -29,7 +29,7 @@ resource = Resource("media")
 
 
 def store(lms: Services) -> MediaStore:
-    """Return the file store. Raises UnavailableError where none is set up."""
+    """Return the file store. Raises UnavailableError when LMS_MEDIA_BUCKET is not set."""
     if lms.media is None:
         raise UnavailableError("no file store is set up here", retry_after=3600)
     return lms.media
@@ -73,7 +73,7 @@ def add_media(course_id: int, body: MediaIn) -> Response:
     errors=(ConflictError, UnavailableError),
 )
 def complete_media(media_id: UUID) -> Response:
-    """The store is asked; nobody's word is taken."""
+    """The size comes from the store, not from the client."""
     lms = services()
     found = media.find(lms.databases, media_id, me(), to_change=True)
     size = store(lms).size(media.key_of(found))
@@ -92,7 +92,7 @@ def complete_media(media_id: UUID) -> Response:
     errors=(LengthRequiredError, TooLargeError, UnsupportedMediaTypeError, UnavailableError),
 )
 def put_content(media_id: UUID) -> Response:
-    """Streamed on as it comes in: memory stays small."""
+    """The body is streamed to the store as it arrives, so memory stays small."""
     lms = services()
     found = media.find(lms.databases, media_id, me(), to_change=True)
     limit = lms.settings.upload_direct_max_bytes
@@ -119,7 +119,7 @@ def put_content(media_id: UUID) -> Response:
     errors=(ForbiddenError,),
 )
 def list_media(course_id: int, query: PageQuery) -> Response:
-    """Those whose content is there."""
+    """Only files whose upload is complete."""
     lms, who = services(), me()
     found = visible_course(lms, course_id)
     if not may_edit(found["teacher_id"], who) and not media.is_enrolled(lms.databases, who, course_id):
@@ -135,7 +135,7 @@ def list_media(course_id: int, query: PageQuery) -> Response:
     {200: Reply(description="The file, without its content.", model=Media)},
 )
 def show_media(media_id: UUID) -> Response:
-    """For the course's students, its teacher and admins."""
+    """Other users get 404."""
     return conditional(media.find(services().databases, media_id, me()))
 
 
@@ -148,7 +148,7 @@ def show_media(media_id: UUID) -> Response:
     errors=(ConflictError, UnavailableError),
 )
 def get_content(media_id: UUID) -> Response:
-    """As an attachment, from the store itself."""
+    """Redirects to the store, which sends the file as an attachment."""
     lms = services()
     found = media.find(lms.databases, media_id, me())
     if found["status"] != "ready":
@@ -168,7 +168,7 @@ def get_content(media_id: UUID) -> Response:
     errors=(UnavailableError,),
 )
 def delete_media(media_id: UUID) -> Response:
-    """First the object, then its row: what is left behind can be deleted again."""
+    """The object goes first, then its row: after a failure in between the request can be repeated."""
     lms = services()
     found = media.find(lms.databases, media_id, me(), to_change=True)
     store(lms).delete(media.key_of(found))

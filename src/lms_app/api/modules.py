@@ -29,7 +29,7 @@ resource = Resource("modules")
     errors=(ForbiddenError,),
 )
 def show_module(course_id: int, module_id: int) -> Response:
-    """The title is public, the content is for those who take the course."""
+    """The title is public; the content is for the course's students and teacher."""
     lms, who = services(), me()
     found = visible_course(lms, course_id)
     if not courses.may_edit(found["teacher_id"], who) and not media.is_enrolled(lms.databases, who, course_id):
@@ -52,7 +52,7 @@ def show_module(course_id: int, module_id: int) -> Response:
     idempotency_key=True,
 )
 def add_module(course_id: int, body: ModuleIn) -> Response:
-    """Only the course's teacher and admins."""
+    """Only the course's teacher and admins may."""
     lms, who = services(), me()
 
     def work(connection: Connection) -> Outcome:
@@ -72,7 +72,7 @@ def add_module(course_id: int, body: ModuleIn) -> Response:
     body=ModuleChange,
 )
 def change_module(course_id: int, module_id: int, body: ModuleChange) -> Response:
-    """Its place is changed with the order of all."""
+    """Its position changes with `PUT …/modules/order`."""
     lms, who = services(), me()
     body.require_a_field()
     with lms.caches.changing(course(course_id)):
@@ -93,7 +93,7 @@ def change_module(course_id: int, module_id: int, body: ModuleChange) -> Respons
     body=ModuleOrder,
 )
 def reorder_modules(course_id: int, body: ModuleOrder) -> Response:
-    """All at once, so that there is never a gap."""
+    """The request names all modules, so that positions have no gap."""
     lms, who = services(), me()
 
     def work(connection: Connection) -> object:
@@ -112,7 +112,7 @@ def reorder_modules(course_id: int, body: ModuleOrder) -> Response:
     {204: Reply(description="It is gone.")},
 )
 def delete_module(course_id: int, module_id: int) -> Response:
-    """The ones after it move up."""
+    """The modules after it move up."""
     lms, who = services(), me()
     with lms.caches.changing(course(course_id)):
         lms.databases.catalogue.write(lambda connection: modules.remove(connection, course_id, module_id, who))

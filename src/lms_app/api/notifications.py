@@ -1,4 +1,4 @@
-"""`/api/notifications`: what one has been told, and telling a course something."""
+"""`/api/notifications`: a user's notifications, and announcements to everybody in a course."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ resource = Resource("notifications")
     query=NotificationQuery,
 )
 def list_notifications(query: NotificationQuery) -> Response:
-    """One's own only."""
+    """Reads the user's own database alone."""
     user_id = me().user_id
     database = services().databases.of_user(user_id)
     return conditional(
@@ -40,7 +40,7 @@ def list_notifications(query: NotificationQuery) -> Response:
     {204: Reply(description="Noted; the first time counts.")},
 )
 def mark_read(notification_id: int) -> Response:
-    """Another user's looks as if it were not there."""
+    """Another user's notification is answered with 404."""
     user_id = me().user_id
     database = services().databases.of_user(user_id)
     database.write(lambda connection: notifications.mark_read(connection, user_id, notification_id))
@@ -56,7 +56,7 @@ def mark_read(notification_id: int) -> Response:
     body=Announcement,
 )
 def announce(course_id: int, body: Announcement) -> Response:
-    """A job delivers it to each of them."""
+    """Queues a job for each student."""
     lms = services()
     editable_course(lms, course_id)
     announced: Announced = {"queued_for": notifications.announce(lms.databases, course_id, body.message)}

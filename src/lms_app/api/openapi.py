@@ -1,4 +1,4 @@
-"""`/api/openapi.json`: the OpenAPI 3.1 document, made from the endpoints' declarations and the pydantic models."""
+"""`/api/openapi.json`: the OpenAPI 3.1 document, made from the endpoints' declarations and their types."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CONVERTERS: dict[str, dict[str, Any]] = {
 
 @resource.endpoint("GET", "/api/openapi.json", ANYONE, "This document", {200: Reply(description="OpenAPI 3.1.")})
 def show_openapi() -> Response:
-    """The same for everybody."""
+    """Made once a process: the declarations do not change."""
     from lms_app.api import resources  # noqa: PLC0415 -- it lists this module, too
 
     return conditional(_document(tuple(resources())), kept=headers.shared)
@@ -47,7 +47,7 @@ def _document(groups: tuple[Resource, ...]) -> bytes:
 
 
 def document(groups: Iterable[Resource]) -> dict[str, Any]:
-    """Return the document for these groups of endpoints."""
+    """Return the document, as values that JSON can hold."""
     endpoints = [(group.blueprint.name, endpoint) for group in groups for endpoint in group.endpoints]
     paths: dict[str, dict[str, Any]] = {}
     for tag, endpoint in endpoints:
@@ -70,7 +70,7 @@ def document(groups: Iterable[Resource]) -> dict[str, Any]:
 
 
 class _Schemas(GenerateJsonSchema):
-    """Schemas in which an answer has the fields that are listed and no others."""
+    """Schemas in which an answer has no fields beside those of its TypedDict."""
 
     def typed_dict_schema(self, schema: TypedDictSchema) -> JsonSchemaValue:
         return super().typed_dict_schema(schema) | {"additionalProperties": False}

@@ -1,4 +1,4 @@
-"""`/api/reports`: who is how far, as CSV or JSON."""
+"""`/api/reports`: how far each student of a course is, as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ resource = Resource("reports")
     errors=(ConflictError,),
 )
 def course_report(course_id: int, query: ReportQuery) -> Response:
-    """Too long a one is to be ordered instead."""
+    """Answers 409 for more than `DIRECT_ROWS` lines: a job makes such a report."""
     lms = services()
     editable_course(lms, course_id)
     if reports.size(lms.databases, course_id) > reports.DIRECT_ROWS:
@@ -54,7 +54,7 @@ def course_report(course_id: int, query: ReportQuery) -> Response:
     errors=(NotFoundError, ForbiddenError),
 )
 def order_report(body: ReportIn) -> Response:
-    """Teachers of their courses, admins of all."""
+    """Teachers may order reports on their own courses, admins also one on all courses."""
     lms, who = services(), me()
     if body.course_id is not None:
         editable_course(lms, body.course_id)
@@ -76,7 +76,7 @@ def order_report(body: ReportIn) -> Response:
     {200: Reply(description="The report.", model=Report)},
 )
 def show_report(report_id: UUID) -> Response:
-    """For the one who ordered it, and admins."""
+    """Only the user who ordered the report and admins may see it."""
     return conditional(_find(report_id))
 
 
@@ -89,7 +89,7 @@ def show_report(report_id: UUID) -> Response:
     errors=(ConflictError, UnavailableError),
 )
 def get_report(report_id: UUID) -> Response:
-    """Once it is done."""
+    """Redirects to the file store; answers 409 until the job has finished."""
     lms, found = services(), _find(report_id)
     if found["status"] != "done":
         raise ConflictError(f"the report is {found['status']}")

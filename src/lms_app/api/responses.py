@@ -19,7 +19,7 @@ JSON = "application/json"
 
 
 class Answer(Response):
-    """A response that is complete when it is made, a `Location` in ASCII: werkzeug need not look it over again."""
+    """A response whose headers are final, with any `Location` in ASCII: werkzeug's checks on sending are left out."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         headers = self.headers
@@ -30,13 +30,13 @@ class Answer(Response):
 
 
 def reply(value: object, status: int = 200, extra: Mapping[str, str] | None = None) -> Response:
-    """Answer with a value as JSON that nobody keeps."""
+    """Answer with a value as JSON; no cache may keep it."""
     response = Answer(orjson.dumps(value), status, extra, content_type=JSON)
     return headers.not_kept(response)
 
 
 def nothing(status: int = 204) -> Response:
-    """Answer without a body."""
+    """Answer without a body; no cache may keep it."""
     response = Response(status=status)
     del response.headers["Content-Type"]
     return headers.not_kept(response)
@@ -50,9 +50,9 @@ def entity_tag(body: bytes) -> str:
 def conditional(
     value: object, *, kept: Callable[[Response], Response] = headers.private, tag: str | None = None
 ) -> Response:
-    """Answer a GET with JSON and its entity tag, or with 304 when the client has it already.
+    """Answer a GET with JSON and its entity tag, or with 304 when the client has this version already.
 
-    `value` may be JSON bytes. `kept` says who may keep it.
+    `value` may be JSON bytes. `kept` sets the headers for caches (see `lms_app.caching.headers`).
     """
     body = value if isinstance(value, bytes) else orjson.dumps(value)
     tag = tag or entity_tag(body)
@@ -61,7 +61,7 @@ def conditional(
 
 
 def unless_known(response: Response, tag: str) -> Response:
-    """Give the response, or 304 when the client has what this tag names already."""
+    """Return the response, turned into 304 when the client's `If-None-Match` names this tag."""
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
         response.status_code = 304
         response.set_data(b"")
@@ -70,9 +70,9 @@ def unless_known(response: Response, tag: str) -> Response:
 
 
 def require_match(tag: str) -> None:
-    """Raise PreconditionFailedError when the client names other versions in If-Match.
+    """Raise PreconditionFailedError when the client's `If-Match` does not name this tag.
 
-    Weak tags count: a proxy that compresses an answer weakens its tag, and ours is a hash of what was compressed.
+    Weak tags match: a proxy that compresses an answer weakens its tag, and the tag is a hash of the uncompressed body.
     """
     if request.if_match and not request.if_match.contains_weak(tag):
         raise PreconditionFailedError("read it again and repeat the change")

@@ -1,4 +1,4 @@
-"""The session of a request: where its token comes from, who that is, and what they have just written."""
+"""The session of a request: its token, its user, and how far replicas must be for the user to see earlier writes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SESSION_COOKIE = "lms_session"
 READ_AFTER_COOKIE = "lms_read_after"
 READ_AFTER_HEADER = "Lms-Read-After"
 READ_AFTER_SECONDS = 60
-"""Longer than a replica that is still read may lag."""
+"""Must be longer than the lag up to which a replica is read."""
 
 
 def current_identity() -> Identity | None:
-    """Return who sent the request, none without a valid session. A bearer token wins over the cookie."""
+    """Return who sent the request; None without a valid session. A bearer token takes precedence over the cookie."""
     of_request = app_ctx.g  # not the proxy `g`, every use of which costs a look-up
     known: Identity | None
     try:
@@ -78,7 +78,7 @@ class ReadAfter:
         if request.method not in {"GET", "HEAD", "OPTIONS"} and (marks := freshness.marks()):
             text = self._signer.sign(base64_encode(orjson.dumps(marks))).decode()
             response.headers[READ_AFTER_HEADER] = text
-            # Written out: werkzeug's set_cookie costs as much as all the rest of this function.
+            # Written by hand: werkzeug's set_cookie takes as long as all the rest of this function.
             secure = "; Secure" if self._secure else ""
             cookie = f"{READ_AFTER_COOKIE}={text}; Max-Age={READ_AFTER_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
             response.headers.add("Set-Cookie", cookie)

@@ -1,4 +1,4 @@
-"""`/api/users`: oneself, and for admins everybody."""
+"""`/api/users`: a user's own account, and all accounts for admins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USER = {200: Reply(description="The user.", model=User)}
 
 @resource.endpoint("GET", "/api/users/me", SIGNED_IN, "Show oneself", _USER, errors=(NotFoundError,))
 def show_me() -> Response:
-    """Who the session belongs to."""
+    """Answers 404 when the account is gone though the session is still valid."""
     return conditional(accounts.find(services().databases, me().user_id))
 
 
@@ -29,7 +29,7 @@ def show_me() -> Response:
     "PATCH", "/api/users/me", SIGNED_IN, "Change one's name", _USER, body=OwnChange, errors=(NotFoundError,)
 )
 def change_me(body: OwnChange) -> Response:
-    """The address and the role are not one's own to change."""
+    """Users change neither their address nor their role."""
     return reply(accounts.change(services().databases, me().user_id, name=body.name))
 
 
@@ -43,7 +43,7 @@ def change_me(body: OwnChange) -> Response:
     errors=(ConflictError,),
 )
 def change_password(body: PasswordChange) -> Response:
-    """The current one proves that it is not a borrowed screen."""
+    """The current password is asked for, so that an unattended screen is not enough to take an account over."""
     lms, who = services(), me()
     accounts.change_password(lms.databases, who.user_id, current=body.current_password, new=body.new_password)
     accounts.end_sessions(lms.databases, lms.sessions.revocations, who.user_id)
@@ -59,7 +59,7 @@ def change_password(body: PasswordChange) -> Response:
     query=PageQuery,
 )
 def my_progress(query: PageQuery) -> Response:
-    """Cached for the user until their next step."""
+    """Cached until the user's progress changes."""
     lms, user_id = services(), me().user_id
 
     def load() -> ProgressPage:
@@ -79,7 +79,7 @@ def my_progress(query: PageQuery) -> Response:
     query=PageQuery,
 )
 def list_users(query: PageQuery) -> Response:
-    """Every shard gives its newest; the page is merged from them."""
+    """Each shard gives its newest users; the page is merged from them."""
     return conditional(accounts.active(services().databases, cursor=query.cursor, limit=query.limit))
 
 
@@ -93,7 +93,7 @@ def list_users(query: PageQuery) -> Response:
     errors=(ConflictError,),
 )
 def create_user(body: NewUser) -> Response:
-    """So teachers and admins come in."""
+    """The only way to an account of a teacher or an admin, beside `flask create-user`."""
     made = accounts.register(
         services().databases, email=body.email, password=body.password, name=body.name, role=body.role
     )
@@ -102,7 +102,7 @@ def create_user(body: NewUser) -> Response:
 
 @resource.endpoint("GET", "/api/users/<id:user_id>", SIGNED_IN, "Show a user: oneself, or anybody to an admin", _USER)
 def show_user(user_id: int) -> Response:
-    """Others do not even learn whether the number is taken."""
+    """Other users get 404, whether or not the account exists."""
     who = me()
     if not who.is_admin and who.user_id != user_id:
         raise NotFoundError(f"there is no user {user_id}")
@@ -111,7 +111,7 @@ def show_user(user_id: int) -> Response:
 
 @resource.endpoint("PATCH", "/api/users/<id:user_id>", ADMINS, "Change a user", _USER, body=UserChange)
 def change_user(user_id: int, body: UserChange) -> Response:
-    """Another role, or an end of activity, ends the user's sessions."""
+    """A changed role or activity ends all of the user's sessions."""
     lms = services()
     body.require_a_field()
     with lms.caches.changing(user(user_id)):

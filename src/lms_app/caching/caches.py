@@ -1,4 +1,4 @@
-"""The LMS's cache as the rest of it sees it: get or load, and say what changes.
+"""The cache as the rest of the LMS uses it: get a value or load it, and name what a change is about.
 
     caches.get_or_load("course:42", load, namespaces=[course(42)])
     with caches.changing(course(42), COURSES):
@@ -28,26 +28,26 @@ T = TypeVar("T")
 COURSES = "courses"
 """Everything that shows more than one course: the catalogue and every user's list of courses."""
 RENEWED_AT_ONCE = 500
-"""Namespaces in one exchange with Redis."""
+"""Number of namespaces in one exchange with Redis."""
 HEARTBEAT_S = 5.0
-"""How far apart heartbeats are. A replica's lag is known to one heartbeat and one look at it, so a version stays young
-for that much longer than the lag that is allowed."""
+"""Interval of the heartbeat. A replica's lag is known only to within a heartbeat and a probe of it, so a version stays
+young for twice the interval longer than the lag that is allowed."""
 
 register_backend("lms_app.two_levels", "lms_app.caching.levels", "TwoLevels")  # type: ignore[no-untyped-call]
 
 
 def course(course_id: int) -> str:
-    """Return the namespace of one course: what it is, its modules, its students."""
+    """Return the namespace of all cached values about one course and its modules."""
     return f"course:{course_id}"
 
 
 def user(user_id: int) -> str:
-    """Return the namespace of one user: who they are, their list of courses, their progress."""
+    """Return the namespace of all cached values about one user, their progress included."""
     return f"user:{user_id}"
 
 
 class Caches:
-    """Levels 1 and 2. Shared by all threads of a process; one per process."""
+    """Levels 1 and 2 of the cache. A process has one, which all its threads share."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Caches:
         from_primary: Callable[[], AbstractContextManager[None]] = nullcontext,
         settle_s: float = SETTLE_S,
     ) -> None:
-        """`from_primary` makes the database reads of a block go to the primary."""
+        """`from_primary` gives a context in which database reads go to the primary."""
         client = connect(
             settings.redis_cache_url.get_secret_value(),
             timeout_s=settings.redis_timeout_s,
@@ -87,8 +87,8 @@ class Caches:
     def get_or_load(self, key: str, load: Callable[[], T], *, namespaces: Sequence[str]) -> T:
         """Return the cached value of `key`, or what `load` returns, which is then cached.
 
-        The value is bytes or JSON; falsy values and None are values. It belongs to all of `namespaces`: a change of any
-        of them ends it. What `load` raises is raised, and not cached. Redis lost: `load` is called.
+        The value is bytes or made of JSON's types; falsy values and None are values. A change of any of `namespaces`
+        invalidates it. Errors of `load` are raised and not cached. While Redis is lost `load` is called each time.
         """
         if not self._on:
             return load()
@@ -111,7 +111,7 @@ class Caches:
     def changing(self, *namespaces: str) -> Iterator[None]:
         """Run a block that changes these namespaces in the database, and invalidate them in every process.
 
-        However the block ends: a commit whose outcome is unknown may have happened.
+        It invalidates also when the block raises: a commit whose outcome is unknown may have happened.
         """
         self._versions.suspend(namespaces)
         try:
@@ -120,10 +120,10 @@ class Caches:
             self._versions.renew(namespaces)
 
     def invalidate_users(self, user_ids: Sequence[int]) -> None:
-        """Forget all that is cached of these users, after a change that was not made in `changing`."""
+        """Invalidate all cached values about these users, after a change that was not made in `changing`."""
         for first in range(0, len(user_ids), RENEWED_AT_ONCE):
             self._versions.renew([user(user_id) for user_id in user_ids[first : first + RENEWED_AT_ONCE]])
 
     def invalidate_course(self, course_id: int) -> None:
-        """Forget all that is cached of a course, in the catalogue and in every enrolled user's list of courses too."""
+        """Invalidate all cached values about a course, and all lists of courses."""
         self._versions.renew([course(course_id), COURSES])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 SHARED_S = 5
-"""How long a shared cache may keep what is the same for everyone. It cannot be told of a change, so it is short."""
+"""Life of a response in shared caches. They cannot be told of a change, so it is short."""
 
 
 def shared(response: Response, *, seconds: int = SHARED_S) -> Response:
@@ -23,19 +23,19 @@ def private(response: Response) -> Response:
 
 
 def asked_again(response: Response) -> Response:
-    """Let anyone keep what is the same for everyone, and ask with its ETag before each use."""
+    """Let all caches keep a response, and ask with its ETag before each use."""
     response.headers["Cache-Control"] = "no-cache"
     return response
 
 
 def immutable(response: Response) -> Response:
-    """Let anyone keep for a year what has a fingerprint of its content in its name."""
+    """Let all caches keep a response for a year: its address has a hash of its content in it."""
     if response.status_code == 200:  # noqa: PLR2004 -- a missing asset must not be missing for a year
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 
 
 def not_kept(response: Response) -> Response:
-    """Let nobody keep a response: tokens, errors, answers to changes."""
+    """Let no cache keep a response: it holds a token, is an error or answers a change."""
     response.headers["Cache-Control"] = "no-store"
     return response

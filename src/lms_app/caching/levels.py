@@ -1,4 +1,4 @@
-"""Where cached values lie: level 1 in the process, level 2 in Redis. A dogpile.cache backend over both."""
+"""A dogpile.cache backend of two levels: level 1 in the process, level 2 in Redis."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lms_app.observability import metrics
 PREFIX = "watoto:c:"
 LOCK_PREFIX = "watoto:l:"
 JITTER = 0.1
-"""Values cached together must not expire together."""
+"""Spread of lifetimes, as a fraction: values that were cached together must not expire together."""
 LOAD_S = 5.0
-"""How long one loader keeps the others waiting; a loader that is slower or has died is not waited for."""
+"""Longest time that callers wait for another one's load; after it they load themselves."""
 _l1_hits = metrics.cache_hits.labels("l1")
 
 
 class TwoLevels(CacheBackend):
-    """Values as bytes at both levels, so that no caller can change what the next one gets.
+    """Keeps values as bytes at both levels, so that no caller can change the value that another one gets.
 
     A value is either bytes, kept as they are, or anything JSON can say.
     """
@@ -41,7 +41,7 @@ class TwoLevels(CacheBackend):
         self._lock = threading.Lock()
 
     def at_hand(self, key: str) -> Any:
-        """Return the value that lies in the process, or NO_VALUE: no need to ask who loads."""
+        """Return the value of level 1, or NO_VALUE. Takes no lock on loading: dogpile need not be asked."""
         value = self._get_l1(key)
         if value is None:
             return NO_VALUE
@@ -102,7 +102,7 @@ class LoadLock:
         self._redis_lock: Lock | None = None
 
     def acquire(self, wait: bool = True) -> bool:
-        """Take the lock. Returns True even when the wait was too long: then this caller loads beside the owner."""
+        """Take the lock. After waiting `LOAD_S` it returns True without it: the caller loads beside the owner."""
         if not self._thread_lock.acquire(blocking=wait, timeout=LOAD_S if wait else -1):
             return wait
         self._owner = threading.get_ident()

@@ -1,8 +1,8 @@
-"""The line to Redis: when it breaks the cache is left alone, and taken up again only when it can be trusted.
+"""The connection to Redis. While it is lost the LMS works without the cache, and it returns to it in two steps.
 
-"Lost" must mean slower, never wrong. What was changed while Redis could not be reached is not known there, so after a
-loss the one who uses this link must see to it that nothing older is served (`on_return`), and a settling time lets the
-other processes, which may have changed something too, do the same before this one reads again.
+A lost Redis must make the LMS slower and never serve old values. Redis does not know of changes that were made while it
+could not be reached. So the user of this link first invalidates older values (`on_return`); then a settling time lets
+other processes do so too, which may have made changes as well, before this process reads again.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 PROBE_EVERY_S = 0.25
 SETTLE_S = 2.0
 BLIP_S = 1.0
-"""A command that timed out on a server that answers again within this time is no loss: it is the same server, and only
-this process's own changes can be missing there."""
+"""A server that answers again this soon after a time-out is the same server: only this process's own changes can be
+missing there."""
 
 
 def connect(url: str, *, timeout_s: float, cluster: bool = False) -> Redis:
     """Return a client that gives up after `timeout_s` and never tries again on its own. Opens no connection yet.
 
-    A silent second try would hide that the server is another one now, a replica that lacks the last changes.
+    A second try could reach a replica that was promoted meanwhile and lacks the last changes.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
@@ -78,10 +78,10 @@ class RedisLink:
             return None
 
     def ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
-        """Send plain commands in one go and return their answers, for use within `call`. Raises RedisError.
+        """Send commands together and return their answers, for use within `call`. Raises RedisError.
 
-        Every request does this once or more. redis-py's client layer costs four times what the command itself does, so
-        each thread has a connection of its own, past it; one from before a loss or a fork is not used again.
+        Every request does this at least once, and redis-py's client layer takes four times as long as the command. So
+        each thread has its own connection below that layer, and a new one after a loss or a fork.
         """
         if isinstance(self._client, RedisCluster):
             return [self._client.execute_command(*command) for command in commands]

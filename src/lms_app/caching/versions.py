@@ -1,4 +1,4 @@
-"""Which version of a thing cached values belong to. Changing it is how they are invalidated, everywhere at once.
+"""Versions of cached things. A new version invalidates all values of the old one, in every process at once.
 
 A *namespace* (`course:42`, `user:7`, `courses`) has a version in Redis; the version is part of the key of everything
 cached under the namespace, so that a new one leaves all of it behind without looking for it. Versions are random, not
@@ -26,7 +26,7 @@ from lms_app.caching.link import RedisLink
 PREFIX = "{watoto:v}:"
 """The braces keep all versions in one slot of a Redis cluster, so that several are read with one command."""
 EPOCH = "epoch"
-"""The namespace of everything: a new version of it forgets the whole cache."""
+"""The namespace of everything: a new version of it invalidates the whole cache."""
 SUSPENDED = b"!"
 
 
@@ -34,13 +34,13 @@ class Version(NamedTuple):
     """The version of a set of namespaces at one moment."""
 
     key: str
-    """What to put into the keys of cached values."""
+    """Part of the keys of cached values."""
     young: bool
-    """Whether values have to be loaded from the primary."""
+    """Whether values must be loaded from the primary: a replica may not have replayed the change yet."""
 
 
 class Versions:
-    """Reads and changes versions. Never raises because of Redis: what it cannot do it makes up for later."""
+    """Reads and changes versions. Never raises RedisError: changes that Redis has not got are sent when it is back."""
 
     def __init__(self, link: RedisLink, *, young_s: float, lasts_s: int) -> None:
         self._link = link
@@ -59,11 +59,11 @@ class Versions:
         return self._link.call(lambda client: self._read(client, (EPOCH, *namespaces)))
 
     def suspend(self, namespaces: Sequence[str]) -> None:
-        """Stop all caching under these namespaces until `renew`, or for as long as a version is young at most."""
+        """Stop caching under these namespaces until `renew`; should that never come, for `young_s` seconds."""
         self._set(namespaces, lambda: SUSPENDED, life_ms=self._suspended_ms)
 
     def renew(self, namespaces: Sequence[str]) -> None:
-        """Leave everything cached under these namespaces behind."""
+        """Give these namespaces new versions, so that no value cached under them is found again."""
         self._set(namespaces, _new_version, life_ms=self._lasts_s * 1000)
 
     def _read(self, client: Redis, namespaces: Sequence[str]) -> Version | None:
@@ -92,7 +92,7 @@ class Versions:
                 self._untold.update(namespaces)
 
     def _tell(self, client: Redis) -> None:
-        """Renew what was changed while Redis was lost. Raises RedisError, and then still knows it."""
+        """Renew the namespaces that changed while Redis was lost. After a RedisError they are kept for the next try."""
         with self._lock:
             untold, self._untold = self._untold, set()
         try:
@@ -104,7 +104,7 @@ class Versions:
             raise
 
     def _make_up_for_loss(self, client: Redis, lost_at: float | None) -> None:
-        """After a loss forget all that is older, unless another process has done so; after a blip only own changes."""
+        """After a loss invalidate all older values, unless another process has; after a blip only own changes."""
         if lost_at is not None:
             epoch = client.get(PREFIX + EPOCH)
             if epoch is None or _birth(bytes(epoch)) <= lost_at:  # type: ignore[arg-type]
@@ -118,10 +118,10 @@ def _new_version() -> bytes:
 
 @lru_cache(maxsize=10_000)
 def _together(versions: tuple[bytes, ...]) -> tuple[str, float]:
-    """Return what these versions put into keys, and when the youngest was made."""
+    """Return these versions' part of a key, and when the youngest was made, in Unix seconds."""
     return b"/".join(version.partition(b".")[0] for version in versions).decode(), max(map(_birth, versions))
 
 
 def _birth(version: bytes) -> float:
-    """When a version was made, in Unix seconds."""
+    """Return when a version was made, in Unix seconds."""
     return int(version.rpartition(b".")[2]) / 1000

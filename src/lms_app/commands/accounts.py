@@ -39,7 +39,7 @@ def seed(users: int, courses: int, courses_per_user: int, password_file: Path | 
         school = seeding.School(
             users=users, courses=courses, courses_per_user=courses_per_user, password_hash=password_hash
         )
-        # That there is nothing may have been cached.
+        # Empty lists and missing courses may have been cached.
         with services().caches.changing(COURSES, *map(course, range(1, courses + 1))):
             counts = seeding.seed(services().databases, school)
     except seeding.NotEmptyError as error:

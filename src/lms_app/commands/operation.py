@@ -1,4 +1,4 @@
-"""The kind of command whose failures an operator can expect."""
+"""A command that reports a database out of reach, a refused move and the like in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXPECTED = (DatabaseUnavailableError, MigrationBusyError, MoveRefusedError, Stat
 
 
 class Operation(click.Command):
-    """A command whose expected failures are one line, not a traceback."""
+    """Turns expected failures into a ClickException: the operator sees one line instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -27,7 +27,7 @@ Shard = click.IntRange(0, LOGICAL_SHARDS - 1)
 
 
 def refuse_if_misplaced(settings: Settings) -> None:
-    """Keep a process from starting whose shard map is not the placement in force. Raises ClickException."""
+    """Raise ClickException when this process's shard map is not the placement in force: it must not start."""
     reason = placement.refusal(settings.shards(), _options())
     if reason is not None:
         raise click.ClickException(reason)

@@ -1,7 +1,7 @@
-"""One database: writes on its primary, reads on its replicas, and what to do when one of them is gone.
+"""One database: writes go to its primary, reads to its replicas, and both survive the loss of a server.
 
-Work is handed over as a function of a connection, because what failed for a reason that the work is not to blame for is
-run again elsewhere: so it must have no effect besides its statements.
+Work is given as a function of a connection, because it is run again when a server was lost or when it lost a race to
+another transaction. So it must have no effect besides its statements.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ T = TypeVar("T")
 _COMMIT = "COMMIT; SELECT pg_current_wal_flush_lsn()::text"
 _NEWEST_HEARTBEAT = text("SELECT max(ts) FROM watoto_heartbeat")
 ATTEMPTS = 3
-"""How often a write that certainly left nothing behind is tried in all."""
+"""Number of tries, the first included, of a write that certainly changed nothing."""
 
 
 class SwallowedError(Exception):
-    """Work hid that one of its statements had failed: PostgreSQL answers its COMMIT with a rollback."""
+    """Work caught the error of one of its statements and went on: PostgreSQL answers its COMMIT with a rollback."""
 
 
 class Database:
@@ -58,13 +58,13 @@ class Database:
         self._first_probe = threading.Lock()
 
     def engines(self) -> Iterator[tuple[str, Engine]]:
-        """All engines with their names, for pool metrics and shutdown."""
+        """Yield each engine with its name, ``<database>/primary`` or ``<database>/replica-N``."""
         yield f"{self.name}/primary", self.primary
         for replica in self.replicas:
             yield replica.name, replica.engine
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run reading work on a replica that is fresh enough for this context, else on the primary.
+        """Run reading work on a replica that has replayed this context's writes, else on the primary.
 
         Raises DatabaseUnavailableError when no server answers or no connection becomes free in time.
         """
@@ -84,7 +84,7 @@ class Database:
                 except PoolTimeoutError as error:
                     raise self._exhausted() from error
                 except (DBAPIError, PlacementError) as error:
-                    # A replica that shows another placement may only be late: the primary knows.
+                    # A replica with another placement may only lag behind: ask the primary.
                     if isinstance(error, PlacementError) or server_is_gone(error):
                         replica.lost(error)
                     elif not lost_a_race(error):
@@ -92,7 +92,7 @@ class Database:
         return self._read_primary(work)
 
     def read_primary(self, work: Callable[[Connection], T]) -> T:
-        """Run reading work where every committed write is seen."""
+        """Run reading work on the primary, which shows every committed write. Raises as `read` does."""
         return self._read_primary(work)
 
     def _read_primary(self, work: Callable[[Connection], T]) -> T:
@@ -111,10 +111,11 @@ class Database:
         raise AssertionError
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run work in one transaction on the primary and note how far a replica must replay to show it.
+        """Run work in one transaction on the primary and note the WAL position that a replica must have replayed.
 
-        It is run again when it certainly left nothing behind: the connection broke before the commit, the server has
-        become a standby, or the transaction lost a race. Raises DatabaseUnavailableError, OutcomeUnknownError.
+        It is run again when it certainly changed nothing: the connection broke before the commit, the server has become
+        a standby, or a deadlock or serialization failure ended it. Raises DatabaseUnavailableError and
+        OutcomeUnknownError.
         """
         for attempt in itertools.count(1):
             connected = False
@@ -139,7 +140,7 @@ class Database:
 
     def _begin_and_run(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         driver: Any = connection.connection.driver_connection
-        # A fifth of the price of SQLAlchemy's way, which is taken when it fails: it names what is wrong.
+        # Takes a fifth of SQLAlchemy's time. After a failure SQLAlchemy tries too: its exception names the cause.
         if driver.pgconn.exec_(b"BEGIN").status != ExecStatus.COMMAND_OK:
             connection.exec_driver_sql("BEGIN")
         try:
@@ -149,7 +150,7 @@ class Database:
             raise
 
     def _commit(self, connection: Connection) -> Lsn:
-        """Commit and ask for the position in one round trip, past SQLAlchemy, which reads one result of a statement."""
+        """Commit and ask for the WAL position in one round trip. SQLAlchemy cannot: it reads one result a statement."""
         driver: Any = connection.connection.driver_connection
         cursor = driver.cursor()
         try:
@@ -171,7 +172,7 @@ class Database:
             connection.invalidate()
 
     def probe(self) -> None:
-        """Look at the primary's newest heartbeat and at every replica. Never raises."""
+        """Read the primary's newest heartbeat and probe every replica. Never raises."""
         try:
             with self._guard.probing(), self.primary.connect() as connection:
                 newest: datetime | None = connection.execute(_NEWEST_HEARTBEAT).scalar()
@@ -182,7 +183,7 @@ class Database:
             replica.probe(self._newest_heartbeat, max_lag=self._max_lag)
 
     def cut_frozen(self) -> None:
-        """Cut the connections to servers that a probe has been waiting for too long."""
+        """Cut the connections to servers that have not answered a probe for `FROZEN_SECONDS`."""
         if self._guard.cut_if_frozen():
             log.warning("the primary of %s does not answer; its connections were cut", self.name)
         for replica in self.replicas:
@@ -196,7 +197,7 @@ class Database:
                 self._probed = True
 
     def dispose(self, *, close: bool = True) -> None:
-        """Drop all pooled connections; with `close=False` leave the sockets to the parent that they belong to."""
+        """Drop all pooled connections. After a fork give `close=False`: the sockets belong to the parent."""
         for _, engine in self.engines():
             engine.dispose(close=close)
 
@@ -204,7 +205,7 @@ class Database:
         return DatabaseUnavailableError(self.name, "no connection became free in time")
 
     def _translated(self, error: DBAPIError) -> Exception:
-        """Errors that are about the server's state become DatabaseUnavailableError, others stay what they are."""
+        """Return DatabaseUnavailableError for an error about the server's state, and any other error as it is."""
         if server_is_gone(error) or refuses_writes(error) or lost_a_race(error):
             return DatabaseUnavailableError(
                 self.name, "the server cannot be reached or is changing its role", retry_after=2

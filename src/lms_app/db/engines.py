@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """How one process talks to every database. Times are in seconds unless the name says otherwise."""
+    """The connection settings of one process. Times are in seconds unless the name says otherwise."""
 
     pool_size: int = 20
-    """Most connections one process opens to one server; each is opened when it is needed, from the first one on."""
+    """Most connections of one process to one server; each is opened when it is first needed."""
     pool_timeout: float = 3.0
     """How long a request waits for a free connection before it is answered 503."""
     statement_timeout_ms: int = 15_000
@@ -25,7 +25,7 @@ class EngineOptions:
     connect_timeout: int = 2
     """Per host; libpq's minimum is 2."""
     through_pgbouncer: bool = False
-    """Transaction pooling bears neither prepared statements nor start-up options; roles carry the timeouts."""
+    """PgBouncer then pools transactions: no prepared statements, no start-up options; roles set the timeouts."""
     application_name: str = "watoto-lms"
 
 
@@ -59,7 +59,7 @@ def connection_arguments(url: str, options: EngineOptions, *, read_write: bool) 
 def make_engine(url: str, options: EngineOptions, *, read_write: bool) -> Engine:
     """Return an engine whose connections are in autocommit: `Database.write` opens transactions itself.
 
-    One statement is then one round trip. The pool hands out the connection used last, so idle ones can go.
+    One statement is then one round trip. The pool hands out the connection used last, so that others stay idle.
     """
     return create_engine(
         "postgresql+psycopg://",
@@ -75,13 +75,13 @@ def make_engine(url: str, options: EngineOptions, *, read_write: bool) -> Engine
 
 
 def sqlstate(error: DBAPIError) -> str | None:
-    """Return the SQLSTATE of an error, or none when the server never answered."""
+    """Return the SQLSTATE of an error; None when the server never answered."""
     state: str | None = getattr(error.orig, "sqlstate", None)
     return state
 
 
 def server_is_gone(error: DBAPIError) -> bool:
-    """Whether the error says that the connection or the server is lost, not that the statement is wrong.
+    """Whether the connection or the server is lost, in contrast to an error in the statement.
 
     08xxx connection exception; 57P01…57P03 shutting down, crashed, starting up. (PostgreSQL manual, appendix A.)
     """
@@ -97,7 +97,7 @@ def refuses_writes(error: DBAPIError) -> bool:
 
 
 def lost_a_race(error: DBAPIError) -> bool:
-    """Whether the same work may well succeed at once: serialization failure or deadlock.
+    """Whether the same work may succeed when it is run again at once: serialization failure or deadlock.
 
     A standby reports its recovery conflicts as 40001 and 40P01 too.
     """

@@ -1,7 +1,7 @@
-"""Read your own writes: how far a replica must have replayed before it may answer the one who wrote.
+"""Read your own writes: the WAL position that a replica must have replayed before it may answer a client that wrote.
 
 A write leaves the primary's WAL position in the current context. The API hands it to the client, signed, and takes it
-back with the next request; a job or a command starts with none and may read from any replica.
+back with the next request. Jobs and commands start without one and may read from any replica.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def marks() -> Mapping[str, Lsn]:
 
 
 def start(known: Mapping[str, Lsn] | None = None) -> None:
-    """Begin a context that knows of these earlier writes and no others."""
+    """Forget this context's writes and take over the positions of earlier ones, by database."""
     _marks.set(known)
 
 
@@ -52,7 +52,7 @@ def primary_only() -> bool:
 
 @contextmanager
 def from_primary() -> Iterator[None]:
-    """Make all reads of a block see every committed write, whoever wrote it."""
+    """Send all reads of a block to primaries, which show every committed write."""
     token = _primary_only.set(True)
     try:
         yield
@@ -62,7 +62,7 @@ def from_primary() -> Iterator[None]:
 
 @contextmanager
 def context(known: Mapping[str, Lsn] | None = None) -> Iterator[None]:
-    """Run a block in a context of its own."""
+    """Run a block with these positions; the writes before it count again after it."""
     token = _marks.set(known)
     try:
         yield

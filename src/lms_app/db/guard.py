@@ -1,7 +1,7 @@
-"""Cuts the connections to a server that has stopped answering without closing them: frozen, or behind a dead network.
+"""Cuts the connections to a server that is frozen, or behind a dead network, and so neither answers nor closes them.
 
-The server's own timeouts do not help when the server does not run, and TCP's do not when its kernel still does. Every
-thread that waits for such a server would wait for ever, and soon all of them would.
+The server's own timeouts need a running server, and TCP's do not end while its kernel still answers. A thread that
+waits for such a server would wait for ever, and soon every thread of the process would.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from lms_app.db.engines import sqlstate
 from lms_app.db.unavailable import PlacementError
 
 FROZEN_SECONDS = 3.0
-"""A probe is a look at a few bytes in memory: a server that has answered none for this long is not coming back soon."""
+"""A probe reads a few bytes from memory: a server that takes this long for it will not answer soon."""
 
 
 class Guard:
-    """Knows the connections of one engine and since when probes of its server have not been answered."""
+    """Holds the connections of one engine, and since when its server has not answered a probe."""
 
     def __init__(self, engine: Engine) -> None:
         self._connections: WeakSet[psycopg.Connection] = WeakSet()
@@ -35,13 +35,14 @@ class Guard:
 
     @contextmanager
     def probing(self) -> Iterator[None]:
-        """Mark a block that connects to the server if need be, and asks something it answers at once."""
+        """Run a block that probes the server: it connects if need be, and asks a question that is answered at once."""
         if self._unanswered_since is None:
             self._unanswered_since = time.monotonic()
         try:
             yield
         except (PoolTimeoutError, PlacementError):
-            self._unanswered_since = None  # busy, or not ours to use: neither says anything against it
+            # All connections are in use, or the placement forbids them: the server is not to blame.
+            self._unanswered_since = None
             raise
         except DBAPIError as error:
             if sqlstate(error) is not None:
@@ -50,7 +51,7 @@ class Guard:
         self._unanswered_since = None
 
     def cut_if_frozen(self) -> bool:
-        """Cut all connections if there has been no answer for too long: whoever waits on one gets an error.
+        """Cut all connections if a probe has waited for `FROZEN_SECONDS`: threads that wait on them get an error.
 
         Returns whether it did.
         """

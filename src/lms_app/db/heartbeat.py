@@ -1,6 +1,6 @@
 """The heartbeat: a row with the time and the WAL position, written to every database every five seconds.
 
-It is what replication lag, the age of the WAL archive and the proof of a point-in-time restore are read from.
+Replication lag, the age of the WAL archive and the proof of a point-in-time restore are read from it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def beat(database: Database) -> None:
 
 
 def newest(database: Database) -> datetime | None:
-    """Return the time of the newest heartbeat on the primary, or none before the first."""
+    """Return the time of the newest heartbeat on the primary; None before the first."""
     when: datetime | None = database.read_primary(lambda connection: connection.execute(_NEWEST).scalar())
     return when
 
 
 def run(databases: Iterable[Database], stop: threading.Event, *, interval: float = INTERVAL_SECONDS) -> None:
-    """Beat on every database, and tidy it up every hour, until told to stop. What fails is tried again next time."""
+    """Write heartbeats to each database and tidy it every hour, until `stop` is set. After a failure it goes on."""
     threads = [
         threading.Thread(target=_run_one, args=(database, stop, interval), name=f"heartbeat-{database.name}")
         for database in databases

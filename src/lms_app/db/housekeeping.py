@@ -1,6 +1,6 @@
-"""What need not be kept for ever: idempotency keys after a day, finished jobs' ids after a month, old heartbeats.
+"""Deletes rows that have served their time (`KEPT`), and fails reports that no worker will make any more.
 
-And what waits in vain: a report whose worker was killed with it again and again has nobody left to say that it failed.
+A report stays queued when its job killed the worker again and again: no process is left to mark it as failed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FORLORN = text(
 
 
 def tidy(database: Database) -> dict[str, int]:
-    """Delete what is too old; returns the number of rows by table. Raises what `Database.write` raises."""
+    """Delete old rows and fail forgotten reports; returns deleted rows by table. Raises as `Database.write` does."""
 
     def work(connection: Connection) -> dict[str, int]:
         connection.execute(_FORLORN)

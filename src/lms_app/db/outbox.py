@@ -1,4 +1,4 @@
-"""The outbox: a job is written in the transaction of what it follows from, so that both are there or neither.
+"""The outbox: a job is written in the transaction of the change that it follows from, so both happen or neither.
 
 No broker is needed to write it; the relay publishes it as soon as there is one.
 """
@@ -34,8 +34,8 @@ def enqueue(connection: Connection, payload: Payload) -> UUID:
 
 
 def first_time(connection: Connection, job_id: UUID) -> bool:
-    """Note in this transaction that a job's effect is made; False when it was made before.
+    """Note in this transaction that a job has its effect; False when it had its effect before.
 
-    Of two workers with the same job the second one waits here for the first one's transaction to end.
+    Of two workers with the same job, the second waits here until the first one's transaction has ended.
     """
     return connection.execute(_DONE, {"job_id": job_id}).one_or_none() is not None

@@ -1,4 +1,4 @@
-"""What one process knows of a read replica: whether it answers, how far it has replayed, how far it lags."""
+"""The state of a read replica as one process knows it: whether it answers, its WAL position and its lag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lms_app.db.guard import Guard
 log = logging.getLogger(__name__)
 
 _REPLAYED = "(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text"
-"""A replica that has been promoted has everything that there is."""
+"""After a promotion the server's own position counts: it has all that there is."""
 _PROBE = f"SELECT {_REPLAYED}, (SELECT max(ts) FROM watoto_heartbeat)"  # noqa: S608 (both parts are constants)
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -32,7 +32,7 @@ class Replica:
         self._replayed = Lsn(0)
 
     def probe(self, newest_heartbeat: datetime, *, max_lag: float) -> bool:
-        """Ask the replica how it is; returns whether it may be read from.
+        """Read the replica's position and newest heartbeat; returns whether it may be read from.
 
         Lag is the difference between the newest heartbeat known of the primary and the newest one replayed here. It
         grows when the link is cut, stays 0 on an idle primary, and a lost primary does not make its replicas look late.
@@ -41,7 +41,7 @@ class Replica:
             with self.guard.probing(), self.engine.connect() as connection:
                 lsn, heartbeat = connection.exec_driver_sql(_PROBE).one()
         except PoolTimeoutError:
-            return self.answers  # all connections are in use: it is busy, which says nothing against it
+            return self.answers  # all connections are in use: the replica is busy and not lost
         except SQLAlchemyError as error:
             self.lost(error)
             return False
@@ -54,14 +54,14 @@ class Replica:
         return usable
 
     def has_replayed(self, lsn: Lsn, connection: Connection) -> bool:
-        """Whether it has replayed up to this position; asks the server only when it is ahead of what is known."""
+        """Whether it has replayed up to this position. Asks the server only beyond the last known position."""
         if lsn <= self._replayed:
             return True
         self._replayed = parse_lsn(connection.exec_driver_sql(f"SELECT {_REPLAYED}").scalar_one())
         return lsn <= self._replayed
 
     def lost(self, error: DBAPIError | SQLAlchemyError) -> None:
-        """Leave it out until the watcher finds it again."""
+        """Read from it no more until a probe succeeds."""
         if self.answers:
             log.warning("replica %s is left out: %s", self.name, str(error).splitlines()[0])
         self.answers = False

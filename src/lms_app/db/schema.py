@@ -47,8 +47,8 @@ def upgrade(urls: DatabaseUrls, options: EngineOptions, *, wait_seconds: float =
 
 @contextmanager
 def _one_at_a_time(connection: Connection, wait_seconds: float) -> Iterator[None]:
-    # Polling instead of waiting in the server: a session that waits there holds a snapshot, and CREATE INDEX
-    # CONCURRENTLY of the one that has the lock would wait for that.
+    # Polls instead of waiting in the server: a waiting session holds a snapshot, and CREATE INDEX CONCURRENTLY in the
+    # session that has the lock would wait for its end.
     deadline = time.monotonic() + wait_seconds
     while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar_one():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The statements that cost most, from pg_stat_statements (column names as of PostgreSQL 13)."""
+"""The statements with the longest mean time, from pg_stat_statements (column names as of PostgreSQL 13)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SlowQuery:
 
 
 class StatementsNotTrackedError(Exception):
-    """The server does not track statements, or this role may not see them."""
+    """The view pg_stat_statements does not exist, or its library is not loaded."""
 
 
 _SLOWEST = text(

@@ -217,7 +217,7 @@ watoto_heartbeat = Table(
     Column("lsn", PgLsn, nullable=False),
 )
 
-# The guide's four. Each serves a query of the API; a test asks the planner.
+# The first four are the guide's. Each serves a query of the API; a test asks the planner.
 Index("idx_enrollments_user_progress", enrollments.c.user_id, enrollments.c.progress_percentage.desc())
 Index("idx_course_modules_course_sequence", course_modules.c.course_id, course_modules.c.sequence_order)
 Index("idx_active_users", users.c.created_at, postgresql_where=users.c.is_active)
@@ -229,5 +229,5 @@ Index(
     enrollments.c.status,
 )
 Index("ix_notifications_user_id", notifications.c.user_id, notifications.c.id.desc())
-# Sign-outs are read back by time.
+# Every process reads the sessions that ended lately (`identity.Revocations`).
 Index("ix_accounts_revoked_at", accounts.c.revoked_at, postgresql_where=accounts.c.revoked_at.is_not(None))

@@ -1,4 +1,4 @@
-"""Why a database cannot be used at the moment; each is answered 503."""
+"""Reasons why a database cannot be used at the moment. The API answers each with 503."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OutcomeUnknownError(DatabaseUnavailableError):
 
 
 class PlacementError(DatabaseUnavailableError, SQLAlchemyError):
-    """This process must not use a database: where it believes users to be is not known to be where they are.
+    """This process must not use a database: its shard map is not known to be the placement in force.
 
-    It comes out of opening a connection, so it is SQLAlchemy's kind of error too.
+    It is raised while SQLAlchemy opens a connection, so it is a SQLAlchemyError too.
     """

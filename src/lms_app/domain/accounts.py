@@ -1,7 +1,8 @@
-"""Accounts: who there is, signing in, and ending sessions.
+"""Accounts: registering, signing in, changing and listing them, and ending sessions.
 
 An account (e-mail address, session version) lies in the catalogue, where addresses are unique over all shards; the rest
-of a user lies in the database of their shard. A registration that dies between the two is finished by the next one.
+of a user lies in the database of their shard. When a registration dies between the two, the next one with the same
+address finishes it.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ _VERSIONS = select(accounts.c.user_id, accounts.c.session_version).where(
 
 
 def register(databases: Databases, *, email: str, password: str, name: str, role: Role) -> User:
-    """Make an account and greet its owner by mail. Raises ConflictError when the address has one already."""
+    """Make an account and queue a mail of welcome. Raises ConflictError when the address has an account already."""
     claim = insert(accounts).values(email=email).on_conflict_do_nothing().returning(accounts.c.user_id)
 
     def reserve(connection: Connection) -> int:
@@ -99,7 +100,7 @@ def register(databases: Databases, *, email: str, password: str, name: str, role
 
 
 def sign_in(databases: Databases, *, email: str, password: str) -> tuple[Identity, User]:
-    """Return who this is. Raises NotSignedInError, which does not say whether the address or the password was wrong."""
+    """Return whose address and password these are. NotSignedInError does not say which of the two was wrong."""
     account = databases.catalogue.read_primary(
         lambda connection: connection.execute(_ACCOUNT, {"email": email}).one_or_none()
     )
@@ -118,7 +119,7 @@ def sign_in(databases: Databases, *, email: str, password: str) -> tuple[Identit
 
 
 def end_sessions(databases: Databases, revocations: Revocations, user_id: int) -> None:
-    """End all sessions of a user: here at once, elsewhere within a few seconds."""
+    """End all sessions of a user: in this process at once, in others within `REVOCATION_SECONDS`."""
     statement = (
         update(accounts)
         .where(accounts.c.user_id == user_id)
@@ -140,7 +141,7 @@ def find(databases: Databases, user_id: int) -> User:
 
 
 def active(databases: Databases, *, cursor: str | None, limit: int) -> UserPage:
-    """One page of all shards' active users, the newest first."""
+    """Return one page of the active users of all shards, the newest first."""
     keys = pages.decode(cursor, datetime.fromisoformat, int)
     statement = NEWEST_ACTIVE
     parameters: dict[str, object] = {"limit": limit + 1}
@@ -152,7 +153,7 @@ def active(databases: Databases, *, cursor: str | None, limit: int) -> UserPage:
 
 
 def active_students(databases: Databases, *, limit: int) -> list[Identity]:
-    """The active students with the lowest ids, over all shards, as their present sessions know them."""
+    """Return identities of the active students with the lowest ids, with their accounts' present session versions."""
     statement, parameters = _ACTIVE_STUDENTS, {"limit": limit}
     found = databases.read_every_shard(lambda connection: connection.execute(statement, parameters).scalars().all())
     user_ids = sorted(chain.from_iterable(found))[:limit]
@@ -182,7 +183,7 @@ def change(
 
 
 def change_password(databases: Databases, user_id: int, *, current: str, new: str) -> None:
-    """Set a new password. Raises ConflictError when the current one is not given right."""
+    """Set a new password. Raises ConflictError when `current` is not the present one."""
     row = databases.of_user(user_id).read_primary(
         lambda connection: connection.execute(_SECRETS, {"user_id": user_id}).one_or_none()
     )

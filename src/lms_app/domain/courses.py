@@ -95,7 +95,7 @@ OWNER = select(courses.c.teacher_id, courses.c.is_published).where(courses.c.id 
 
 
 def published(catalogue: Database, *, cursor: str | None, limit: int) -> CoursePage:
-    """One page of the courses that are open to everybody, by id."""
+    """Return one page of the published courses, by id."""
     keys = pages.decode(cursor, int)
     parameters = {"after": keys[0] if keys else 0, "limit": limit + 1}
     rows = catalogue.read(lambda connection: connection.execute(PUBLISHED_PAGE, parameters).all())
@@ -103,7 +103,7 @@ def published(catalogue: Database, *, cursor: str | None, limit: int) -> CourseP
 
 
 def taught(catalogue: Database, teacher_id: int, *, cursor: str | None, limit: int) -> TaughtCoursePage:
-    """One page of a teacher's own courses, drafts included."""
+    """Return one page of a teacher's courses by id, drafts included."""
     keys = pages.decode(cursor, int)
     parameters = {"teacher_id": teacher_id, "after": keys[0] if keys else 0, "limit": limit + 1}
     rows = catalogue.read(lambda connection: connection.execute(TAUGHT_PAGE, parameters).all())
@@ -136,19 +136,19 @@ def _detail(row: AnyRow, modules: list[ModuleSummary]) -> CourseDetail:
 
 
 def may_see(course: CourseDetail, who: Identity | None) -> bool:
-    """Published courses are everybody's; a draft is its teacher's and the admins'."""
+    """Whether a visitor may see the course: a draft is seen by its teacher and by admins alone."""
     return course["is_published"] or (who is not None and may_edit(course["teacher_id"], who))
 
 
 def may_edit(teacher_id: int, who: Identity) -> bool:
-    """A course is changed by the teacher whose it is, and by admins."""
+    """Whether a user may change a course of this teacher: the teacher may, and admins may."""
     return who.is_admin or who.user_id == teacher_id
 
 
 def require_editor(connection: Connection, course_id: int, who: Identity, *, lock: bool = False) -> None:
     """Raise NotFoundError or ForbiddenError unless this user may change the course.
 
-    With `lock` the course's row is held to the end of the transaction: changes to its modules follow one another.
+    With `lock` the course's row is locked to the end of the transaction, so that changes to its modules take turns.
     """
     statement = OWNER.with_for_update() if lock else OWNER
     row = connection.execute(statement, {"course_id": course_id}).one_or_none()
@@ -182,11 +182,11 @@ def change(
 
 
 def touch(connection: Connection, course_id: int) -> None:
-    """Note that something that a course's page shows has changed."""
+    """Set the course's time of change, after a change of its modules."""
     connection.execute(update(courses).where(courses.c.id == course_id).values(updated_at=func.now()))
 
 
 def remove(connection: Connection, course_id: int, who: Identity) -> None:
-    """Delete a course with its modules and media rows; enrolments keep their history and show it as gone."""
+    """Delete a course with its modules and media rows; enrolments stay. Raises NotFoundError, ForbiddenError."""
     require_editor(connection, course_id, who, lock=True)
     connection.execute(delete(courses).where(courses.c.id == course_id))

@@ -101,7 +101,7 @@ ENROL = _new.on_conflict_do_update(
     set_={"status": "active", "updated_at": func.now()},
     where=enrollments.c.status == "dropped",
 ).returning(*COLUMNS, literal_column("xmax = 0").label("is_new"))
-"""Inserts, or takes up a dropped enrolment again; returns no row when there is one already. (A new row's xmax is 0.)"""
+"""Inserts an enrolment or makes a dropped one active; gives no row for an active one. (A new row's xmax is 0.)"""
 ONE = select(*COLUMNS).where(
     enrollments.c.user_id == bindparam("user_id"), enrollments.c.course_id == bindparam("course_id")
 )
@@ -110,7 +110,7 @@ ENROLLMENT_ID = "[1-9][0-9]{0,17}-[1-9][0-9]{0,17}"
 
 
 class EnrollmentId(NamedTuple):
-    """The two halves of an enrolment's public id."""
+    """An enrolment's public id, ``<user_id>-<course_id>``, in its two parts."""
 
     user_id: int
     course_id: int
@@ -218,7 +218,7 @@ def find(connection: Connection, key: EnrollmentId) -> Enrollment:
 
 
 def of_user(database: Database, user_id: int, *, cursor: str | None, limit: int) -> EnrollmentPage:
-    """One page of a user's enrolments, the furthest first."""
+    """Return one page of a user's enrolments, the furthest first."""
     keys = pages.decode(cursor, int, int)
     statement, parameters = BY_PROGRESS, {"user_id": user_id, "limit": limit + 1}
     if keys is not None:
@@ -228,7 +228,7 @@ def of_user(database: Database, user_id: int, *, cursor: str | None, limit: int)
 
 
 def progress(database: Database, user_id: int, *, cursor: str | None, limit: int) -> ProgressPage:
-    """One page of how far a user is, by course."""
+    """Return one page of a user's progress, by course id."""
     keys = pages.decode(cursor, int)
     parameters = {"user_id": user_id, "after": keys[0] if keys else 0, "limit": limit + 1}
     rows = database.read(lambda connection: connection.execute(PROGRESS, parameters).all())
@@ -236,7 +236,7 @@ def progress(database: Database, user_id: int, *, cursor: str | None, limit: int
 
 
 def of_course(databases: Databases, course_id: int, *, cursor: str | None, limit: int) -> EnrollmentPage:
-    """One page of a course's enrolments by user, merged from all shards."""
+    """Return one page of a course's enrolments by user id, merged from all shards."""
     keys = pages.decode(cursor, int)
     parameters = {"course_id": course_id, "after": keys[0] if keys else 0, "limit": limit + 1}
     found = databases.read_every_shard(lambda connection: connection.execute(OF_COURSE, parameters).all())
@@ -245,10 +245,10 @@ def of_course(databases: Databases, course_id: int, *, cursor: str | None, limit
 
 
 def record_progress(connection: Connection, key: EnrollmentId, percentage: int) -> Enrollment:
-    """Raise an active enrolment's progress, and queue what follows from it: a job completes the course at 100.
+    """Raise an active enrolment's progress, and queue the job that completes the course at 100.
 
-    Progress never falls: a value that is not higher changes nothing: repeated and overtaken requests do no harm.
-    Raises NotFoundError, and ConflictError for one that was dropped.
+    Progress never falls: a value that is not higher changes nothing, so repeated and overtaken requests do no harm.
+    Raises NotFoundError, and ConflictError for an enrolment that was dropped.
     """
     parameters = {"of_user": key.user_id, "of_course": key.course_id, "progress": percentage}
     row = connection.execute(_RAISE, parameters).one_or_none()
@@ -265,7 +265,7 @@ def record_progress(connection: Connection, key: EnrollmentId, percentage: int) 
 def complete_module(
     connection: Connection, key: EnrollmentId, module_id: int, module_ids: Collection[int]
 ) -> Enrollment:
-    """Note that the user is through with a module; progress follows from the share of the course's modules done."""
+    """Note that the user has done a module; progress is the share of `module_ids`, the course's, that are done."""
     find(connection, key)
     done = postgresql_insert(module_completions).values(**key._asdict(), module_id=module_id).on_conflict_do_nothing()
     connection.execute(done)
@@ -274,7 +274,7 @@ def complete_module(
 
 
 def modules_done(connection: Connection, key: EnrollmentId) -> ModulesDone:
-    """Return the modules that the user is through with by their ids, those that left the course meanwhile included.
+    """Return the ids of the modules that the user has done, also of modules that have left the course since.
 
     Raises NotFoundError for an enrolment that does not exist.
     """

@@ -25,9 +25,10 @@ from lms_app.db.unavailable import DatabaseUnavailableError
 
 REVOCATION_SECONDS = 5.0
 KNOWN_TOKENS = 10_000
-"""Verified tokens that a process remembers; the least used go first."""
+"""Most verified tokens that a process remembers; the least recently used is dropped first."""
 _OVERLAP = timedelta(seconds=60)
-"""Longer than any transaction and any replica's lag: rows that became visible late are read again."""
+"""Each read begins so much before the last one, to find rows that became visible late: it is longer than any
+transaction and than the lag of any replica that is read."""
 
 
 class Role(StrEnum):
@@ -40,7 +41,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A signed-in user."""
+    """A signed-in user. `version` is the account's session version when the session began."""
 
     user_id: int
     role: Role
@@ -48,7 +49,7 @@ class Identity:
 
     @property
     def is_admin(self) -> bool:
-        """Whether the user may act on everybody's things."""
+        """Whether the user may see and change what belongs to others."""
         return self.role is Role.ADMIN
 
 
@@ -56,7 +57,7 @@ _REVOKED = select(accounts.c.user_id, accounts.c.session_version).where(accounts
 
 
 class Revocations:
-    """The accounts whose older sessions have been ended, as far as this process knows."""
+    """The accounts whose older sessions have ended, read from the catalogue at most every `every` seconds."""
 
     def __init__(self, catalogue: Database, *, lifetime: timedelta, every: float = REVOCATION_SECONDS) -> None:
         self._catalogue = catalogue
@@ -68,7 +69,7 @@ class Revocations:
         self._reading = threading.Lock()
 
     def allow(self, identity: Identity) -> bool:
-        """Whether the session is of the account's present version."""
+        """Whether the session has not been ended since it was issued. May read from the catalogue."""
         if time.monotonic() >= self._next_read:
             self._refresh()
         return identity.version >= self._least.get(identity.user_id, 0)
@@ -79,7 +80,7 @@ class Revocations:
 
     def _refresh(self) -> None:
         if not self._reading.acquire(blocking=False):
-            return  # another thread of this process is at it
+            return  # another thread of this process is reading
         try:
             started = datetime.now(UTC)
             since = started - self._lifetime if self._read_up_to is None else self._read_up_to - _OVERLAP
@@ -98,17 +99,17 @@ class Revocations:
 
 
 class Sessions:
-    """Issues and verifies session tokens."""
+    """Issues session tokens and verifies them, without a query of its own for each."""
 
     def __init__(
         self, secret_key: str, revocations: Revocations, *, lifetime: timedelta, previous_key: str | None = None
     ) -> None:
-        """Sessions are signed with `secret_key`; those signed with `previous_key` are good, too."""
+        """Sessions are signed with `secret_key`; sessions signed with `previous_key` are accepted too."""
         keys = [previous_key, secret_key] if previous_key else [secret_key]
         self._signer = TimestampSigner(keys, salt="lms.session", key_derivation="hmac", digest_method=sha256)
         self.lifetime = lifetime
         self.revocations = revocations
-        # Checking a signature costs as much as answering from the cache; a good one is good the next time too.
+        # Checking a signature takes as long as answering from the cache, and its result never changes.
         self._unsign = lru_cache(maxsize=KNOWN_TOKENS)(self._unsign_once)
 
     def issue(self, identity: Identity) -> tuple[str, datetime]:
@@ -117,7 +118,7 @@ class Sessions:
         return token, datetime.now(UTC) + self.lifetime
 
     def verify(self, token: str) -> Identity | None:
-        """Return whose token it is; none when it is forged, too old or ended."""
+        """Return whose token this is; None when it is forged, too old or ended."""
         try:
             identity, issued_at = self._unsign(token)
         except (BadData, ValueError):

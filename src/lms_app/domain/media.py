@@ -1,4 +1,4 @@
-"""Files of a course: who may put and get them, and where they lie."""
+"""Files of a course: their rows, and who may see and change them. `storage` has their content."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def key_of(found: Media) -> str:
 
 
 def add(connection: Connection, course_id: int, who: Identity, *, filename: str, content_type: str) -> Media:
-    """Make a place for a file; it shows up once its content is there. The caller has checked the course."""
+    """Insert a file that is `pending` until its content is uploaded. The caller has checked the course."""
     row = connection.execute(
         insert(media)
         .values(course_id=course_id, owner_id=who.user_id, filename=filename, content_type=content_type)
@@ -73,7 +73,7 @@ def add(connection: Connection, course_id: int, who: Identity, *, filename: str,
 def find(databases: Databases, media_id: UUID, who: Identity, *, to_change: bool = False) -> Media:
     """Return a file that this user may see: its course's teacher, admins and the course's students.
 
-    Raises NotFoundError to those who may not even know of it, ForbiddenError to students who would change it.
+    Raises NotFoundError for other users, and ForbiddenError for students with `to_change`.
     """
     read = databases.catalogue.read_primary if to_change else databases.catalogue.read
     row = read(lambda connection: connection.execute(_ONE, {"media_id": media_id}).one_or_none())
@@ -90,7 +90,7 @@ def find(databases: Databases, media_id: UUID, who: Identity, *, to_change: bool
 
 
 def is_enrolled(databases: Databases, who: Identity, course_id: int) -> bool:
-    """Whether the user takes the course."""
+    """Whether the user has an enrolment in the course that was not dropped."""
 
     def read(connection: Connection) -> bool:
         try:
@@ -103,7 +103,7 @@ def is_enrolled(databases: Databases, who: Identity, course_id: int) -> bool:
 
 
 def of_course(catalogue: Database, course_id: int, *, cursor: str | None, limit: int) -> MediaPage:
-    """One page of a course's files. The caller has checked who asks."""
+    """Return one page of a course's uploaded files. The caller has checked who asks."""
     keys = pages.decode(cursor, UUID)
     parameters = {"course_id": course_id, "after": keys[0] if keys else _FIRST, "limit": limit + 1}
     rows = catalogue.read(lambda connection: connection.execute(_READY, parameters).all())
@@ -111,7 +111,7 @@ def of_course(catalogue: Database, course_id: int, *, cursor: str | None, limit:
 
 
 def arrived(connection: Connection, media_id: UUID, size_bytes: int) -> Media:
-    """Note that the content is there."""
+    """Make a file `ready` once its content is uploaded. Raises NotFoundError."""
     row = connection.execute(
         update(media)
         .where(media.c.id == media_id)
@@ -124,5 +124,5 @@ def arrived(connection: Connection, media_id: UUID, size_bytes: int) -> Media:
 
 
 def remove(connection: Connection, media_id: UUID) -> None:
-    """Forget a file."""
+    """Delete a file's row; the caller has deleted its content."""
     connection.execute(delete(media).where(media.c.id == media_id))

@@ -58,7 +58,7 @@ def find(connection: Connection, course_id: int, module_id: int) -> Module:
 
 
 def append(connection: Connection, course_id: int, who: Identity, *, title: str, content: str) -> Module:
-    """Add a module after the last one."""
+    """Add a module at the end. Raises NotFoundError, ForbiddenError as `require_editor` does."""
     courses.require_editor(connection, course_id, who, lock=True)
     last = select(func.coalesce(func.max(course_modules.c.sequence_order), 0)).where(
         course_modules.c.course_id == course_id
@@ -81,7 +81,7 @@ def change(
     title: str | None = None,
     content: str | None = None,
 ) -> Module:
-    """Change what is given of a module, at least one thing."""
+    """Change what is given of a module, at least one thing. Raises NotFoundError, ForbiddenError."""
     values = given(title=title, content=content)
     courses.require_editor(connection, course_id, who, lock=True)
     find(connection, course_id, module_id)
@@ -91,7 +91,7 @@ def change(
 
 
 def reorder(connection: Connection, course_id: int, who: Identity, module_ids: list[int]) -> None:
-    """Put the modules into this order. Raises InvalidError unless each of them is named once."""
+    """Put the modules into this order. Raises InvalidError unless each module of the course is named once."""
     courses.require_editor(connection, course_id, who, lock=True)
     present = connection.execute(select(course_modules.c.id).where(course_modules.c.course_id == course_id)).scalars()
     if sorted(present) != sorted(module_ids):

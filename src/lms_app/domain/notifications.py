@@ -1,4 +1,4 @@
-"""What users are told: their notifications, and announcements to a whole course."""
+"""Notifications of a user, and announcements to everybody in a course."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ NEWEST = (
 NEWEST_UNREAD = NEWEST.where(notifications.c.read_at.is_(None))
 _LAST = 2**63 - 1
 COUNTED = {"preserve_rowcount": True}
-"""SQLAlchemy throws the number of inserted rows away unless told not to."""
+"""SQLAlchemy discards the number of inserted rows without this option."""
 
 
 def of_user(database: Database, user_id: int, *, unread: bool, cursor: str | None, limit: int) -> NotificationPage:
-    """One page of a user's notifications, the newest first."""
+    """Return one page of a user's notifications, the newest first."""
     keys = pages.decode(cursor, int)
     parameters = {"user_id": user_id, "before": keys[0] if keys else _LAST, "limit": limit + 1}
     statement = NEWEST_UNREAD if unread else NEWEST
@@ -57,7 +57,7 @@ def of_user(database: Database, user_id: int, *, unread: bool, cursor: str | Non
 
 
 def mark_read(connection: Connection, user_id: int, notification_id: int) -> None:
-    """Note that the user has seen it; the first time counts. Raises NotFoundError for another user's, too."""
+    """Set the time of reading, unless it is set. Raises NotFoundError, also for another user's notification."""
     changed = connection.execute(
         update(notifications)
         .where(notifications.c.id == notification_id, notifications.c.user_id == user_id)
@@ -68,7 +68,7 @@ def mark_read(connection: Connection, user_id: int, notification_id: int) -> Non
 
 
 def announce(databases: Databases, course_id: int, message: str) -> int:
-    """Queue a notification for everybody in a course, with one statement a shard; returns for how many."""
+    """Queue a notification for each student of a course, with one statement a shard; returns their number."""
     told = {"kind": "announcement", "message": message}
     payload = func.jsonb_build_object(
         text("'user_id'"), enrollments.c.user_id, text("'notification'"), cast(literal(told, JSONB), JSONB)

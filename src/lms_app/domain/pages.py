@@ -20,7 +20,7 @@ L = TypeVar("L")
 
 
 class Page(TypedDict, Generic[T]):
-    """Some of many things, and the cursor of those that follow; None at the end."""
+    """Some of many items, and the cursor to the items after them; None at the end."""
 
     items: list[T]
     next: str | None

@@ -13,16 +13,16 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 UNUSABLE = "!"
-"""No password fits it."""
+"""The hash of an account that cannot sign in with a password: none fits it."""
 
 
 def hashed(password: str) -> str:
-    """Return the text to keep."""
+    """Return the hash to store: argon2's text form, with salt and parameters in it."""
     return _hasher.hash(password)
 
 
 def fits(password: str, kept: str | None) -> bool:
-    """Whether this is the password; takes as long without a user, so that nobody learns who has an account."""
+    """Whether this is the password. Without a hash it takes as long, so that time does not tell who has an account."""
     try:
         return _hasher.verify(kept or _nobodys(), password) and kept is not None
     except (VerificationError, InvalidHashError):

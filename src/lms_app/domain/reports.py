@@ -1,4 +1,4 @@
-"""Completion reports: who is how far in which course, as CSV or JSON; short ones at once, long ones as a job."""
+"""Completion reports: each student's progress by course, as CSV or JSON; a job makes the long ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lms_app.job_kinds import Report as ReportJob
 from lms_app.shards.databases import Databases
 
 DIRECT_ROWS = 5_000
-"""A report of more rows is made by a job."""
+"""Most rows of a report that is answered at once; a job makes larger ones."""
 Format = Literal["csv", "json"]
 MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv", "json": "application/json"}
 
@@ -65,7 +65,7 @@ _CHUNK = 5_000
 
 
 def _rows(course_id: int | None) -> Select[*Line]:
-    """Users and their enrolments are in the same shard: each answers for its own."""
+    """Users and their enrolments lie in the same database, so each database joins its own."""
     statement = select(
         enrollments.c.course_id,
         enrollments.c.user_id,
@@ -82,7 +82,7 @@ def _rows(course_id: int | None) -> Select[*Line]:
 
 
 def size(databases: Databases, course_id: int) -> int:
-    """Return how many rows the report of a course has."""
+    """Return the number of rows that the report on a course has, counted on all shards."""
     count = select(func.count()).select_from(enrollments).where(enrollments.c.course_id == course_id)
     return sum(databases.read_every_shard(lambda connection: connection.execute(count).scalar_one()))
 
@@ -95,7 +95,7 @@ def of_course(databases: Databases, course_id: int) -> list[Line]:
 
 
 def as_csv(rows: Iterable[Line]) -> Iterator[str]:
-    """Write rows as CSV with a heading. An apostrophe goes before what a spreadsheet would take for a formula."""
+    """Yield rows as CSV after a heading. An apostrophe precedes text that a spreadsheet would read as a formula."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(FIELDS)
@@ -108,7 +108,7 @@ def as_csv(rows: Iterable[Line]) -> Iterator[str]:
 
 
 def as_json(rows: Iterable[Line]) -> Iterator[str]:
-    """Write rows as one JSON array of objects."""
+    """Yield rows as one JSON array of objects."""
     separator = "["
     for row in rows:
         yield separator + orjson.dumps(dict(zip(FIELDS, row, strict=True))).decode()
@@ -126,7 +126,7 @@ def _cell(value: object) -> object:
 
 
 def order(connection: Connection, who: Identity, course_id: int | None, format_: Format) -> Report:
-    """Have a report made by a job; returns it as it stands. The caller has checked who may have it."""
+    """Insert a report and queue the job that makes it. The caller has checked who may have it."""
     row = connection.execute(
         insert(reports).values(owner_id=who.user_id, course_id=course_id, format=format_).returning(*REPORT.columns)
     ).one()
@@ -135,7 +135,7 @@ def order(connection: Connection, who: Identity, course_id: int | None, format_:
 
 
 def find(connection: Connection, report_id: UUID, who: Identity) -> Report:
-    """Return a report of this user's, or anyone's to an admin. Raises NotFoundError."""
+    """Return a report that this user ordered; admins get any report. Raises NotFoundError."""
     row = connection.execute(_ONE, {"report_id": report_id}).one_or_none()
     if row is None or not (who.is_admin or row.owner_id == who.user_id):
         raise NotFoundError(f"there is no report {report_id}")
@@ -148,9 +148,10 @@ def key_of(found: Report) -> str:
 
 
 def generate(databases: Databases, store: MediaStore, report_id: UUID) -> int:
-    """Make an ordered report and put it where its owner gets it; returns its rows. Made again it is simply replaced.
+    """Make a report and upload it; returns its number of rows. A second run replaces the first one's file.
 
-    Rows go by pages from the database to a file on disk to S3: memory stays small. Raises NotFoundError.
+    Rows go in chunks from the databases to a file on disk and from there to S3, so memory stays small. Raises
+    NotFoundError for a report that was deleted.
     """
     row = databases.catalogue.read_primary(
         lambda connection: connection.execute(_ONE, {"report_id": report_id}).one_or_none()
@@ -170,7 +171,7 @@ def generate(databases: Databases, store: MediaStore, report_id: UUID) -> int:
 
 
 def give_up(connection: Connection, report_id: UUID) -> None:
-    """Say of a report that is still waiting that it will not come. Made after all, it is done."""
+    """Mark a queued report as failed. Should a job make it after all, it becomes done."""
     failed = (
         update(reports)
         .where(reports.c.id == report_id, reports.c.status == "queued")

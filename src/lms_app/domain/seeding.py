@@ -1,4 +1,4 @@
-"""A school to try things on: users, courses, modules and enrolments, written with COPY."""
+"""A school of made-up data for trials and load tests, written with COPY."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _SUBJECTS = (
 
 
 class NotEmptyError(Exception):
-    """There are accounts already, and seeding never mixes with what is there."""
+    """There are accounts already, and seeding never adds to existing data."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class School:
-    """What to make. The same numbers make the same school.
+    """The size of the school. The same numbers make the same school.
 
     User 1 is an administrator, every hundredth a teacher, the others students; one in fifty is no longer active.
     """
@@ -56,26 +56,26 @@ class School:
     password_hash: str
 
     def user(self, user_id: int, opened: datetime) -> tuple[object, ...]:
-        """Columns of USERS."""
+        """Return the columns of USERS, in their order."""
         joined = opened - timedelta(minutes=self.users - user_id)
         active = user_id % ONE_INACTIVE_IN != 1 or user_id == 1
         role = role_of(user_id).value
         return user_id, email_of(user_id), f"User {user_id}", role, self.password_hash, active, joined
 
     def course(self, course_id: int) -> tuple[object, ...]:
-        """Columns of COURSES."""
+        """Return the columns of COURSES, in their order."""
         subject = _SUBJECTS[course_id % len(_SUBJECTS)]
         teachers = self.users // USERS_PER_TEACHER
         teacher = (course_id % teachers + 1) * USERS_PER_TEACHER if teachers else 1
         return course_id, f"{subject} {course_id}", f"All about {subject.lower()}.", teacher, True
 
     def modules(self, course_id: int) -> Iterator[tuple[object, ...]]:
-        """Columns of MODULES."""
+        """Yield the columns of MODULES, a row for each lesson."""
         for sequence_order in range(1, MODULES_PER_COURSE + 1):
             yield course_id, sequence_order, f"Lesson {sequence_order}", "Read, try, ask."
 
     def enrollments(self, user_id: int, opened: datetime) -> Iterator[tuple[object, ...]]:
-        """Columns of ENROLLMENTS: a student in neighbouring courses, starting anywhere by a hash of the id."""
+        """Yield the columns of ENROLLMENTS: neighbouring courses, the first chosen by a hash of the student's id."""
         if role_of(user_id) is not Role.STUDENT:
             return
         start = int.from_bytes(blake2b(user_id.to_bytes(8, "big"), digest_size=8, person=b"seed").digest(), "big")
@@ -124,12 +124,12 @@ def _fill_catalogue(connection: Connection, school: School) -> dict[str, int]:
 
 
 def email_of(user_id: int) -> str:
-    """Return the address of a seeded user."""
+    """Return a seeded user's address; its domain is reserved, so mail to it goes nowhere (RFC 2606)."""
     return f"user{user_id:06d}@{DOMAIN}"
 
 
 def role_of(user_id: int) -> Role:
-    """Return the role of a seeded user."""
+    """Return a seeded user's role, which follows from the id alone."""
     if user_id == 1:
         return Role.ADMIN
     return Role.TEACHER if user_id % USERS_PER_TEACHER == 0 else Role.STUDENT

@@ -1,4 +1,4 @@
-"""Where media files and reports lie: one S3 bucket, reached with presigned URLs or streamed through the LMS."""
+"""The content of media files and reports: one S3 bucket, used with presigned URLs or through the LMS."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lms_app.errors import UnavailableError
 
 LINK_SECONDS = 900
-"""Life of a presigned URL."""
+"""Life of a presigned URL, in seconds."""
 _TRANSFER = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=8 << 20, use_threads=False)
-"""In order and in this thread: memory stays at one part, whatever the size of the file."""
+"""Parts are sent in order and by this thread: memory holds one part, whatever the size of the file."""
 
 
 class MediaStore:
@@ -44,7 +44,7 @@ class MediaStore:
         return url
 
     def download_link(self, key: str, *, filename: str, content_type: str) -> str:
-        """Return a URL that gives the object as an attachment: nothing uploaded is shown as a page of ours."""
+        """Return a URL that sends the object as an attachment, so that no browser shows an uploaded file as a page."""
         parameters = {
             "Bucket": self._bucket,
             "Key": key,
@@ -62,7 +62,7 @@ class MediaStore:
             )
 
     def size(self, key: str) -> int | None:
-        """Return the object's size in bytes, none when there is no such object."""
+        """Return the object's size in bytes; None when there is no such object."""
         with self._reached():
             try:
                 head = self._client.head_object(Bucket=self._bucket, Key=key)
@@ -73,7 +73,7 @@ class MediaStore:
             return int(head["ContentLength"])
 
     def delete(self, key: str) -> None:
-        """Delete an object; that there is none is no error."""
+        """Delete an object. A missing object is no error."""
         with self._reached():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 

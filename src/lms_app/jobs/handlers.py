@@ -1,4 +1,4 @@
-"""What each kind of job does. Every handler can be run again with the same job and has no second effect.
+"""The handlers of jobs, one for each kind. A handler that is run again with the same job has no second effect.
 
 Where the effect is in the database, the job's id is written in the same transaction (`first_time`). Mail leaves the
 database behind: a worker that dies between sending and committing sends it again, under the same Message-ID.
@@ -49,7 +49,7 @@ COMPLETE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What handlers work with."""
+    """The objects that handlers use. `send_mail` is None in a worker without LMS_MAIL_URL."""
 
     services: Services
     send_mail: Send | None
@@ -60,11 +60,11 @@ Handler = Callable[[Tools, UUID, Any], None]
 
 
 class NotConfiguredError(Exception):
-    """This worker was not given what the job needs; another one may have been."""
+    """This worker lacks a setting that the job needs. The job is retried: another worker may have the setting."""
 
 
 def welcome_email(tools: Tools, job_id: UUID, job: WelcomeEmail) -> None:
-    """Welcome a user by mail; one who is gone by now is not written to."""
+    """Welcome a user by mail, unless the user has been deleted meanwhile."""
     send = tools.send_mail
     if send is None:
         raise NotConfiguredError("LMS_MAIL_URL is not set")
@@ -93,7 +93,7 @@ def notification(tools: Tools, job_id: UUID, job: Notification) -> None:
 
 
 def progress_update(tools: Tools, job_id: UUID, job: ProgressUpdate) -> None:
-    """Move an enrolment's progress forward; the first time it is complete, count that and tell the user."""
+    """Raise an enrolment's progress. At 100 complete the course, once: count it and queue a notification."""
     user_id, course_id = EnrollmentId.parse(job.enrollment_id)
     percent = job.progress_data.progress_percentage
 
@@ -117,11 +117,11 @@ def progress_update(tools: Tools, job_id: UUID, job: ProgressUpdate) -> None:
 
 
 def report(tools: Tools, _job_id: UUID, job: Report) -> None:
-    """Make a report and put it where its owner gets it; made again it is replaced by its like."""
+    """Make a report and upload it; a second run replaces the file with the same content."""
     store = tools.services.media
     if store is None:
         raise NotConfiguredError("LMS_MEDIA_BUCKET is not set")
-    with contextlib.suppress(NotFoundError):  # it was deleted while it waited
+    with contextlib.suppress(NotFoundError):  # the report was deleted while the job waited
         reports.generate(tools.services.databases, store, job.report_id)
 
 
@@ -134,14 +134,14 @@ HANDLERS: Mapping[JobType, Handler] = {
 
 
 def given_up(tools: Tools, job_type: JobType, payload: Mapping[str, object]) -> None:
-    """Tell whoever waits for a job that it will not be done. Raises what writing to a database raises."""
+    """Mark a report whose job is given up as failed; nobody waits for other kinds. Raises as `Database.write` does."""
     if job_type is JobType.REPORT:
-        with contextlib.suppress(ValidationError):  # without a readable id nobody can be told
+        with contextlib.suppress(ValidationError):  # no report can be found without a readable id
             report_id = Report.model_validate(payload).report_id
             tools.services.databases.catalogue.write(lambda connection: reports.give_up(connection, report_id))
 
 
 def handle(tools: Tools, job_type: JobType, job_id: UUID, payload: Mapping[str, object]) -> None:
-    """Do a job. Raises pydantic's ValidationError for a payload that no retry will mend."""
+    """Check a job's payload and run its handler. Raises pydantic's ValidationError, which no retry can mend."""
     checked: Payload = job_type.payload.model_validate(payload)
     HANDLERS[job_type](tools, job_id, checked)

@@ -1,4 +1,4 @@
-"""Sends mail by SMTP, or puts it into a folder."""
+"""Sends mail by SMTP, or writes it as files into a folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
 Send = Callable[[EmailMessage, UUID], None]
-"""Sends a message. The job's id makes a message that is sent twice recognisable as one. May raise OSError."""
+"""Sends a message with the job's id in its Message-ID, which tells a second copy. May raise OSError."""
 
 TIMEOUT_S = 10
 
 
 def mailer(url: str) -> Send:
-    """Return what sends mail to `smtp://[user:password@]host[:port][?starttls=1]`, `smtps://…` or `file:///folder`."""
+    """Return a function that sends mail to `smtp://[user:password@]host[:port][?starttls=1]`, `smtps://…` or `file:///folder`."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))

@@ -1,4 +1,4 @@
-"""Hands jobs to the broker, and is sure that it has them."""
+"""Publishes jobs to the broker and waits for its confirmations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PERSISTENT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job to publish: `tries` were made before; it comes after `delay` seconds, one of the delays there are."""
+    """A job to publish. `tries` were made before; `delay`, in seconds, is one of the configured delays."""
 
     job_type: JobType
     job_id: UUID
@@ -34,7 +34,7 @@ class Job:
 
 
 class NotPublishedError(Exception):
-    """The broker is out of reach or did not confirm all jobs. One that it did not confirm may be there all the same."""
+    """The broker is out of reach or did not confirm all jobs. It may still have a job that is not in `confirmed`."""
 
     def __init__(self, reason: str, confirmed: Collection[UUID]) -> None:
         super().__init__(f"RabbitMQ did not take a job: {reason}")
@@ -42,11 +42,11 @@ class NotPublishedError(Exception):
 
 
 class RefusedError(Exception):
-    """The broker answered that it does not take a message."""
+    """The broker returned a message or answered it with a nack."""
 
 
 class Publisher:
-    """One connection to the broker, opened when it is needed and again after it was lost. Not for several threads."""
+    """A connection to the broker, opened when it is needed and again after a loss. For one thread alone."""
 
     def __init__(self, celery: Celery, url: str, delays: Sequence[float]) -> None:
         self._celery = celery
@@ -63,7 +63,7 @@ class Publisher:
         self.close()
 
     def publish(self, jobs: Sequence[Job]) -> None:
-        """Publish jobs and wait until the broker has them all safe. Raises NotPublishedError, which tells of each."""
+        """Publish jobs and wait until the broker has confirmed all. Raises NotPublishedError with the confirmed ids."""
         self._confirms.begin()
         try:
             self._connect()
@@ -71,7 +71,7 @@ class Publisher:
                 self._confirms.expect(job.job_id)
                 self._send(job)
             self._confirms.wait(self._connection)
-        except Exception as error:  # kombu lets through what sockets, amqp and vine raise
+        except Exception as error:  # kombu lets exceptions of sockets, amqp and vine through
             self.close()
             raise NotPublishedError(str(error), self._confirms.confirmed) from error
         finally:
@@ -80,7 +80,7 @@ class Publisher:
                 metrics.queue_publish.labels(job.job_type.queue.value, result).inc()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection; a broker that is gone is no error."""
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             try:
@@ -118,7 +118,7 @@ class Publisher:
 
 
 class _Confirms:
-    """What the broker has said of the messages of a batch.
+    """The broker's answers to the messages of a batch.
 
     They are waited for together: one wait for its disks is enough for all of them. The broker numbers the messages of a
     channel from 1, and returns a message that has no queue before it confirms it.
@@ -131,7 +131,7 @@ class _Confirms:
         self._last = 0
 
     def watch(self, channel: Any) -> None:
-        """Ask for confirmations on a new channel."""
+        """Switch confirmations on for a new channel, whose messages the broker counts from 1."""
         self._last = 0
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
@@ -139,16 +139,16 @@ class _Confirms:
         channel.events["basic_return"].add(self._on_return)
 
     def begin(self) -> None:
-        """Start a batch."""
+        """Forget the answers of the batch before."""
         self.confirmed, self._refused, self._waiting = set(), {}, {}
 
     def expect(self, job_id: UUID) -> None:
-        """Note the next message."""
+        """Note which job the next message of the channel is."""
         self._last += 1
         self._waiting[self._last] = job_id
 
     def wait(self, connection: Any) -> None:
-        """Wait until all are answered. Raises TimeoutError, and RefusedError when some were not taken."""
+        """Wait until all messages are answered. Raises TimeoutError, and RefusedError when one was refused."""
         while self._waiting:
             connection.drain_events(timeout=CONFIRM_S)
         if self._refused:

@@ -1,7 +1,7 @@
 """Moves jobs from the outboxes of all databases to the broker. Any number of relays may run; each row goes through one.
 
 A row is deleted once the broker has confirmed its job. A relay that dies in between leaves the row, and the job is
-published again: jobs are at least once, and their handlers see to it that a second time has no effect.
+published again: delivery is at least once, and handlers give a second delivery no effect.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _DELETE = delete(outbox).where(outbox.c.job_id.in_(bindparam("job_ids", expandin
 
 
 class Relay:
-    """Relays one outbox after the other until told to stop."""
+    """Relays the outboxes of all databases, one after the other."""
 
     def __init__(self, databases: Databases, publisher: Publisher) -> None:
         self._databases = databases
         self._publisher = publisher
 
     def run(self, stop: threading.Event) -> None:
-        """Relay until `stop` is set. A lost broker or database is tried again."""
+        """Relay until `stop` is set. A lost broker or database is tried again after `TROUBLE_S`."""
         while not stop.is_set():
             pause = IDLE_S
             for database in self._databases:
@@ -58,7 +58,7 @@ class Relay:
             stop.wait(pause)
 
     def relay(self, database: Database) -> int:
-        """Publish one batch and return its size. Raises NotPublishedError when what was confirmed is settled."""
+        """Publish one batch and return its size. Confirmed rows are deleted before NotPublishedError is raised."""
 
         def work(connection: Connection) -> tuple[int, NotPublishedError | None]:
             rows = connection.execute(_NEXT).all()

@@ -2,10 +2,10 @@
 
 Each job queue is a quorum queue that dead-letters to `<queue>.dead`. A job that failed waits in a delay queue, one for
 each delay, whose messages go back where they came from when their time is up. Nothing is ever requeued in place, so
-that no poisonous job goes round at full speed.
+that no job that always fails goes round at full speed.
 
-Whoever runs the broker may have declared the queues with other limits, or put a policy on them: what is there is left
-as it is, and only what is missing is made.
+The broker's operator may have declared queues with other limits, or set a policy on them. So existing queues are left
+as they are, and only missing ones are declared.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ log = logging.getLogger(__name__)
 
 DEAD_LETTER_EXCHANGE = "dlx"
 DELIVERY_LIMIT = 5
-"""Deliveries of one message before it is dead-lettered: for jobs that take their worker process with them."""
+"""Deliveries of a message before it is dead-lettered: the limit for jobs that kill their worker process."""
 QUORUM: Mapping[str, object] = {"x-queue-type": "quorum"}
 JOB_ARGUMENTS = {
     **QUORUM,
     "x-delivery-limit": DELIVERY_LIMIT,
     "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
     "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",  # what at-least-once needs; a full queue leaves jobs in the outbox
+    "x-overflow": "reject-publish",  # at-least-once requires it; a full queue leaves jobs in the outbox
     "x-max-length": 100_000,
 }
 
 
 def dead_letter_queue(queue: Queue) -> str:
-    """The name of the queue of this queue's dead letters."""
+    """Return the name of the queue that holds this queue's dead letters."""
     return f"{queue.value}.dead"
 
 
 def delay_exchange(seconds: float) -> str:
-    """The exchange, and the queue bound to it, whose messages come back after so many seconds."""
+    """Return the name of the exchange, and of its queue, whose messages go back to their queue after this delay."""
     return f"retry.{seconds:g}s"
 
 
 def ensure(connection: Any, delays: Sequence[float]) -> None:
-    """Make what is missing. Raises what kombu raises when the broker is lost."""
+    """Declare the exchanges and queues that are missing. Raises kombu's exceptions when the broker is lost."""
     with connection.channel() as channel:
         channel.exchange_declare(DEAD_LETTER_EXCHANGE, "direct", durable=True, auto_delete=False)
         for seconds in delays:
@@ -58,7 +58,7 @@ def ensure(connection: Any, delays: Sequence[float]) -> None:
         arguments = {
             **QUORUM,
             "x-message-ttl": int(seconds * 1000),
-            "x-dead-letter-exchange": "",  # with the routing key that it came with: back to its queue
+            "x-dead-letter-exchange": "",  # the default exchange, with the message's own routing key: back to its queue
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         }
@@ -83,7 +83,7 @@ def _ensure_queue(
 
 
 def celery_queue(queue: Queue) -> kombu.Queue:
-    """The queue as Celery knows it: a quorum queue that is not its to declare."""
+    """Return the queue for Celery: a quorum queue that `ensure` declares and Celery does not."""
     return kombu.Queue(
         queue.value, kombu.Exchange(""), routing_key=queue.value, queue_arguments=dict(QUORUM), no_declare=True
     )

@@ -1,10 +1,10 @@
 """The workers: Celery on RabbitMQ's quorum queues.
 
-A message is acknowledged after its job is done. What happens otherwise:
-a failure: the job is published to a delay queue, and then acknowledged; after the last delay it is a dead letter;
-a payload or message that cannot be read: a dead letter at once;
-the worker process dies: the broker delivers again, `topology.DELIVERY_LIMIT` times at most, then a dead letter;
-the broker is lost: it delivers again to whoever connects next.
+A message is acknowledged after its job is done. Otherwise:
+- the job fails: it is published to a delay queue and then acknowledged; after the last delay it becomes a dead letter;
+- the payload or message cannot be read: it becomes a dead letter at once;
+- the worker process dies: the broker delivers it again, `topology.DELIVERY_LIMIT` times, then it is a dead letter;
+- the broker is lost: it delivers the message again to the next worker that connects.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class JobConsumer(Consumer):  # type: ignore[misc]
     """Celery's consumer, with our queues made before it consumes and unreadable messages dead-lettered."""
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
-        """Without Celery's own delay queues, of which it would declare 28: ours are in `topology`."""
+        """Celery's steps without its delay queues, of which it would declare 28: `topology` has the LMS's own."""
 
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if step != DELAYED_DELIVERY)
 
@@ -83,7 +83,7 @@ def make_celery(settings: Settings) -> Celery:
 
 
 class Runner:
-    """Does jobs, sends those that failed to wait, and gives up those that cannot be done.
+    """Runs jobs, sends failed ones to a delay queue, and gives up jobs that failed too often or cannot be read.
 
     It is made before Celery forks its processes and connects to nothing until it is in one of them.
     """
@@ -110,7 +110,7 @@ class Runner:
             handle(self._tools, job_type, UUID(request.id), payload)
         except ValueError as error:  # pydantic's ValidationError is one: no retry will mend it
             self._give_up(job_type, request.id, payload, error)
-        except PlacementError as error:  # not the job's failure: it may be tried as often as before
+        except PlacementError as error:  # users are being moved: the try does not count
             self._again(request, job_type, payload, error, tries=request.retries, delay=self._delays[0])
         except Exception as error:
             if request.retries >= len(self._delays):
@@ -142,7 +142,7 @@ class Runner:
         log.error("%s %s becomes a dead letter: %s", job_type.value, job_id, _brief(error))
         try:
             given_up(self._tools, job_type, payload)
-        except Exception as lost:  # it becomes a dead letter all the same, and housekeeping tells
+        except Exception as lost:  # it becomes a dead letter all the same; housekeeping fails the report later
             log.warning("nobody could be told of it: %s", _brief(lost))
         metrics.jobs_processed.labels(job_type.value, "dead").inc()
         raise Reject(error, requeue=False) from error
@@ -180,7 +180,7 @@ def run_worker(celery: Celery, queue: Queue, *, concurrency: int) -> None:
 
 
 def _brief(error: Exception) -> str:
-    """One line that shows no values: they may be a user's."""
+    """Return one line without any value of the payload, which may be personal data."""
     if isinstance(error, ValidationError):
         return "; ".join(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)

@@ -1,1 +1,1 @@
-"""What the LMS shows of itself: metrics, structured logs, health."""
+"""Metrics, structured logs and request ids. The room imports no other of the LMS; `serving` adds it to an app."""

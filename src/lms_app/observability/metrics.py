@@ -1,4 +1,4 @@
-"""The metrics of the LMS, by the names that rules and dashboards know. Right under several workers.
+"""The metrics of the LMS, by the names that rules and dashboards use. They add up over several worker processes.
 
 Where PROMETHEUS_MULTIPROC_DIR is set, every process writes to files there and any of them can answer a scrape for all.
 """
@@ -29,7 +29,7 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0
 """Seconds. The objectives 0.2 and 2.0 are bounds, so that they are read exactly."""
 
 FOR_WATCHING = 1
-"""Connections of a pool that no request needs to wait for."""
+"""Connections of a pool that are left to the watcher of its server."""
 
 FILE_MADE_WITHIN_S = 1.0
 
@@ -77,10 +77,10 @@ for _level in ("l1", "l2"):
 
 
 def observe_pool(name: str, engine: Engine) -> None:
-    """Count the connections of an engine's pool that are in use, of those that requests may hold, as `name`.
+    """Count, as pool `name`, an engine's connections in use and the connections that requests may hold.
 
-    One of the pool is for the watcher of the server (`Database.probe`): with one connection for each thread and that
-    spare, a pool that serves every thread at once would otherwise never look exhausted.
+    One connection is left to the watcher of the server (`Database.probe`) and not counted as capacity. A pool of one
+    connection for each thread and this one would otherwise never look exhausted.
     """
     capacity = engine.pool.size() + max(0, engine.pool._max_overflow)  # type: ignore[attr-defined]  # noqa: SLF001
     capacity = max(1, capacity - FOR_WATCHING)
@@ -98,7 +98,7 @@ def observe_pool(name: str, engine: Engine) -> None:
 
 
 def exposition(collectors: Iterable[Collector] = ()) -> bytes:
-    """Return all processes' metrics in Prometheus' text format, with what the given collectors add at this moment."""
+    """Return the metrics of all processes, and those of the given collectors, in Prometheus' text format."""
     registry = CollectorRegistry() if _in_files() else _registry
     parts = []
     if _in_files():
@@ -112,7 +112,7 @@ def exposition(collectors: Iterable[Collector] = ()) -> bytes:
 
 
 def _text_of(registry: CollectorRegistry) -> bytes:
-    """Return the metrics' text, waiting for a file that another process is just making: it is empty for a moment."""
+    """Return the metrics' text. A file that another process is just creating is empty for a moment: wait for it."""
     deadline = time.monotonic() + FILE_MADE_WITHIN_S
     while True:
         try:
@@ -132,14 +132,14 @@ def prepare_folder() -> None:
 
 
 def enter(slot: str) -> None:
-    """Count under this slot from now on. What has no value yet shows as 0, so that its first increase is seen."""
+    """Count under this slot from now on. Counters begin at 0, so that Prometheus sees their first increase."""
     slots.take(slot)
     forget_process(slot)
     course_completions.inc(0)  # the first touch after a change of slot moves all metrics there
 
 
 def forget_process(slot: str) -> None:
-    """Drop what only a living process has, its gauges; what it counted stays."""
+    """Drop the gauges of a process that has ended; its counters stay."""
     if _in_files():
         mark_process_dead(slot)  # type: ignore[no-untyped-call]
 

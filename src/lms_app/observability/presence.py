@@ -1,7 +1,7 @@
-"""Who has been here in the last five minutes: the metric `active_users`, exact over all processes and servers.
+"""The metric `active_users`: users of the last five minutes, counted exactly over all processes and servers.
 
-Every process notes whom it saw and tells Redis once a second, off the path of the request. A sorted set keeps one
-entry a user, whatever the number of processes that saw them. While Redis is lost the metric is absent, not wrong.
+Every process notes its users and sends them to Redis once a second, in a thread of its own. A sorted set keeps one
+entry for each user, however many processes saw them. While Redis is lost the metric is absent, not wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Presence(Collector):
-    """Notes signed-in users and counts the distinct ones of the last five minutes. Shared by a process's threads."""
+    """Notes signed-in users and counts the distinct users of the last five minutes. Safe to share between threads."""
 
     def __init__(self, state: Redis, *, flush_every_s: float = FLUSH_EVERY_S) -> None:
         self._state = state
@@ -35,14 +35,14 @@ class Presence(Collector):
         self._flushing_in: int | None = None
 
     def note(self, user_id: int) -> None:
-        """Remember that this user was here now."""
+        """Remember that this user sent a request now."""
         if self._flushing_in != os.getpid():
             self._start()
         with self._lock:
             self._seen[user_id] = time.time()
 
     def flush(self) -> None:
-        """Tell Redis of everyone seen since the last time. What cannot be told is told the next time."""
+        """Send the users noted since the last flush to Redis; after a failure they are sent with the next flush."""
         with self._lock:
             seen, self._seen = self._seen, {}
         if not seen:

@@ -1,4 +1,4 @@
-"""What is known of every request: its id, its metrics, its line in the log, and who was here."""
+"""Observes every request: its id, its metrics, its line in the log, and its user's presence."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ UNMATCHED = "unmatched"
 OTHER_METHOD = "OTHER"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNLOGGED = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines."""
+"""Addresses that machines ask every few seconds."""
 SERVER_ERROR = 500
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
-@cache  # as many as there are routes, methods and statuses; prometheus_client looks labels up at greater cost
+@cache  # bounded by routes, methods and statuses; prometheus_client's own look-up of labels is slower
 def _series(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
     return (
         metrics.http_requests.labels(method, endpoint, str(status)),
@@ -36,7 +36,7 @@ def _series(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram
 
 
 class RequestObserver:
-    """Watches the requests of an app: first of its before_request functions, last of its after_request ones."""
+    """Observes an app's requests. Made before other hooks, so its own run first before a request and last after it."""
 
     def __init__(
         self, app: Flask, *, presence: Presence, signed_in_user: Callable[[], int | None], access_log: bool

@@ -1,4 +1,4 @@
-"""`/metrics` and `/healthz` of processes that are no web server: workers and the relay. On loopback."""
+"""`/metrics` and `/healthz`, on loopback, of processes that are no web server: workers, relay, heartbeat."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def start(port: int | None) -> None:
-    """Serve on 127.0.0.1 in a thread of its own; without a port, nothing. Raises OSError when the port is taken."""
+    """Serve on 127.0.0.1 in a thread; without a port do nothing. Raises OSError when the port is taken."""
     if port is None:
         return
     server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)

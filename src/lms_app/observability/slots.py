@@ -1,8 +1,8 @@
-"""Which slot of its host a process fills: the name of its metric files.
+"""The slot of a process: a name for its metric files that a later process takes over.
 
 prometheus_client names its multi-process files after the process id, so every replaced worker leaves a set behind and
-the folder grows for ever. Workers of one server are numbered 0, 1, 2 … instead, a new one takes the lowest number that
-is free, and goes on counting in the files of the one before it: the files are bounded by the number of workers.
+the folder grows for ever. Instead, workers of one server are numbered 0, 1, 2 …; a new worker takes the lowest free
+number and goes on counting in the files of that slot, so their number is that of the workers.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _taken: str | None = None
 
 
 def current() -> str:
-    """The slot of this process; one that was given none is alone with its process id."""
+    """Return the slot of this process; without `take` it is made from the process id."""
     return _taken or f"pid{os.getpid()}"
 
 
 def take(slot: str) -> None:
-    """Let this process be known by `slot`. No two running processes of one metrics folder may share a slot."""
+    """Give this process a slot. No two running processes of one metrics folder may share a slot."""
     global _taken  # noqa: PLW0603 -- the identity of a process is global to it
     _taken = slot
 

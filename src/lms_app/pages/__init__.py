@@ -1,8 +1,8 @@
-"""The pages a browser shows: one shell, which its modules fill from the JSON API. Nothing here is made for one user.
+"""The web interface: one HTML shell, which JavaScript modules fill from the JSON API. All users get the same files.
 
-The files are read once, when the package is imported, and answered from memory: no path that a client sends ever
-reaches a disk. They are served under a digest of all of them, so that browsers keep them for good and a new version is
-fetched as a whole.
+The files are read once, when the package is imported, and answered from memory: no path of a client ever reaches the
+disk. Their address has a digest of all of them in it, so that browsers keep them for good and fetch a new version as a
+whole.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-"""Own scripts, styles and answers, and nothing else; where browsers know trusted types, text cannot become markup."""
+"""Only the LMS's own scripts, styles and answers; in browsers with trusted types no text can become markup."""
 _VERSION_MARK = "{version}"
 
 
 @dataclass(frozen=True)
 class Page:
-    """A file as it is answered."""
+    """A file with its media type and entity tag."""
 
     body: bytes
     media_type: str
@@ -73,15 +73,15 @@ blueprint = Blueprint("pages", __name__)
 
 @blueprint.get("/")
 def show_shell() -> Response:
-    """The same page for every address of the interface, which lies behind the `#`."""
+    """All addresses of the interface show this page: they differ after the `#` only."""
     return _answer(SHELL, headers.asked_again)
 
 
 @blueprint.get(f"{ASSETS}/<string(length=12):version>/<name>")
 def show_file(version: str, name: str) -> Response:
-    """A script, a style or a picture.
+    """A script, a style or a picture. Raises NotFoundError.
 
-    While versions change, a shell of the other version may ask here: it gets what there is, which nobody keeps.
+    While servers are updated, a shell of another version may ask here. It gets this version's file, not to be cached.
     """
     if name not in FILES:
         raise NotFoundError(f"there is no page file {name}")
@@ -99,5 +99,5 @@ def _answer(page: Page, kept: Callable[[Response], Response]) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Add the pages to an app."""
+    """Add `/` and `/pages/…` to an app."""
     app.register_blueprint(blueprint)

@@ -1,4 +1,4 @@
-"""Everything between gunicorn and the app: gunicorn's configuration and worker, and what monitoring asks for.
+"""Between gunicorn and the app: gunicorn's configuration and worker, and the addresses that monitoring asks.
 
 `gunicorn -c gunicorn.conf.py` serves `lms_app.app:create_app()`, which the configuration names.
 """

@@ -4,7 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # or each worker would answer a scrape for itself alone
+# Without the folder each worker would answer a scrape with its own metrics alone.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lms-metrics-")
 
 from lms_app.observability import logs
@@ -33,7 +34,7 @@ keepalive = 75  # longer than the proxy keeps an idle connection (30 s), or it s
 max_requests = 50_000
 max_requests_jitter = 5_000
 
-forwarded_allow_ips = ""  # nothing here trusts a forwarded header
+forwarded_allow_ips = ""  # no forwarded header is trusted here
 control_socket_disable = True
 logger_class = "lms_app.serving.hooks.Logger"
 loglevel = _settings.log_level.lower()

@@ -1,4 +1,4 @@
-"""`/healthz`: the process lives. `/readyz`: it can serve. `/metrics`: what it and its siblings have counted."""
+"""`/healthz`: the process lives. `/readyz`: it can serve. `/metrics`: the metrics of all processes of this server."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lms_app.observability.presence import Presence
 from lms_app.shards.databases import Databases
 
 FRESH_S = 1.0
-"""An answer is good for this long: a crowd of checkers must not become a load."""
+"""Life of an answer of `/readyz`: many health checkers must not become a load."""
 _NEWEST = text("SELECT extract(epoch FROM max(ts))::float8 FROM watoto_heartbeat")
 
 
 class Readiness:
-    """Whether the databases can be read; the cache and the broker may be lost and the LMS still serves."""
+    """Decides whether the process can serve: the catalogue must be readable; cache and broker may be lost."""
 
     def __init__(self, databases: Databases, caches: Caches) -> None:
         self._databases = databases
@@ -37,7 +37,7 @@ class Readiness:
         self._known: tuple[float, bool, dict[str, str]] = (0.0, False, {})
 
     def look(self) -> tuple[bool, dict[str, str]]:
-        """Return whether the process can serve, and the state of each part."""
+        """Return whether the process can serve, and the state of each part in words. Answers are kept `FRESH_S`."""
         with self._lock:
             at, ready, parts = self._known
             if time.monotonic() - at > FRESH_S:
@@ -94,13 +94,13 @@ def _newest(engine: Engine) -> float | None:
     try:
         with engine.connect() as connection:
             value: float | None = connection.execute(_NEWEST).scalar()
-    except SQLAlchemyError:  # no answer is no sample: the age of the last one says the rest
+    except SQLAlchemyError:  # no sample then: alerts watch the age of the last one
         return None
     return value
 
 
 def register(app: Flask, *, databases: Databases, caches: Caches, presence: Presence) -> None:
-    """Add the three addresses to an app."""
+    """Add `/healthz`, `/readyz` and `/metrics` to an app."""
     blueprint = Blueprint("health", __name__)
     readiness = Readiness(databases, caches)
     collectors = (presence, Heartbeats(databases))

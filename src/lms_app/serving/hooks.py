@@ -19,7 +19,7 @@ _prepared = False
 
 
 class Logger(GunicornLogger):  # type: ignore[misc]
-    """gunicorn's logger, whose lines come out as all others of the process; the app itself logs the requests."""
+    """gunicorn's logger without handlers of its own: its lines become JSON as all others of the process."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -27,11 +27,11 @@ class Logger(GunicornLogger):  # type: ignore[misc]
         self.error_log.propagate = True
 
     def access(self, *_: Any) -> None:
-        """Nothing: see `lms_app.observability.requests`."""
+        """Log nothing: `lms_app.observability.requests` logs the requests."""
 
 
 def processors() -> int:
-    """How many processors this container may use, at least one."""
+    """Return the number of processors that this container may use (cgroup v2), at least 1."""
     available = len(os.sched_getaffinity(0))
     with contextlib.suppress(OSError, ValueError):
         quota, period = CPU_LIMIT.read_text().split()
@@ -40,7 +40,7 @@ def processors() -> int:
 
 
 def prepare() -> None:
-    """Empty the metrics folder when the server starts, and not again when it reloads its configuration."""
+    """Empty the metrics folder when the server starts, but not when it reloads its configuration."""
     global _prepared  # noqa: PLW0603 -- gunicorn runs its configuration file anew at a reload
     if not _prepared:
         metrics.prepare_folder()
@@ -49,22 +49,22 @@ def prepare() -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Give a new worker the lowest slot that no other worker has, and share the app's memory with it."""
-    gc.freeze()  # what is there before the fork is never collected in a worker, nor its pages copied for a look
+    gc.freeze()  # workers neither collect the objects made before the fork nor copy their pages by looking
     worker.slot = slots.lowest_free({other.slot for other in server.WORKERS.values()})
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Let the worker be known by its slot."""
+    """Let the new worker count its metrics under its slot."""
     metrics.enter(f"web{worker.slot}")
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Drop what only a living worker has."""
+    """Drop the gauges of a worker that has ended; its counters stay."""
     metrics.forget_process(f"web{worker.slot}")
 
 
 def on_exit(_server: Any) -> None:
-    """Remove the metrics folder that gunicorn.conf.py made for want of another."""
+    """Remove the metrics folder, if gunicorn.conf.py made it because none was given."""
     folder = Path(os.environ[metrics.FOLDER_VARIABLE])
     if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith("lms-metrics-"):
         shutil.rmtree(folder, ignore_errors=True)

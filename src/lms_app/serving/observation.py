@@ -1,4 +1,4 @@
-"""Adds all that the LMS shows of itself to an app."""
+"""Puts an app under observation: requests, connection pools, and the addresses that monitoring asks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def observe(
     caches: Caches,
     signed_in_user: Callable[[], int | None],
 ) -> None:
-    """Observe an app's requests and pools and add /healthz, /readyz and /metrics. Opens no connection."""
+    """Observe an app's requests and pools, and add /healthz, /readyz and /metrics. Opens no connection.
+
+    Call it before other hooks are added: it must see a request first and its answer last.
+    """
     state = connect(settings.redis_state_url.get_secret_value(), timeout_s=settings.redis_timeout_s)
     presence = Presence(state)
     RequestObserver(app, presence=presence, signed_in_user=signed_in_user, access_log=settings.access_log)

@@ -1,9 +1,9 @@
 """Plain requests, read and answered in a tenth of the time that gunicorn's general reader takes.
 
-Almost every request that the gateway passes on is alike: HTTP/1.1, a short head, each field once, a body of known
-length that is there already. Such a one is recognised by one regular expression that matches nothing else. Whatever is
-in the least unusual (chunked, pipelined, half there, a repeated or strange field, `Expect`, `Connection: close`) is not
-recognised, and gunicorn's own parser reads it: what is refused, and how, stays gunicorn's business.
+Almost all requests from the gateway are alike: HTTP/1.1, a short head, each field once, a body of known length that has
+arrived already. One regular expression recognises such requests and no others. Any unusual request (chunked, pipelined,
+incomplete, a repeated or strange field, `Expect`, `Connection: close`) is left to gunicorn's own parser, which also
+decides what to refuse and how.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ App = Callable[[Environ, Callable[..., object]], Iterable[bytes]]
 
 RECEIVE_BYTES = 65536
 MAX_HEAD_BYTES = 4094
-"""gunicorn's own limit of a request line; a longer head is gunicorn's to judge."""
+"""gunicorn's own limit of a request line; a longer head is left to gunicorn."""
 MAX_FIELDS = 64
 _HEAD = re.compile(
     rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[!\"$-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: ?[!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
@@ -31,29 +31,29 @@ _HEAD = re.compile(
 _LEFT_TO_GUNICORN = frozenset({"HTTP_CONNECTION", "HTTP_EXPECT", "HTTP_TRANSFER_ENCODING", "HTTP_UPGRADE", "HTTP_TE"})
 _NO_PREFIX = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
 _names: dict[bytes, str] = {}
-"""Environment names of the fields that came so far; bounded, because clients choose the names."""
+"""WSGI names of fields seen so far; their number is bounded, because clients choose the names."""
 MAX_NAMES = 1000
 
 
 class Sender(Protocol):
-    """The part of a socket that an answer is written to."""
+    """The part of a socket that answers are written to."""
 
     def sendall(self, data: bytes, /) -> None:
-        """Write it all."""
+        """Write all of the bytes. Raises OSError."""
 
 
 class PlainRequest(NamedTuple):
-    """A request that came whole."""
+    """A request that has arrived completely."""
 
     method: str
     target: str
     fields: Environ
-    """CGI names, each once."""
+    """Header fields by their WSGI names, `HTTP_ACCEPT` for example."""
     body: bytes
 
 
 def recognise(data: bytes) -> PlainRequest | None:
-    """Return the request that these bytes are, exactly and completely; none when they are not plainly one."""
+    """Return the request that these bytes hold, no more and no less; None when it is not a plain one."""
     match = _HEAD.match(data, 0, MAX_HEAD_BYTES)
     if match is None:
         return None

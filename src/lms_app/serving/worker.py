@@ -16,7 +16,7 @@ DRAIN_S = 0.5
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that takes the connections that wait for it when it is told to stop, and lets no more come.
+    """A gthread worker that, told to stop, accepts the waiting connections and refuses new ones.
 
     gthread only stops accepting. The kernel goes on completing connections for a listener that is still open, and
     resets them when the last worker ends, after a proxy has sent requests on them. This worker accepts those that are
@@ -28,7 +28,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     alive: bool
 
     def handle(self, conn: Any) -> Any:
-        """Answer a plain request at once. The first on a connection, and all that are not plain, go gunicorn's way."""
+        """Answer a plain request here. gunicorn reads the first request of a connection and all that are not plain."""
         if not conn.initialized or conn.is_http2 or conn.parser.unreader.buf.getvalue():
             return super().handle(conn)
         sock = conn.sock
@@ -70,7 +70,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._close_listeners()
 
     def _close_listeners(self) -> None:
-        deadline = time.monotonic() + DRAIN_S  # others may still be accepting, and new ones coming: a reload
+        deadline = time.monotonic() + DRAIN_S  # during a reload other workers still accept, and new connections come
         for listener in self.sockets:
             while time.monotonic() < deadline and select.select([listener], [], [], 0)[0]:
                 self.accept(listener)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Databases:
-    """The LMS's databases. `catalogue` holds what belongs to no single user, `of_user` what belongs to one."""
+    """The databases of the LMS: `catalogue` has the rows that belong to no single user, `of_user` gives the others."""
 
     def __init__(
         self,
@@ -50,15 +50,15 @@ class Databases:
         return self._by_name[name]
 
     def of_user(self, user_id: int) -> Database:
-        """The database that holds this user's rows."""
+        """Return the database that holds this user's rows. Every id has one."""
         return self._by_name[self._shard_map.database_of(user_id)]
 
     def read_every_shard(self, work: Callable[[Connection], T]) -> list[T]:
-        """Run reading work on every database that holds users, in the order of the table; the caller merges."""
+        """Run reading work on each database that holds users; returns the results in the shard map's order."""
         return [database.read(work) for database in self._user_databases]
 
     def user_databases(self) -> tuple[Database, ...]:
-        """All databases that hold users' rows, each once."""
+        """Return the databases that hold users' rows, each once."""
         return self._user_databases
 
     def by_database(self, user_ids: Iterable[int]) -> dict[Database, list[int]]:
@@ -69,7 +69,7 @@ class Databases:
         return groups
 
     def pools(self) -> Iterator[tuple[str, Engine]]:
-        """Every engine of this process with its name, ``database/primary`` or ``database/replica-N``."""
+        """Yield every engine of this process with its name, ``<database>/primary`` or ``<database>/replica-N``."""
         for database in self:
             yield from database.engines()
 

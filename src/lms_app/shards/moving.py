@@ -1,17 +1,17 @@
-"""Moves users between databases, by whole logical shards, until the placement in force is the one that is wanted.
+"""Moves users between databases, by whole logical shards, until the placement in force is the wanted one.
 
-The record in the catalogue (`placement`) is the one truth. For each pair of databases, what goes from one to the other:
+Only the record in the catalogue (`placement`) says where users are. A move from one database to another has four steps:
 
 1. `begun`: the record says that rows of these shards may lie in the target as well;
 2. `copied`: the target has a verified copy, committed;
 3. `switched`: the record names the target as theirs, and the source as where rows may lie as well;
-4. `deleted`: the source has them no more, committed; after that the record says that the move has ended.
+4. `deleted`: the rows are deleted from the source, committed; after that the record says that the move has ended.
 
 The source is locked against writes from the first row that is read to the deletion, in one transaction. Killed at any
 moment and run again, it first deletes what lies where the record says rows may lie *as well*, and then goes on.
 
-The LMS must be stopped meanwhile. That is checked; who connects after that and before 3 is cut off in time, and whoever
-connects later finds the record changed (`placement.Gate`).
+The LMS must be stopped meanwhile, which is checked. A process that connects after the check and before step 3 is cut
+off in time; a process that connects later finds the record changed (`placement.Gate`).
 """
 
 from __future__ import annotations
@@ -38,33 +38,33 @@ _LOCK = 0x7761746F6D76  # "watomv": one move at a time per database
 _PID = sql.SQL("pid")
 _CUT_OFF = sql.SQL("pg_terminate_backend(pid, 5000)")
 GONE_SECONDS = 3.0
-"""A server notices a little later than a process has ended that its connections have."""
+"""How long a server may take to notice that the connections of an ended process are closed."""
 _OTHERS = sql.SQL(
     "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_type = 'client backend' AND usename = current_user AND application_name <> 'watoto-lms-move'"
 )
 
 Told = Callable[[str], None]
-"""Is told of each step, with its name first, once it cannot be lost any more."""
+"""Called with a line for each step, its name first, once the step is durable."""
 
 
 class MoveRefusedError(Exception):
-    """The move cannot begin or go on; nothing was lost. The message says why in a line."""
+    """The move cannot begin or go on; no row was lost. The message is one line and says why."""
 
 
 @dataclass
 class Moved:
-    """What was done: the users whose rows now lie elsewhere than before, by the database they went to."""
+    """The users whose rows have moved, by the database that they moved to."""
 
     users: dict[str, list[int]] = field(default_factory=dict)
     cleared: list[int] = field(default_factory=list)
-    """Users of whom an earlier move that did not end had left rows in a second database."""
+    """Users whose rows an earlier, unfinished move had left in a second database, and that were deleted there."""
 
 
 def place(
     shard_map: ShardMap, wanted: Sequence[str], *, options: EngineOptions, told: Told = lambda _step: None
 ) -> Moved:
-    """Move whatever must move so that each logical shard lies in the database that is `wanted` for it.
+    """Move users until each logical shard lies in the database that `wanted`, a name for each shard, says.
 
     Raises MoveRefusedError when it cannot be done safely, CopyDiffersError, psycopg.Error when a server fails.
     """
@@ -90,9 +90,9 @@ def place(
 def with_shards_at(
     shard_map: ShardMap, owners: Sequence[str], shards: range, *, source: str, target: str
 ) -> tuple[str, ...]:
-    """Return the owners with these logical shards at another database. Raises MoveRefusedError where it has no sense.
+    """Return `owners` with these logical shards at `target`. Raises MoveRefusedError for shards that are elsewhere.
 
-    That they are at the target already is no error: a move that was killed may have come so far.
+    Shards that are at the target already are no error: a killed move may have come so far.
     """
     for name in (source, target):
         if name not in shard_map.databases:
@@ -108,16 +108,16 @@ def with_shards_at(
 
 
 def in_force(shard_map: ShardMap, options: EngineOptions) -> Placement:
-    """Return what is on record. Raises MoveRefusedError when nothing is."""
+    """Return the placement on record. Raises MoveRefusedError when there is no record."""
     with _Record.of(shard_map, options) as record:
         return record.read()
 
 
 def record_first(shard_map: ShardMap, options: EngineOptions) -> None:
-    """Put on record which database holds which shards, unless that is known: as mapped, if users are where it says.
+    """Put on record which database holds which shards, unless there is a record: the shard map, if users are there.
 
-    Where there are users from before there was a record, what is recorded is where they are: in the one database that
-    has any, or shard by shard. Raises MoveRefusedError where two databases have users of one shard.
+    Users may be older than the record and lie elsewhere. Then the record says where they are: all shards in the only
+    database that has users, or shard by shard. Raises MoveRefusedError where two databases have users of one shard.
     """
     with _Record.of(shard_map, options) as record, record.connection.transaction():
         for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
@@ -153,7 +153,7 @@ _END = sql.SQL("UPDATE shard_placement SET also = NULL WHERE shard = ANY(%s)")
 
 @dataclass(frozen=True)
 class _Record:
-    """The record, and what a move writes into it; each change is durable when it returns."""
+    """The record of the placement and the changes that a move makes to it. Each is durable when it returns."""
 
     shard_map: ShardMap
     options: EngineOptions
@@ -192,7 +192,7 @@ class _Record:
 
 
 def _move(record: _Record, shards: Collection[int], source: str, target: str, told: Told) -> list[int]:
-    """Move the rows of these shards' users; returns who they are."""
+    """Move the rows of these shards' users; returns the users' ids."""
     with _alone(record, source) as old, _alone(record, target) as new:
         _lock(old)
         record.begin(shards, source, target)
@@ -204,7 +204,7 @@ def _move(record: _Record, shards: Collection[int], source: str, target: str, to
             copy_users(old, new)
         except Exception:
             new.rollback()
-            record.end(shards)  # nothing is in the target: what was in force can be served again
+            record.end(shards)  # the target has nothing: the LMS can be started again as before
             raise
         new.commit()
         told(f"copied: {len(user_ids)} users")
@@ -219,7 +219,7 @@ def _move(record: _Record, shards: Collection[int], source: str, target: str, to
 
 
 def _clear(record: _Record, name: str, shards: Collection[int], told: Told) -> list[int]:
-    """Delete from a database what lies there of shards that another one holds; returns whose it was."""
+    """Delete the rows of these shards from a database that does not hold them; returns their users."""
     with _alone(record, name) as connection:
         _lock(connection)
         user_ids = users_of(connection, shards)
@@ -249,7 +249,7 @@ def _connected(shard_map: ShardMap, name: str, options: EngineOptions) -> Iterat
     arguments = connection_arguments(url, options, read_write=True) | {"application_name": APPLICATION}
     connection = psycopg.connect(**arguments)
     try:
-        # Of this one transaction, so that PgBouncer does not give them to others.
+        # SET LOCAL ends with the transaction, so PgBouncer hands the settings to no other client.
         connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SET LOCAL lock_timeout = '5s'")
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -277,14 +277,14 @@ def _lock_moves(connection: psycopg.Connection) -> bool:
 
 
 def _others(connection: psycopg.Connection, what: sql.SQL = _PID) -> int:
-    """Count the LMS's other connections to this database, or what is done to each."""
-    connection.execute("SELECT pg_stat_clear_snapshot()")  # or a transaction sees who was there when it first looked
+    """Count the LMS's other connections to this database after applying `what` to each."""
+    connection.execute("SELECT pg_stat_clear_snapshot()")  # or the transaction sees the connections of its first look
     ((count,),) = connection.execute(sql.SQL("SELECT count({}) {}").format(what, _OTHERS)).fetchall()
     return int(count)
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Put a text in a file's place so that a crash leaves the old or the new one whole, with the old one's mode."""
+    """Replace a file's content. A crash leaves the old or the new content whole; mode and owner stay."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         status = path.stat()

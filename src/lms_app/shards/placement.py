@@ -1,8 +1,8 @@
 """The placement in force: which database holds which logical shards, as the catalogue's database has it on record.
 
-A shard map says where users should be, the record where they are. `Gate` lets no connection to any database be used by
-a process whose map is not the record. A move cannot begin while such connections are open and cuts off those that were
-opened meanwhile, so an open connection is proof enough, and a request on one pays nothing for it.
+A shard map says where users should be, the record where they are. `Gate` closes each new connection of a process whose
+map differs from the record. A move does not begin while connections are open, and cuts connections that were opened
+meanwhile. So an open connection proves that the map is right, and requests need no check of their own.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ NO_TABLE = UndefinedTable.sqlstate
 
 
 class Placement(NamedTuple):
-    """For each logical shard its database, and another one while a move has not ended."""
+    """For each logical shard the database that holds it, and a second one while a move has not ended."""
 
     owners: tuple[str, ...]
     also: tuple[str | None, ...]
 
     @classmethod
     def of_row(cls, row: Sequence[Any] | None) -> Self | None:
-        """What `READ` gives; none when nothing is on record."""
+        """Parse a row of `READ`; None when there is no record yet."""
         if row is None or row[0] is None:
             return None
         return cls(tuple(row[0]), tuple(row[1]))
 
 
 def read(connection: psycopg.Connection) -> Placement | None:
-    """Return the record of the catalogue's database that this connection, in autocommit, leads to; none before one."""
+    """Read the record over a connection to the catalogue's database, in autocommit; None when there is none yet."""
     try:
         return Placement.of_row(connection.execute(READ).fetchone())
     except UndefinedTable:
@@ -53,7 +53,7 @@ def read(connection: psycopg.Connection) -> Placement | None:
 
 
 def difference(shard_map: ShardMap, found: Placement | None) -> str | None:
-    """Say why a process with this map must keep away from the databases; none when it need not."""
+    """Return why a process with this map must not use the databases; None when it may."""
     if found is None:
         return "it is not on record yet which database holds which users: run `flask migrate`"
     if any(found.also):
@@ -71,7 +71,7 @@ def difference(shard_map: ShardMap, found: Placement | None) -> str | None:
 def refusal(shard_map: ShardMap, options: EngineOptions) -> str | None:
     """Ask the catalogue's primary, on a connection of its own, whether a process with this map may start.
 
-    Returns why not; none when it may, or when there is no answer: then `Gate` decides when there is one.
+    Returns why not; None when it may. Without an answer it returns None too: `Gate` decides once there is one.
     """
     url = shard_map.databases[shard_map.catalogue].primary_url.get_secret_value()
     try:
@@ -83,7 +83,7 @@ def refusal(shard_map: ShardMap, options: EngineOptions) -> str | None:
 
 
 class Gate:
-    """Compares the process's map with the record whenever a connection is opened, and closes it when they differ."""
+    """Compares the process's map with the record for each new connection, and closes it when they differ."""
 
     def __init__(self, shard_map: ShardMap, catalogue: Database) -> None:
         self._map = shard_map
@@ -91,7 +91,7 @@ class Gate:
         self._was_equal = False
 
     def guard(self, database: Database) -> None:
-        """Let this database's connections be opened through the gate only."""
+        """Check every new connection to this database's servers."""
         event.listen(database.primary, "connect", partial(self._admit, database, writable=True))
         for replica in database.replicas:
             event.listen(replica.engine, "connect", partial(self._admit, database, writable=False))
@@ -99,7 +99,7 @@ class Gate:
     def _admit(self, database: Database, connection: psycopg.Connection, _record: object, *, writable: bool) -> None:
         """Raise PlacementError unless the connection may be used; SQLAlchemy closes it then.
 
-        Without an answer from the catalogue a process that has had one goes on: a move needs the catalogue.
+        Without an answer from the catalogue a process that was admitted before goes on: no move can begin either.
         """
         try:
             found = read(connection) if database is self._catalogue else self._ask(writable=writable)
@@ -115,7 +115,7 @@ class Gate:
         self._was_equal = True
 
     def _ask(self, *, writable: bool) -> Placement | None:
-        """Ask the catalogue's primary; who will only read is content with a replica when the primary is gone."""
+        """Ask the catalogue's primary. To admit a read-only connection a replica will do when the primary is gone."""
         try:
             return self._catalogue.read_primary(_read)
         except DatabaseUnavailableError:

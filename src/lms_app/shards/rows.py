@@ -1,4 +1,4 @@
-"""The rows of users that are to move: finding, copying, comparing and deleting them."""
+"""The rows of users who move to another database: finding, copying, comparing and deleting them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lms_app.shards.sharding import logical_shard
 
 
 class CopyDiffersError(Exception):
-    """What was copied is not what there was."""
+    """The rows in the target differ from those in the source."""
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table with users' rows: which user a row is, and the columns that move."""
+    """A table with users' rows: the column with the user's id, and the columns that are copied."""
 
     name: str
     user: str
@@ -33,12 +33,13 @@ TABLES = (
         ("user_id", "course_id", "progress_percentage", "status", "enrolled_at", "updated_at", "completed_at"),
     ),
     _Table("module_completions", "user_id", ("user_id", "course_id", "module_id", "completed_at")),
-    # Without their numbers, which are each database's own; their order stays.
+    # Without their ids, which each database numbers itself; their order stays.
     _Table("notifications", "user_id", ("user_id", "kind", "message", "read_at", "created_at")),
 )
-"""What belongs to a user. Outboxes stay: any relay empties them. A test compares this with the tables there are."""
+"""The tables with users' rows, which a test compares with the schema. Outboxes stay: any relay empties them."""
 COPIED_TOO = ("processed_jobs", "idempotency_keys")
-"""Guards against doing things twice: they are copied whole, stay in the source too, and are tidied away in time."""
+"""Tables that keep things from being done twice. They are copied whole and stay in the source; housekeeping
+deletes their old rows."""
 
 
 def users_of(connection: psycopg.Connection, shards: Collection[int]) -> list[int]:
@@ -48,7 +49,7 @@ def users_of(connection: psycopg.Connection, shards: Collection[int]) -> list[in
 
 
 def name_users(connection: psycopg.Connection, user_ids: Sequence[int]) -> None:
-    """Let what follows in this transaction be about these users."""
+    """Put these users into the temporary table `moving`, which the other functions read, for this transaction."""
     connection.execute("CREATE TEMPORARY TABLE moving (user_id bigint PRIMARY KEY) ON COMMIT DROP")
     with connection.cursor() as cursor, cursor.copy("COPY moving FROM STDIN") as lines:
         for user_id in user_ids:
@@ -56,18 +57,18 @@ def name_users(connection: psycopg.Connection, user_ids: Sequence[int]) -> None:
 
 
 def delete_users(connection: psycopg.Connection) -> None:
-    """Delete the rows of the users that were named."""
+    """Delete the rows of the users in `moving`. Commits nothing."""
     for table in TABLES:
         connection.execute(_of_users("DELETE FROM {table} WHERE {user} IN (SELECT user_id FROM moving)", table))
 
 
 def copy_users(old: psycopg.Connection, new: psycopg.Connection) -> dict[str, int]:
-    """Copy the rows of the users named in both, and compare; returns how many by table. Commits nothing.
+    """Copy the rows of the users in both `moving` tables and compare them; returns their number by table.
 
     Raises CopyDiffersError.
     """
     rows = {}
-    delete_users(new)  # whatever is there is nobody's
+    delete_users(new)  # the record says that these users are elsewhere: rows here are left over
     for table in TABLES:
         _pipe(old, _selected(table), new, _columns("COPY {table} ({columns}) FROM STDIN", table))
         count, digest = _digest(old, table)
@@ -94,7 +95,7 @@ def _pipe(
 
 
 def _digest(connection: psycopg.Connection, table: _Table) -> tuple[int, bytes]:
-    """Number of the moving users' rows and a hash of them, in an order that both databases can give."""
+    """Return number and hash of the moving users' rows, in an order that is the same in both databases."""
     count, digest = 0, blake2b()
     query = sql.SQL("SELECT md5(row(moved.*)::text) AS line FROM ({}) AS moved ORDER BY line").format(_selected(table))
     for (line,) in connection.cursor().stream(query):

@@ -52,7 +52,7 @@ class ShardMap(BaseModel):
 
     @classmethod
     def single(cls, urls: DatabaseUrls, *, name: str = "main") -> Self:
-        """One database that holds every shard and the catalogue."""
+        """Return the map of one database that holds every shard and the catalogue."""
         return cls(catalogue=name, databases={name: urls}, shards={name: [(0, LOGICAL_SHARDS - 1)]})
 
     @model_validator(mode="after")
@@ -77,20 +77,20 @@ class ShardMap(BaseModel):
         return self
 
     def database_of(self, user_id: int) -> str:
-        """Name of the database that holds this user's data. Every id has one."""
+        """Return the name of the database that holds this user's data. Every id has one."""
         return self._owners[logical_shard(user_id)]
 
     def owner(self, shard: int) -> str:
-        """Name of the database that holds this logical shard."""
+        """Return the name of the database that holds this logical shard."""
         return self._owners[shard]
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Name of the database of each logical shard, 0 to 479."""
+        """The name of the database of each logical shard, 0 to 479."""
         return self._owners
 
     def with_owners(self, owners: Sequence[str]) -> Self:
-        """The same databases with their logical shards in other hands. Raises pydantic's ValidationError."""
+        """Return a map of the same databases with these owners of the shards, 0 to 479. Raises ValidationError."""
         spans: dict[str, list[Span]] = {name: [] for name in self.shards}
         for name, group in groupby(range(LOGICAL_SHARDS), key=owners.__getitem__):
             members = list(group)
@@ -98,7 +98,7 @@ class ShardMap(BaseModel):
         return type(self)(catalogue=self.catalogue, databases=self.databases, shards=spans)
 
     def as_json(self) -> str:
-        """The map as it is read, passwords included."""
+        """Return the JSON that LMS_SHARD_MAP takes, passwords included."""
         databases = {
             name: {
                 "primary_url": urls.primary_url.get_secret_value(),
@@ -109,5 +109,5 @@ class ShardMap(BaseModel):
         return json.dumps({"catalogue": self.catalogue, "databases": databases, "shards": self.shards}, indent=2) + "\n"
 
     def user_databases(self) -> tuple[str, ...]:
-        """Names of all databases that hold users' data, each once, in the order of the table."""
+        """Return the names of the databases that hold users' data, each once, in the map's order."""
         return tuple(name for name, spans in self.shards.items() if spans)
