@@ -36,10 +36,15 @@ class JobType(StrEnum):
         return _PAYLOADS[self]
 
 
-class Payload(BaseModel):
-    """The data of a job. Unknown fields are errors, so that a misspelt one fails where the job is written."""
+class _Strict(BaseModel):
+    """Unknown fields are errors, so that a misspelt one fails where the job is written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Payload(_Strict):
+    """The data of a job, and the kind of job that they are for."""
+
     job_type: ClassVar[JobType]
 
 
@@ -54,7 +59,7 @@ class WelcomeEmail(Payload):
     email: str
 
 
-class Message(Payload):
+class Message(_Strict):
     """What a notification says."""
 
     kind: str = Field(min_length=1, max_length=100)
@@ -69,7 +74,7 @@ class Notification(Payload):
     notification: Message
 
 
-class Progress(Payload):
+class Progress(_Strict):
     """How far a user has come in a course."""
 
     progress_percentage: int = Field(ge=0, le=100)
