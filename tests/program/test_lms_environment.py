@@ -59,7 +59,7 @@ LOCAL_ONLY = {
 """The variables that this machine alone is told, and why. Instances and pods are told nothing of their own."""
 
 GRACEFUL_SECONDS = int(
-    re.findall(r"^graceful_timeout = (\d+)$", (ROOT / "src/lms_app/gunicorn.conf.py").read_text(), re.MULTILINE)[0]
+    re.findall(r"^graceful_timeout = (\d+)$", (ROOT / "src/lms_app/serving/gunicorn.conf.py").read_text(), re.MULTILINE)[0]
 )
 
 
