@@ -13,7 +13,8 @@ from werkzeug.routing import BaseConverter, MapAdapter
 from werkzeug.wsgi import get_host
 
 from lms_app import commands, errors, pages
-from lms_app.api import resources
+from lms_app.api.openapi import RESOURCES
+from lms_app.api.resources import resources
 from lms_app.api.sessions import ReadAfter, signed_in_user
 from lms_app.caching import Caches
 from lms_app.db import freshness
@@ -109,7 +110,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     ReadAfter(app, settings.secret_key.get_secret_value(), secure=settings.cookie_secure)
     errors.register(app)
     commands.register(app)
-    for resource in resources():
+    app.extensions[RESOURCES] = tuple(resources())
+    for resource in app.extensions[RESOURCES]:
         app.register_blueprint(resource.blueprint)
     pages.register(app)
     return app

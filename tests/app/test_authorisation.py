@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 
-from lms_app.api import resources
+from lms_app.api.resources import resources
 from lms_app.domain.identity import Identity, Role, Sessions
 from tests.app.conftest import Caller, Cluster
 from tests.app.servers.moto import MotoServer

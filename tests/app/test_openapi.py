@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from lms_app.api import resources
 from lms_app.api.openapi import document
+from lms_app.api.resources import resources
 from lms_app.domain import passwords
 from lms_app.domain.identity import Identity, Role
 from lms_app.domain.seeding import School, seed

@@ -58,8 +58,11 @@ LOCAL_ONLY = {
 }
 """The variables that this machine alone is told, and why. Instances and pods are told nothing of their own."""
 
+GUNICORN = ROOT / "src/lms_app/serving/gunicorn.conf.py"
 GRACEFUL_SECONDS = int(
-    re.findall(r"^graceful_timeout = (\d+)$", (ROOT / "src/lms_app/serving/gunicorn.conf.py").read_text(), re.MULTILINE)[0]
+    re.findall(
+        r"^graceful_timeout = (\d+)$", (ROOT / "src/lms_app/serving/gunicorn.conf.py").read_text(), re.MULTILINE
+    )[0]
 )
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, current_app
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core.core_schema import TypedDictSchema
@@ -23,6 +23,9 @@ from lms_app.caching import headers
 from lms_app.domain.enrollments import ENROLLMENT_ID
 from lms_app.errors import PROBLEM_JSON, BadRequestError, InvalidError, LmsError, UnavailableError
 
+RESOURCES = "lms.resources"
+"""Where an app keeps the groups of endpoints that it serves: a tuple of ``Resource``."""
+
 resource = Resource("openapi")
 REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"<(\w+)(?:\([^)]*\))?:(\w+)>")
@@ -36,9 +39,7 @@ _CONVERTERS: dict[str, dict[str, Any]] = {
 @resource.endpoint("GET", "/api/openapi.json", ANYONE, "This document", {200: Reply(description="OpenAPI 3.1.")})
 def show_openapi() -> Response:
     """Made once a process: the declarations do not change."""
-    from lms_app.api import resources  # noqa: PLC0415 -- it lists this module, too
-
-    return conditional(_document(tuple(resources())), kept=headers.shared)
+    return conditional(_document(current_app.extensions[RESOURCES]), kept=headers.shared)
 
 
 @cache
