@@ -17,7 +17,7 @@ from botocore.config import Config
 from watoto_infra.local.control_plane import control_plane, place_emulator
 from watoto_infra.stack_home import StackHome
 from watoto_infra.supervision.ports import PortTable
-from watoto_infra.supervision.unix_user import process_identity
+from watoto_infra.supervision.unix_user import process_user
 from watoto_infra.values.addresses import Endpoint
 
 DEADLINE = 60.0
@@ -28,28 +28,26 @@ class Emulator:
 
     def __init__(self, home: StackHome) -> None:
         self.home = home
-        self.identity = process_identity()
+        self.user = process_user()
         home.root.mkdir(parents=True, exist_ok=True)
-        place_emulator(home, self.identity)
+        place_emulator(home, self.user)
         self.service = control_plane(home, PortTable(home.run / "ports.json"))
         assert isinstance(self.service.address, Endpoint)
         self.endpoint = f"http://{self.service.address}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[str] | None = None
 
     @property
     def objects(self) -> Path:
         return self.home.root / "data" / "s3"
 
     def start(self) -> None:
-        user: dict[str, Any] = self.identity.popen_user()
         with (self.home.run / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                list(self.service.command),
-                cwd=self.service.folder,
-                env={**os.environ, **self.service.environment},
+            self.process = self.user.start(
+                self.service.command,
+                environment={**os.environ, **self.service.environment},
+                folder=self.service.folder,
                 stdout=log,
                 stderr=log,
-                **user,
             )
         deadline = time.monotonic() + DEADLINE
         while not self.service.healthy():

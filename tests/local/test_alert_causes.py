@@ -16,19 +16,19 @@ import pytest
 from watoto_infra.drills import alert_drill as drill
 from watoto_infra.drills.alert_causes import CAUSES, burning_processors
 from watoto_infra.errors import ServiceFailed, UsageError
-from watoto_infra.supervision.unix_user import process_identity
+from watoto_infra.supervision.unix_user import process_user
 from watoto_infra.values.addresses import Endpoint
 
 ROOT = Path(__file__).parents[2]
 BURN = """
 from types import SimpleNamespace
 from watoto_infra.drills.alert_causes import burning_processors
-from watoto_infra.supervision.unix_user import process_identity
-with burning_processors(SimpleNamespace(identity=process_identity())):
+from watoto_infra.supervision.unix_user import process_user
+with burning_processors(SimpleNamespace(user=process_user())):
     print("burning", flush=True)
     input()
 """
-HERE: Any = SimpleNamespace(identity=process_identity())
+HERE: Any = SimpleNamespace(user=process_user())
 
 
 def burners(parent: int) -> set[int]:

@@ -13,16 +13,16 @@ import pytest
 
 from watoto_infra.errors import ServiceFailed
 from watoto_infra.supervision.commands import run_as
-from watoto_infra.supervision.unix_user import process_identity
+from watoto_infra.supervision.unix_user import process_user
 
 
-def sh(script: str, *, seconds: float = 10, given: str | None = None) -> str:
-    return run_as(process_identity(), ["/bin/sh", "-c", script], seconds=seconds, given=given)
+def sh(script: str, *, seconds: float = 10, given: str = "") -> str:
+    return run_as(process_user(), ["/bin/sh", "-c", script], seconds=seconds, given=given)
 
 
 def test_a_tool_runs_as_the_processes_user_and_sees_nothing_of_the_callers_environment(monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "xyzzy-planted")
-    assert sh("id -u").strip() == str(process_identity().uid)
+    assert sh("id -u").strip() == str(process_user().uid)
     assert "xyzzy" not in sh("env")
     assert sh("cat", given="by standard input") == "by standard input"
 
@@ -42,9 +42,9 @@ def test_a_tool_that_hangs_is_ended_in_time():
 
 def test_a_tool_does_not_go_on_for_a_run_that_was_killed():
     script = (
-        "from watoto_infra.supervision.unix_user import process_identity\n"
+        "from watoto_infra.supervision.unix_user import process_user\n"
         "from watoto_infra.supervision.commands import run_as\n"
-        "run_as(process_identity(), ['/bin/sh', '-c', 'exec sleep 600'], seconds=600)\n"
+        "run_as(process_user(), ['/bin/sh', '-c', 'exec sleep 600'], seconds=600)\n"
     )
     run = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
     tools = f"/proc/{run.pid}/task/{run.pid}/children"

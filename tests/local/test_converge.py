@@ -23,7 +23,7 @@ from watoto_infra.supervision.orphans import end_orphans
 from watoto_infra.supervision.ports import PortTable
 from watoto_infra.supervision.service import Service, Task, Unit
 from watoto_infra.supervision.supervisor import Supervisor
-from watoto_infra.supervision.unix_user import PYTHON, process_identity
+from watoto_infra.supervision.unix_user import PYTHON, process_user
 from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
@@ -93,13 +93,13 @@ def world(monkeypatch) -> Iterator[World]:
     with tempfile.TemporaryDirectory(prefix="watoto-") as base:
         Path(base).chmod(0o755)
         monkeypatch.setenv("WATOTO_HOME", base)
-        home, identity = locate("probe"), process_identity()
+        home, user = locate("probe"), process_user()
         home.root.mkdir()
-        identity.own_folder(home.run)
-        diary = identity.own_folder(home.root / "diary") / "events"
+        user.own_folder(home.run)
+        diary = user.own_folder(home.root / "diary") / "events"
         script = home.root / "server.py"
         script.write_text(SERVER)
-        supervisor = Supervisor(home, identity)
+        supervisor = Supervisor(home, user)
         yield World(home, supervisor, PortTable(home.run / "ports.json"), diary, script)
         supervisor.shutdown()
         shutil.rmtree(home.sockets, ignore_errors=True)

@@ -339,7 +339,7 @@ def small_disk(emulator: Emulator) -> Iterator[Emulator]:
         pytest.skip("only root can mount a small disk")
     home = StackHome("small", emulator.home.root.with_name("small"), emulator.home.sockets)
     small = Emulator(home)
-    owner = f"size=3m,mode=700,uid={small.identity.uid},gid={small.identity.gid}"
+    owner = f"size=3m,mode=700,uid={small.user.uid},gid={small.user.gid}"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", owner, "tmpfs", small.objects], check=False).returncode:
         pytest.skip("this machine lets nobody mount a disk")
     try:

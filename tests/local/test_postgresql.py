@@ -46,7 +46,7 @@ def stack(shared: LocalStack) -> LocalStack:
 
 def server(stack: LocalStack, name: str) -> Psql:
     address = stack.address(name)
-    return Psql(stack.topology.identity, stack.topology.sockets, address.port)
+    return Psql(stack.topology.user, stack.topology.sockets, address.port)
 
 
 @contextmanager
@@ -238,10 +238,10 @@ def test_what_a_killed_run_left_of_a_data_folder_is_not_taken_for_one(require_bi
         half = topology.folder("postgresql", ".primary.new")
         (half / "PG_VERSION").write_text("15\n")
         assert not postgresql_folders.exists(data)
-        postgresql_folders.make_primary(topology.identity, data)
+        postgresql_folders.make_primary(topology.user, data)
         assert postgresql_folders.exists(data)
         assert not half.exists()
-        said = run_as(topology.identity, [program("pg_controldata"), str(data)], seconds=10)
+        said = run_as(topology.user, [program("pg_controldata"), str(data)], seconds=10)
         assert re.search(r"Data page checksum version: +1\n", said)
 
 

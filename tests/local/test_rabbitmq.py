@@ -104,7 +104,7 @@ def test_cookie_and_password_are_nobody_elses(stack):
     assert processes.files_with(stack.home.logs, secrets) == []
     cookie = stack.topology.folder("rabbitmq") / ".erlang.cookie"
     assert cookie.stat().st_mode & 0o777 == 0o400
-    assert cookie.stat().st_uid == stack.topology.identity.uid
+    assert cookie.stat().st_uid == stack.topology.user.uid
 
 
 def test_messages_survive_a_kill_of_the_broker_and_of_its_port_mapper(stack):

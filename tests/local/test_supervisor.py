@@ -18,7 +18,7 @@ from watoto_infra.stack_home import StackHome, locate
 from watoto_infra.supervision.ports import PortTable
 from watoto_infra.supervision.service import Service
 from watoto_infra.supervision.supervisor import Supervisor
-from watoto_infra.supervision.unix_user import PYTHON, process_identity
+from watoto_infra.supervision.unix_user import PYTHON, process_user
 from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
@@ -35,7 +35,7 @@ def home(monkeypatch):
 
 @pytest.fixture
 def supervisor(home: StackHome):
-    supervisor = Supervisor(home, process_identity())
+    supervisor = Supervisor(home, process_user())
     yield supervisor
     supervisor.shutdown()
     shutil.rmtree(home.sockets, ignore_errors=True)
@@ -92,13 +92,13 @@ def test_nobody_but_the_owner_can_reach_the_supervisor(supervisor, home):
     supervisor.start(web(home, free_address()))
     assert (home.sockets / "supervisor").stat().st_mode & 0o077 == 0
     assert home.sockets.stat().st_mode & 0o077 == 0
-    assert (home.sockets / "supervisor").stat().st_uid == process_identity().uid
+    assert (home.sockets / "supervisor").stat().st_uid == process_user().uid
 
 
 def test_processes_run_as_the_unprivileged_user(supervisor, home):
     supervisor.start(web(home, free_address()))
     pid = supervisor.states()["web"]["pid"]
-    assert Path(f"/proc/{pid}").stat().st_uid == process_identity().uid != 0
+    assert Path(f"/proc/{pid}").stat().st_uid == process_user().uid != 0
 
 
 def test_a_service_that_dies_is_started_again(supervisor, home):

@@ -34,7 +34,7 @@ from watoto_infra.supervision.converge import Convergence, Converger
 from watoto_infra.supervision.ports import PortTable
 from watoto_infra.supervision.service import Service, Unit
 from watoto_infra.supervision.supervisor import Supervisor
-from watoto_infra.supervision.unix_user import process_identity
+from watoto_infra.supervision.unix_user import process_user
 from watoto_infra.templating import Templates
 from watoto_infra.values.addresses import Endpoint
 from watoto_infra.values.outputs import StackOutputs
@@ -63,7 +63,7 @@ def temporary_home(stack: str = "probe") -> Iterator[StackHome]:
 @contextmanager
 def running(home: StackHome) -> Iterator[Supervisor]:
     """The home's supervisor; all that it runs ends with the block."""
-    supervisor = Supervisor(home, process_identity())
+    supervisor = Supervisor(home, process_user())
     try:
         yield supervisor
     finally:
@@ -84,11 +84,11 @@ def topology_of(
 
     ``overrides`` are merged into the stage's settings; ``known`` replaces some of the home's secrets.
     """
-    identity = process_identity()
+    user = process_user()
     home.root.mkdir(parents=True, exist_ok=True)
     home.sockets.parent.mkdir(parents=True, exist_ok=True)
     for folder in (home.run, home.logs, home.sockets):
-        identity.own_folder(folder)
+        user.own_folder(folder)
     merged = {"app": {"image": IMAGE}} | {key: dict(value) for key, value in (overrides or {}).items()}
     settings = load_stage(stage, target="local", overrides=merged).settings
     table = PortTable(home.run / "ports.json")
@@ -108,11 +108,11 @@ def topology_of(
             run=str(home.sockets),
             data=str(home.root / "data"),
             logs=str(home.logs),
-            os_user=identity.name,
+            os_user=user.name,
         ),
         secrets=Secrets({**_secrets(home, settings), **(known or {})}),
     )
-    return Topology(home=home, identity=identity, outputs=outputs, inputs=inputs, addresses=table)
+    return Topology(home=home, user=user, outputs=outputs, inputs=inputs, addresses=table)
 
 
 def outputs_of(settings: StageSettings, stage: str, table: PortTable) -> StackOutputs:
@@ -262,7 +262,7 @@ def place_files(topology: Topology, *families: str) -> None:
     rendered = use_cases.render(map(family, families), topology.inputs, Templates())
     use_cases.write(rendered, topology.config)
     for path in (topology.config, *topology.config.rglob("*")):
-        os.chown(path, topology.identity.uid, topology.identity.gid)
+        os.chown(path, topology.user.uid, topology.user.gid)
 
 
 class LocalStack:

@@ -107,7 +107,7 @@ def fill_if_empty(topology: Topology) -> None:
     from watoto_infra.servers.postgresql.psql import Psql  # noqa: PLC0415
 
     primary = topology.endpoints.databases[0].primary
-    catalogue = Psql(topology.identity, topology.sockets, primary.port)
+    catalogue = Psql(topology.user, topology.sockets, primary.port)
     name = topology.settings.database.name
     if catalogue.value("SELECT EXISTS (SELECT FROM accounts)", database=name) == "t":
         return

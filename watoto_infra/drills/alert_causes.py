@@ -6,7 +6,6 @@ Nothing of anybody's data is changed.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from watoto_infra.derived.lms_environment import lms_environment
 from watoto_infra.drills.alert_waiting import enrolled, enrolling, held
 from watoto_infra.servers.topology import Topology
-from watoto_infra.supervision.commands import dying_with_caller
 from watoto_infra.supervision.unix_user import PYTHON
 
 BURN_SECONDS = 1800
@@ -45,10 +43,9 @@ class Cause:
 @contextmanager
 def burning_processors(topology: Topology) -> Iterator[None]:
     """Keep every processor busy, at the lowest priority, so that the stack goes on serving."""
-    command = dying_with_caller(["nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS), str(os.getpid())])
-    user = topology.identity.popen_user()
+    command = ["nice", "-n", "19", PYTHON, "-c", BURN, str(BURN_SECONDS), str(os.getpid())]
     environment = {"PATH": os.defpath}
-    burners = [subprocess.Popen(command, env=environment, **user) for _ in range(os.cpu_count() or 1)]  # type: ignore[call-overload]
+    burners = [topology.user.start(command, environment=environment) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:

@@ -25,7 +25,6 @@ from watoto_infra.servers.lms.process import flask
 from watoto_infra.servers.postgresql.config import SUPERUSER
 from watoto_infra.servers.postgresql.psql import Psql
 from watoto_infra.servers.topology import Topology
-from watoto_infra.supervision.commands import dying_with_caller
 from watoto_infra.values.addresses import Endpoint
 
 STUDENTS = 10_000
@@ -57,7 +56,7 @@ def enrolled(topology: Topology, number: int) -> tuple[Enrolled, ...]:
     """Choose students of the last database, each with a session. Raises ``ServiceFailed`` when there are too few."""
     tokens = flask(topology, "issue-sessions", "--existing", "--count", str(STUDENTS)).split()
     sessions = {int(token.partition(".")[0]): token for token in tokens}
-    rows = Psql(topology.identity, topology.sockets, _database(topology).port).rows(
+    rows = Psql(topology.user, topology.sockets, _database(topology).port).rows(
         ENROLMENTS.format(number), database=topology.settings.database.name
     )
     chosen = [Enrolled(int(user), int(course), sessions[int(user)]) for course, user in rows if int(user) in sessions]
@@ -156,16 +155,13 @@ def _database(topology: Topology) -> Endpoint:
 def _session(topology: Topology) -> Iterator[subprocess.Popen[str]]:
     """A psql that does what it is told by its standard input, and ends with it."""
     where = ["-h", str(topology.sockets), "-p", str(_database(topology).port), "-U", SUPERUSER]
-    process = subprocess.Popen(
-        dying_with_caller([program("psql"), "-X", "-q", "-t", *where, "-d", topology.settings.database.name]),
+    process = topology.user.start(
+        [program("psql"), "-X", "-q", "-t", *where, "-d", topology.settings.database.name],
+        environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
-        cwd="/",
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-        **topology.identity.popen_user(),
-    )  # type: ignore[call-overload]
+    )
     try:
         yield process
     finally:

@@ -50,14 +50,14 @@ def _is_there(topology: Topology, file: RenderedFile) -> bool:
 
 
 def _write(topology: Topology, files: Sequence[RenderedFile]) -> None:
-    identity, top = topology.identity, config_folder(topology)
+    user, top = topology.user, config_folder(topology)
     use_cases.write(files, top)
     for file in files:
         path = top / file.path
         for owned in (path, *(parent for parent in path.parents if parent.is_relative_to(top))):
-            os.chown(owned, identity.uid, identity.gid)
+            os.chown(owned, user.uid, user.gid)
 
 
 def config_folder(topology: Topology) -> Path:
     """Give the folder of the tree, made for the processes' user alone."""
-    return topology.identity.own_folder(topology.config)
+    return topology.user.own_folder(topology.config)

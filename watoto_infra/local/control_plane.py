@@ -9,7 +9,7 @@ from pathlib import Path
 from watoto_infra.stack_home import StackHome
 from watoto_infra.supervision.health import http_ok
 from watoto_infra.supervision.service import Service
-from watoto_infra.supervision.unix_user import PYTHON, Identity
+from watoto_infra.supervision.unix_user import PYTHON, UnixUser
 from watoto_infra.values.addresses import Addresses
 
 SERVICE_NAME = "control-plane"
@@ -18,18 +18,18 @@ OBJECTS = "s3"
 EMULATOR = Path(__file__).with_name("emulator")
 
 
-def place_emulator(home: StackHome, identity: Identity) -> None:
+def place_emulator(home: StackHome, user: UnixUser) -> None:
     """Put the emulator where the stack's processes can read it, whoever may read this checkout.
 
     And make the folder in which it keeps the objects of S3.
     """
-    folder = identity.own_folder(home.run / EMULATOR.name)
+    folder = user.own_folder(home.run / EMULATOR.name)
     for file in EMULATOR.glob("*.py"):
         copy = folder / file.name
         if not copy.exists() or copy.read_bytes() != file.read_bytes():
             shutil.copyfile(file, copy)
-            os.chown(copy, identity.uid, identity.gid)
-    identity.own_folder(identity.own_folder(home.root / "data") / OBJECTS)
+            os.chown(copy, user.uid, user.gid)
+    user.own_folder(user.own_folder(home.root / "data") / OBJECTS)
 
 
 def control_plane(home: StackHome, addresses: Addresses) -> Service:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from watoto_infra.errors import StateError
 from watoto_infra.stack_home import StackHome
-from watoto_infra.supervision.unix_user import Identity
+from watoto_infra.supervision.unix_user import UnixUser
 from watoto_infra.whole_file import write_whole
 
 NAMES = ("queue-erlang-cookie",)
@@ -16,12 +16,12 @@ NAMES = ("queue-erlang-cookie",)
 BYTES = 24
 
 
-def local_credentials(home: StackHome, identity: Identity) -> Mapping[str, str]:
+def local_credentials(home: StackHome, user: UnixUser) -> Mapping[str, str]:
     """Give the secrets by name; what is missing is made and kept (0600) as long as the stack lives.
 
     Raises ``StateError`` when the file cannot be read.
     """
-    file = identity.own_folder(home.run) / "credentials.json"
+    file = user.own_folder(home.run) / "credentials.json"
     try:
         kept = json.loads(file.read_text())
     except FileNotFoundError:

@@ -119,7 +119,7 @@ class LocalDataPlane:
 
     def topology(self, outputs: StackOutputs, shares: Shares) -> Topology:
         """Gather what the processes follow from; reads the stack's secrets from its control plane."""
-        target, home, identity = self._target, self._target.home, self._target.identity
+        target, home, user = self._target, self._target.home, self._target.user
         settings = self._loaded.settings
         secrets = secrets_of(outputs, target.endpoint).values
         declared = for_stage(
@@ -127,7 +127,7 @@ class LocalDataPlane:
             settings,
             stack=home.stack,
             outputs=outputs,
-            secrets=Secrets({**local_credentials(home, identity), **secrets}),
+            secrets=Secrets({**local_credentials(home, user), **secrets}),
         )
         inputs = replace(
             declared,
@@ -140,11 +140,11 @@ class LocalDataPlane:
             places=Places(
                 config=str(home.run / "config"),
                 run=str(home.sockets),
-                data=str(identity.own_folder(home.root / "data")),
+                data=str(user.own_folder(home.root / "data")),
                 logs=str(home.logs),
-                os_user=identity.name,
+                os_user=user.name,
                 access_log="/dev/stdout",  # to the supervisor, which bounds every log
                 static=None,
             ),
         )
-        return Topology(home=home, identity=identity, outputs=outputs, inputs=inputs, addresses=target.addresses)
+        return Topology(home=home, user=user, outputs=outputs, inputs=inputs, addresses=target.addresses)

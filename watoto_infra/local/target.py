@@ -17,7 +17,7 @@ from watoto_infra.stack_home import OBJECTS_VARIABLE, StackHome
 from watoto_infra.supervision.ports import PortTable
 from watoto_infra.supervision.service import Service
 from watoto_infra.supervision.supervisor import Supervisor
-from watoto_infra.supervision.unix_user import Identity, process_identity
+from watoto_infra.supervision.unix_user import UnixUser, process_user
 from watoto_infra.values.addresses import EMULATOR_CREDENTIALS
 
 
@@ -32,12 +32,12 @@ class LocalTarget:
         self.home = home
 
     @cached_property
-    def identity(self) -> Identity:
-        return process_identity()
+    def user(self) -> UnixUser:
+        return process_user()
 
     @cached_property
     def supervisor(self) -> Supervisor:
-        return Supervisor(self.home, self.identity)
+        return Supervisor(self.home, self.user)
 
     @cached_property
     def addresses(self) -> PortTable:
@@ -72,7 +72,7 @@ class LocalTarget:
         """Start the control plane, if it does not answer already; of two that come at once, one does it."""
         with FileLock(self.run_folder() / "prepare.lock", mode=0o600):
             services = self.services()
-            place_emulator(self.home, self.identity)
+            place_emulator(self.home, self.user)
             for service in services:
                 self.supervisor.start(service)
 
@@ -91,7 +91,7 @@ class LocalTarget:
     def run_folder(self) -> Path:
         """Give the folder of the running processes' own files, made if need be."""
         self.home.root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        return self.identity.own_folder(self.home.run)
+        return self.user.own_folder(self.home.run)
 
     def environment(self, region: str) -> dict[str, str]:
         """Give the variables that point boto3, the aws CLI and our providers' plugins at the stack."""

@@ -10,7 +10,7 @@ from watoto_infra.rendering.endpoints import Endpoints
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
-from watoto_infra.supervision.unix_user import Identity
+from watoto_infra.supervision.unix_user import UnixUser
 from watoto_infra.values.addresses import Addresses, Endpoint
 from watoto_infra.values.outputs import StackOutputs
 from watoto_infra.whole_file import write_whole
@@ -21,7 +21,7 @@ class Topology:
     """One stack as it is to run here: what it exports, what its files are rendered from, whose processes they are."""
 
     home: StackHome
-    identity: Identity
+    user: UnixUser
     outputs: StackOutputs
     inputs: Inputs
     addresses: Addresses
@@ -61,15 +61,15 @@ class Topology:
         """Give a folder below ``data``, made for the processes' user alone."""
         path = self.data
         for part in parts:
-            path = self.identity.own_folder(path / part)
+            path = self.user.own_folder(path / part)
         return path
 
     def private_file(self, name: str, text: str) -> Path:
         """Write a file that only the processes' user may read, such as a password, and give its path."""
-        path = self.identity.own_folder(self.home.run / "private") / name
+        path = self.user.own_folder(self.home.run / "private") / name
         if path.exists() and path.read_text() == text:
             return path
-        write_whole(path, text, owner=(self.identity.uid, self.identity.gid))
+        write_whole(path, text, owner=(self.user.uid, self.user.gid))
         return path
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
-import shutil
 import signal
-import subprocess
 import threading
 import time
 import xmlrpc.client
@@ -30,7 +28,7 @@ from watoto_infra.stack_home import StackHome
 from watoto_infra.supervision.orphans import MARK, end_orphans
 from watoto_infra.supervision.ports import ensure_free
 from watoto_infra.supervision.service import Service
-from watoto_infra.supervision.unix_user import PYTHON, Identity
+from watoto_infra.supervision.unix_user import PYTHON, UnixUser, dying_with_parent
 from watoto_infra.whole_file import write_whole
 
 DAEMON_SECONDS = 15.0
@@ -61,9 +59,9 @@ class Start(StrEnum):
 class Supervisor:
     """The one supervisord of a stack."""
 
-    def __init__(self, home: StackHome, identity: Identity) -> None:
+    def __init__(self, home: StackHome, user: UnixUser) -> None:
         self._home = home
-        self._identity = identity
+        self._user = user
         self._socket = home.sockets / "supervisor"
         self._config = home.run / "supervisord.conf"
         self._programs = home.run / "programs"
@@ -182,23 +180,16 @@ class Supervisor:
         for folder in (self._home.root, self._home.sockets.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         for folder in (self._home.run, self._home.logs, self._home.sockets, self._programs):
-            self._identity.own_folder(folder)
+            self._user.own_folder(folder)
         self._write_config()
         command = [PYTHON, "-m", "supervisor.supervisord", "-c", str(self._config)]
-        if not self._identity.can_read(Path(PYTHON)):
+        if not self._user.can_read(Path(PYTHON)):
             raise ServiceFailed(
-                f"user {self._identity.name}, as which the stack's processes run, cannot reach {PYTHON}",
+                f"user {self._user.name}, as which the stack's processes run, cannot reach {PYTHON}",
                 hint="`make up` prepares a Python that it can reach; or run watoto as a plain user",
             )
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd="/",
-            env={name: os.environ[name] for name in INHERITED if name in os.environ},
-            **self._identity.popen_user(),
-        )  # type: ignore[call-overload]
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        done = self._user.run(command, environment=environment, outlives_caller=True)
         if done.returncode or not _wait(self.is_alive, DAEMON_SECONDS):
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it gave no reason"]
             raise ServiceFailed(
@@ -228,7 +219,7 @@ class Supervisor:
         # supervisord's own `environment=` cannot hold every value; a command line can, and nothing in it is secret.
         marked = {**service.environment, MARK: str(self._home.root)}
         environment = [f"{name}={value}" for name, value in sorted(marked.items())]
-        command = [*_dies_with_parent(), "env", *environment, *service.command]
+        command = dying_with_parent(["env", *environment, *service.command])
         config = RawConfigParser()
         config[f"program:{service.name}"] = {
             "command": _escape(shlex.join(command)),
@@ -253,7 +244,7 @@ class Supervisor:
         with io.StringIO() as stream:
             config.write(stream)
             after = stream.getvalue()
-        write_whole(path, after, owner=(self._identity.uid, self._identity.gid))
+        write_whole(path, after, owner=(self._user.uid, self._user.gid))
         return after != before
 
     def _start(self, service: Service) -> None:
@@ -326,12 +317,6 @@ class Supervisor:
                 f"supervisord of stack {self._home.stack} does not answer: {problem}",
                 hint=f"read {self.log_file('supervisord')}",
             ) from problem
-
-
-def _dies_with_parent() -> list[str]:
-    """Give the prefix that ends a command when supervisord is killed; Linux's util-linux has it."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def _escape(value: str) -> str:

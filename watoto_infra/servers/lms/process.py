@@ -24,7 +24,7 @@ from watoto_infra.servers.topology import Topology
 from watoto_infra.settings import settings_root
 from watoto_infra.settings.app import Platform, ServerGroup
 from watoto_infra.settings.source_image import NOT_SOURCE, source_image
-from watoto_infra.supervision.commands import dying_with_caller
+from watoto_infra.supervision.commands import run_as
 from watoto_infra.supervision.health import http_ok
 from watoto_infra.supervision.service import Service, Task, Unit
 from watoto_infra.values.addresses import EMULATOR_CREDENTIALS, Endpoint
@@ -38,7 +38,6 @@ IN_FORCE = "the shard map is in force"
 """What `flask migrate` says when every user's rows lie where the LMS's shard map says."""
 START_SECONDS = 180
 """Two to three seconds of processor time each; a busy machine takes its time for a dozen of them at once."""
-LAST_LINES = 3
 COPIES_KEPT = 2
 """Copies of the source tree: the one that is to run, and the one that runs until it does."""
 
@@ -92,7 +91,7 @@ class _Lms:
         self.in_force = IN_FORCE in self.flask("migrate", seconds=MIGRATION_SECONDS).splitlines()
         topology, name = self._topology, self._topology.settings.database.name
         for group in topology.endpoints.databases:
-            primary = Psql(topology.identity, topology.sockets, group.primary.port)
+            primary = Psql(topology.user, topology.sockets, group.primary.port)
             primary.rows(f"GRANT SELECT ON watoto_heartbeat TO {identifier(MONITOR)}", database=name)
 
     def place(self) -> str:
@@ -112,25 +111,15 @@ class _Lms:
         Raises ``ServiceFailed``.
         """
         self._place_source()
-        try:
-            done = subprocess.run(
-                dying_with_caller([str(self._python), "-m", "flask", *arguments]),
-                cwd=self._source,
-                env={"PATH": "/usr/bin:/bin", **self._environment(f"flask-{arguments[0]}", pooled=False)},
-                capture_output=True,
-                text=True,
-                timeout=seconds,
-                check=False,
-                **self._topology.identity.popen_user(),
-            )  # type: ignore[call-overload]
-        except subprocess.TimeoutExpired:
-            raise ServiceFailed(f"the LMS's {arguments[0]} did not end within {seconds:.0f} s") from None
-        if done.returncode:
-            words = " ".join(done.stderr.strip().splitlines()[-LAST_LINES:]) or f"exit status {done.returncode}"
-            raise ServiceFailed(
-                f"the LMS's {arguments[0]} failed: {words}", hint="mend it and run this again: nothing is half-done"
-            )
-        return str(done.stdout)
+        return run_as(
+            self._topology.user,
+            [str(self._python), "-m", "flask", *arguments],
+            seconds=seconds,
+            folder=self._source,
+            environment={"PATH": "/usr/bin:/bin", **self._environment(f"flask-{arguments[0]}", pooled=False)},
+            called=f"the LMS's {arguments[0]}",
+            hint="mend it and run this again: nothing is half-done",
+        )
 
     def app_server(self, group: ServerGroup, number: int) -> Service:
         endpoints = self._topology.endpoints
@@ -195,7 +184,7 @@ class _Lms:
     def _environment(self, name: str, *, pooled: bool = True) -> dict[str, str]:
         topology = self._topology
         files = self._files if pooled else connections(topology, pooled=False)
-        metrics = topology.identity.own_folder(topology.home.run / "metrics") / name
+        metrics = topology.user.own_folder(topology.home.run / "metrics") / name
         mail = topology.folder("mail")
         return {
             "FLASK_APP": "lms_app.app",
@@ -225,14 +214,14 @@ class _Lms:
             )
         if self._source.exists():
             return
-        identity = self._topology.identity
-        new = identity.own_folder(self._source.parent) / "new"
+        user = self._topology.user
+        new = user.own_folder(self._source.parent) / "new"
         shutil.rmtree(new, ignore_errors=True)
         shutil.copytree(self._tree, new / "lms_app", ignore=shutil.ignore_patterns(*NOT_SOURCE))
         compile_all = [str(self._python), "-m", "compileall", "-q", "-s", str(new), "-p", str(self._source), str(new)]
         subprocess.run(compile_all, check=False, capture_output=True)
         for path in (new, *new.rglob("*")):
-            shutil.chown(path, identity.uid, identity.gid)
+            shutil.chown(path, user.uid, user.gid)
         new.touch()
         new.replace(self._source)
         copies = sorted(self._source.parent.iterdir(), key=lambda copy: copy.stat().st_mtime)

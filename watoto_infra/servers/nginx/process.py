@@ -25,7 +25,7 @@ exec "$@"
 
 def units(topology: Topology) -> tuple[Unit, ...]:
     """Describe nginx and its exporter. nginx is reloaded, without dropping a request, when its app servers change."""
-    prefix = topology.identity.own_folder(topology.home.run / "nginx")
+    prefix = topology.user.own_folder(topology.home.run / "nginx")
     configuration = topology.config / ROLE / "nginx.conf"
     starter = topology.private_file("start-nginx.sh", STARTER)
     door, status = topology.endpoints.front_door, topology.endpoints.one(STATUS)

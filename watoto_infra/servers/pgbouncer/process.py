@@ -50,7 +50,7 @@ def _healthy(topology: Topology, passwords: Path) -> bool:
     where = ["-h", endpoint.host, "-p", str(endpoint.port), "-U", MONITOR, "-d", CONSOLE]
     command = [program("psql"), "-X", "-q", "-A", "-t", "-w", *where, "-c", "SHOW VERSION"]
     try:
-        said = run_as(topology.identity, command, seconds=HEALTH_SECONDS, environment={"PGPASSFILE": str(passwords)})
+        said = run_as(topology.user, command, seconds=HEALTH_SECONDS, environment={"PGPASSFILE": str(passwords)})
     except ServiceFailed:
         return False
     return "PgBouncer" in said

@@ -21,8 +21,8 @@ def prepare(topology: Topology) -> None:
     """Make the folders that the rendered pgbackrest.conf names."""
     for name in ("pgbackrest", "spool", "stanzas"):
         topology.folder("backups", name)
-    topology.identity.own_folder(topology.sockets / "pgbackrest")
-    topology.identity.own_folder(Path(topology.inputs.places.logs) / "pgbackrest")
+    topology.user.own_folder(topology.sockets / "pgbackrest")
+    topology.user.own_folder(Path(topology.inputs.places.logs) / "pgbackrest")
 
 
 def marker(topology: Topology, primary: Endpoint) -> Path:
@@ -50,5 +50,5 @@ def settle(topology: Topology, primary: Endpoint, server: Psql) -> None:
     command = [program("pgbackrest"), f"--config={topology.config / 'backup' / 'pgbackrest.conf'}"]
     command += [f"--stanza={stanza(primary)}", "--log-level-console=error", "--log-level-stderr=error"]
     step = "stanza-create" if before is None else "stanza-upgrade"
-    run_as(topology.identity, [*command, step], seconds=SECONDS)
+    run_as(topology.user, [*command, step], seconds=SECONDS)
     write_whole(known, system)

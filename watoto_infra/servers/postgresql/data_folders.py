@@ -13,7 +13,7 @@ from watoto_infra.programs import program
 from watoto_infra.servers.postgresql.config import SUPERUSER
 from watoto_infra.servers.postgresql.psql import Psql, literal
 from watoto_infra.supervision.commands import run_as
-from watoto_infra.supervision.unix_user import Identity
+from watoto_infra.supervision.unix_user import UnixUser
 
 INITDB_SECONDS = 120.0
 COPY_SECONDS = 3600.0
@@ -29,12 +29,12 @@ def exists(data: Path) -> bool:
     return (data / "PG_VERSION").exists()
 
 
-def make_primary(identity: Identity, data: Path) -> None:
+def make_primary(user: UnixUser, data: Path) -> None:
     """Make an empty cluster. Raises ``ServiceFailed``."""
 
     def initdb(new: Path) -> None:
         run_as(
-            identity,
+            user,
             [
                 program("initdb"), "-D", str(new), "-U", SUPERUSER, "--auth-local=peer", "--auth-host=scram-sha-256",
                 "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions", "--no-sync",
@@ -42,10 +42,10 @@ def make_primary(identity: Identity, data: Path) -> None:
             seconds=INITDB_SECONDS,
         )  # fmt: skip
 
-    _put(identity, data, initdb)
+    _put(user, data, initdb)
 
 
-def copy_primary(identity: Identity, data: Path, connection: str, slot: str) -> None:
+def copy_primary(user: UnixUser, data: Path, connection: str, slot: str) -> None:
     """Make a replica from its running primary, in place of what is there. Raises ``ServiceFailed``.
 
     ``connection`` is libpq's, and names a password file instead of a password.
@@ -53,19 +53,19 @@ def copy_primary(identity: Identity, data: Path, connection: str, slot: str) -> 
 
     def copy(new: Path) -> None:
         command = [program("pg_basebackup"), "-D", str(new), "-d", connection, "-X", "stream", "-S", slot]
-        run_as(identity, [*command, "-c", "fast", "--no-password", "--no-sync"], seconds=COPY_SECONDS)
-        run_as(identity, ["touch", str(new / STANDBY)], seconds=INITDB_SECONDS)
+        run_as(user, [*command, "-c", "fast", "--no-password", "--no-sync"], seconds=COPY_SECONDS)
+        run_as(user, ["touch", str(new / STANDBY)], seconds=INITDB_SECONDS)
 
-    _put(identity, data, copy)
+    _put(user, data, copy)
 
 
-def _put(identity: Identity, data: Path, make: Callable[[Path], None]) -> None:
+def _put(user: UnixUser, data: Path, make: Callable[[Path], None]) -> None:
     """Make a folder and move it into its place once it is on the disk: all at once, which is faster than each file."""
     new, old = data.with_name(f".{data.name}.new"), data.with_name(f".{data.name}.old")
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
-    make(identity.own_folder(new))
-    run_as(identity, ["sync", "--file-system", str(new)], seconds=COPY_SECONDS)
+    make(user.own_folder(new))
+    run_as(user, ["sync", "--file-system", str(new)], seconds=COPY_SECONDS)
     if data.exists():
         data.rename(old)
     new.rename(data)
@@ -82,14 +82,14 @@ def make_slot(primary: Psql, slot: str) -> None:
     )
 
 
-def can_follow(identity: Identity, data: Path, primary: Psql, slot: str) -> bool:
+def can_follow(user: UnixUser, data: Path, primary: Psql, slot: str) -> bool:
     """Tell whether a stopped replica's folder can go on from where it is.
 
     It cannot when it is another cluster's or was a primary, when the primary has begun another timeline since, or when
     it has removed what comes next. Raises ``ServiceFailed`` when the folder has gone further than the primary: what was
     written there since it was promoted is nowhere else.
     """
-    mine = _control_data(identity, data)
+    mine = _control_data(user, data)
     if mine["Database system identifier"] != primary.value(SYSTEM):
         return False
     timeline = max(int(mine["Latest checkpoint's TimeLineID"]), int(mine["Min recovery ending loc's timeline"]))
@@ -111,8 +111,8 @@ def _still_has(primary: Psql, slot: str, segment: str) -> bool:
     return primary.value(f"SELECT EXISTS ({keeps} = {literal(slot)}) OR {literal(segment[8:])} >= ({oldest})") == "t"
 
 
-def _control_data(identity: Identity, data: Path) -> dict[str, str]:
-    said = run_as(identity, [program("pg_controldata"), "-D", str(data)], seconds=INITDB_SECONDS)
+def _control_data(user: UnixUser, data: Path) -> dict[str, str]:
+    said = run_as(user, [program("pg_controldata"), "-D", str(data)], seconds=INITDB_SECONDS)
     pairs = (line.partition(":") for line in said.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
 

@@ -71,7 +71,7 @@ class _Server:
         return self.of(self.endpoint)
 
     def of(self, server: Endpoint) -> Psql:
-        return Psql(self.topology.identity, self.topology.sockets, server.port)
+        return Psql(self.topology.user, self.topology.sockets, server.port)
 
     def needs_restart(self) -> bool:
         """Tell whether a value is in the files that only a restart brings; waits until the server has read them."""
@@ -113,7 +113,7 @@ class _Primary(_Server):
         archive.prepare(self.topology)
         if not postgresql_folders.exists(self.data):
             archive.ensure_not_lost(self.topology, self.endpoint, self.data)
-            postgresql_folders.make_primary(self.topology.identity, self.data)
+            postgresql_folders.make_primary(self.topology.user, self.data)
 
     def _settle(self) -> None:
         psql = self.psql
@@ -132,13 +132,13 @@ class _Replica(_Server):
         return replace(described, prepare=self._prepare, needs=(unit_name(self.group.primary),))
 
     def _prepare(self) -> None:
-        identity, data, primary = self.topology.identity, self.data, self.of(self.group.primary)
+        user, data, primary = self.topology.user, self.data, self.of(self.group.primary)
         mine = slot(self.endpoint)
-        if postgresql_folders.exists(data) and postgresql_folders.can_follow(identity, data, primary, mine):
+        if postgresql_folders.exists(data) and postgresql_folders.can_follow(user, data, primary, mine):
             postgresql_folders.make_slot(primary, mine)
             return
         postgresql_folders.make_slot(primary, mine)
-        postgresql_folders.copy_primary(identity, data, self._connection(), mine)
+        postgresql_folders.copy_primary(user, data, self._connection(), mine)
 
     def _connection(self) -> str:
         source = self.group.primary

@@ -10,7 +10,7 @@ from watoto_infra.errors import ServiceFailed
 from watoto_infra.programs import program
 from watoto_infra.servers.postgresql.config import SUPERUSER
 from watoto_infra.supervision.commands import run_as
-from watoto_infra.supervision.unix_user import Identity
+from watoto_infra.supervision.unix_user import UnixUser
 
 SECONDS = 30.0
 HEALTH_SECONDS = 1.0
@@ -24,7 +24,7 @@ QUIET = (
 class Psql:
     """How one server is asked."""
 
-    identity: Identity
+    user: UnixUser
     sockets: Path
     port: int
 
@@ -36,7 +36,7 @@ class Psql:
         command = [program("psql"), "-X", "-q", "-t", "--csv", "-v", "ON_ERROR_STOP=1"]
         where = ["-h", str(self.sockets), "-p", str(self.port), "-U", SUPERUSER, "-d", database, "-f", "-"]
         environment = {"PGCONNECT_TIMEOUT": "5", "PGAPPNAME": "watoto"}
-        said = run_as(self.identity, [*command, *where], seconds=seconds, environment=environment, given=sql)
+        said = run_as(self.user, [*command, *where], seconds=seconds, environment=environment, given=sql)
         return [row or [""] for row in csv.reader(said.splitlines())]
 
     def value(self, sql: str, *, database: str = "postgres", seconds: float = SECONDS) -> str:

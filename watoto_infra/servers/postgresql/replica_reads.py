@@ -17,7 +17,7 @@ def reads_on_replicas(topology: Topology) -> int:
     database = topology.settings.database
     statement = COUNT.format(user=literal(database.username))
     return sum(
-        int(Psql(topology.identity, topology.sockets, replica.port).value(statement, database=database.name))
+        int(Psql(topology.user, topology.sockets, replica.port).value(statement, database=database.name))
         for group in topology.endpoints.databases
         for replica in group.replicas
     )

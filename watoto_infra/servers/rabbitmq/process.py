@@ -131,7 +131,7 @@ class _Broker:
             return
         environment = {**self._environment(), "RABBITMQ_CTL_ERL_ARGS": LOOPBACK_ONLY}
         command = [program("rabbitmqctl"), "--quiet", "import_definitions", str(self.definitions)]
-        run_as(self.topology.identity, command, seconds=IMPORT_SECONDS, folder=self.folder, environment=environment)
+        run_as(self.topology.user, command, seconds=IMPORT_SECONDS, folder=self.folder, environment=environment)
         self._note_import()
 
     def _note_import(self) -> None:
