@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from watoto_infra import __version__
 from watoto_infra.cli.app import Group
+from watoto_infra.cli.commands import COMMANDS, LazyCommand
 from watoto_infra.errors import Interrupted, NoSuchStack, StackLocked, WatotoError, WrongPassphrase
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,46 @@ def test_the_hint_stands_on_a_line_of_its_own():
 
 def test_the_front_door_of_a_checkout_says_the_version(tmp_path):
     assert watoto("--version", home=tmp_path).stdout == f"watoto {__version__}\n"
+
+
+LISTING = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, sep="\\n", file=sys.stderr))
+from watoto_infra.cli.app import main
+main()
+"""
+
+
+def imported(*arguments: str, home: Path) -> set[str]:
+    """Give the toolkit's and the SDK's modules that a command has imported at its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"WATOTO_HOME": str(home)},
+    )
+    return {name for name in done.stderr.splitlines() if name.startswith(("watoto_infra", "pulumi"))}
+
+
+def test_help_imports_no_command_and_a_command_imports_no_other(tmp_path):
+    assert imported("--help", home=tmp_path) == {
+        "watoto_infra",
+        "watoto_infra.cli",
+        "watoto_infra.cli.app",
+        "watoto_infra.cli.commands",
+        "watoto_infra.console",
+        "watoto_infra.errors",
+    }
+    modules = {f"watoto_infra.cli.{module}" for module in COMMANDS.values()}
+    assert imported("settings", "-h", home=tmp_path) & modules == {"watoto_infra.cli.settings"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_help_says_of_a_command_without_importing_it_is_what_the_command_says_of_itself(name):
+    command = LazyCommand(name, COMMANDS[name])
+    assert command.get_short_help_str(60) == command.load().get_short_help_str(60) != ""
 
 
 @pytest.mark.parametrize(

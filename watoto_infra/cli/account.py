@@ -29,11 +29,6 @@ class RoleName(StrEnum):
     STUDENT = "student"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the group."""
-    app.command()(account)
-
-
 def account(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address they sign in with.")],
     role: Annotated[RoleName, typer.Option("--role", help="What they may do; an admin makes all others' accounts.")],

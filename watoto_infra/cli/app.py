@@ -13,7 +13,7 @@ from typer._click.exceptions import UsageError as Misuse
 from typer.core import TyperGroup
 
 from watoto_infra import __version__, console
-from watoto_infra.cli import account, doctor, drill, environment, load, render, servers, settings, smoke, stack, state
+from watoto_infra.cli.commands import COMMANDS, NO_MARKUP, LazyCommand
 from watoto_infra.errors import ExitCode, Interrupted, UsageError, WatotoError
 
 
@@ -47,6 +47,15 @@ class Group(TyperGroup):
                 raise
             code = _report(ctx, _unexpected(error))
         raise typer.Exit(int(code))
+
+
+class CommandLine(Group):
+    """The group of all commands."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for name, module in COMMANDS.items():
+            self.add_command(LazyCommand(name, module))
 
 
 def _report(ctx: Any, error: WatotoError) -> ExitCode:
@@ -87,10 +96,10 @@ def _unexpected(error: Exception) -> WatotoError:
 
 app = typer.Typer(
     name="watoto",
-    cls=Group,
+    cls=CommandLine,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich's help would cost more time than the whole of `watoto --help` takes
+    rich_markup_mode=NO_MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Provision, rehearse and recover the scaled Watoto LMS.",
 )
@@ -110,10 +119,6 @@ def root(
     ] = False,
 ) -> None:
     """Provision, rehearse and recover the scaled Watoto LMS."""
-
-
-for room in (stack, servers, account, settings, render, environment, state, smoke, load, drill, doctor):
-    room.register(app)
 
 
 def main() -> None:

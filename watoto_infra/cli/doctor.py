@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson
 from watoto_infra.errors import MissingProgram
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the group."""
-    app.command()(doctor)
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -22,12 +22,6 @@ CLEAR = "\x1b[H\x1b[2J"
 """What empties a terminal."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the group."""
-    app.command("env")(env)
-    app.command()(status)
-
-
 def env(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
     """Print exports that point boto3, the aws CLI and psql at the stack: eval "$(watoto env)"."""
     session = wiring.open_stack(stack, target=target, must_exist=True)

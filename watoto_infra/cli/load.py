@@ -41,11 +41,6 @@ class ToolName(StrEnum):
     AB = "ab"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the group."""
-    app.command()(load)
-
-
 def load(
     profile: Annotated[ProfileName, typer.Option("--profile", help="What the load is like.")] = ProfileName.GUIDE,
     users: Annotated[

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from watoto_infra import errors
 from watoto_infra.cli.app import app
+from watoto_infra.cli.commands import LazyCommand
 from watoto_infra.errors import ExitCode, WatotoError
 from watoto_infra.servers.registry import releases
 from watoto_infra.servers.requirements import debian_packages
@@ -36,7 +37,8 @@ def pages() -> dict[str, str]:
 def walk_commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Give every command with its full name, in the order of the help page."""
     group = group if group is not None else typer.main.get_command(app)
-    for name, command in group.commands.items():
+    for name, held in group.commands.items():
+        command = held.load() if isinstance(held, LazyCommand) else held
         if hasattr(command, "commands"):
             yield from walk_commands(command, (*path, name))
         else:

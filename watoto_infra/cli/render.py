@@ -32,11 +32,6 @@ OBJECTS = "kubernetes"
 """The family of the objects that a stack declares, which are read from its state."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the group."""
-    app.command()(render)
-
-
 def render(
     family: Annotated[str | None, typer.Argument(metavar="FAMILY", help="|".join([*family_names(), ALL]))] = None,
     stage: Stage = None,

@@ -13,8 +13,8 @@ import typer
 from watoto_infra import console
 from watoto_infra.cli import wiring
 from watoto_infra.cli.options import AsJson, Stack, Target, TargetName, Yes
+from watoto_infra.cli.progress import LiveProgress
 from watoto_infra.cli.stack import bring_up
-from watoto_infra.console import LiveProgress
 from watoto_infra.errors import UsageError
 
 LINES = 50
@@ -25,12 +25,6 @@ class Scalable(StrEnum):
     """What can be scaled by hand."""
 
     APP = "app"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the group."""
-    for command in (start, stop, logs, scale):
-        app.command()(command)
 
 
 def start(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:

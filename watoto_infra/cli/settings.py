@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from watoto_infra.settings import LoadedStage
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the group."""
-    app.command()(settings)
-
-
 def settings(
     stage: Stage = None,
     stack: Stack = None,

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from watoto_infra.smoke.journey import Journey
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the group."""
-    app.command()(smoke)
-
-
 def smoke(
     url: Annotated[
         str | None, typer.Option("--url", metavar="U", help="An LMS anywhere; without it, the local stack's.")

@@ -25,7 +25,7 @@ from watoto_infra.cli.options import (
     TargetName,
     Yes,
 )
-from watoto_infra.console import LiveProgress
+from watoto_infra.cli.progress import LiveProgress
 from watoto_infra.deployment import Confirm, Declined, UnexpectedChanges
 from watoto_infra.errors import ChangesFound, UsageError
 from watoto_infra.review.digest import plan_as_json, result_as_json
@@ -34,12 +34,6 @@ from watoto_infra.review.markdown import plan_markdown
 from watoto_infra.review.text import plan_lines, result_lines, run_line
 from watoto_infra.values.contracts import Allowances, Plan, Result
 from watoto_infra.values.documents import SCHEMA_VERSION
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the group."""
-    for command in (up, preview, refresh, drift, destroy, outputs, history):
-        app.command()(command)
 
 
 def up(

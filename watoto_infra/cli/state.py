@@ -18,12 +18,12 @@ from watoto_infra.values.contracts import Json
 
 STDIN = Path("-")
 
-group = typer.Typer(no_args_is_help=True, help="Look at a stack's state, carry it to Pulumi and back, mend it.")
+group = typer.Typer(no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command group."""
-    app.add_typer(group, name="state")
+@group.callback()
+def state() -> None:
+    """Look at a stack's state, carry it to Pulumi and back, mend it."""
 
 
 @group.command()
