@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from watoto_infra.cli import account
 from watoto_infra.cli.app import app
 from watoto_infra.errors import ServiceFailed
-from watoto_infra.servers.lms import process as lms
+from watoto_infra.servers.lms import accounts
 
 EMAIL = "head@school.example"
 REFUSED = "the LMS's create-user failed: Error: head@school.example: this address has an account already"
@@ -52,7 +52,7 @@ class Stack:
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     stack = Stack(tmp_path)
     monkeypatch.setattr(account, "running_topology", lambda _: stack)
-    monkeypatch.setattr(lms, "flask", stack.flask)
+    monkeypatch.setattr(accounts, "flask", stack.flask)
     return stack
 
 
@@ -156,7 +156,7 @@ def test_an_unknown_role_is_wrong_use(stack):
 
 def test_a_school_is_made_first_only_when_it_is_asked_for(stack, monkeypatch):
     filled: list[object] = []
-    monkeypatch.setattr(account, "fill_if_empty", filled.append)
+    monkeypatch.setattr(account, "fill_if_empty", lambda stack, _: filled.append(stack))
     run("--role", "admin")
     assert filled == []
     run("--role", "admin", "--with-school")

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.engine.harness import ThingStack, Watcher, thing
+from watoto_infra.engine.embedded.state.held import held_state
 from watoto_infra.errors import ProgramError
-from watoto_infra.review.digest import plan_as_json, result_as_json
 from watoto_infra.review.markdown import plan_markdown
+from watoto_infra.review.plan_json import plan_as_json, result_as_json
 from watoto_infra.review.state import resource_lines, state_as_json, state_lines
 from watoto_infra.review.text import plan_lines, result_lines, run_line
 from watoto_infra.values.contracts import Plan, Program, Result, Step
@@ -94,17 +95,17 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThingStac
 
 def shown_of(stack: ThingStack, plan: Plan, result: Result) -> str:
     """All that the command line can print of a run."""
-    snapshot = stack.store.peek()
+    held = held_state(stack.store.peek())
     documents: list[Any] = [
         plan_as_json(plan),
         result_as_json(result),
         plan_markdown(plan),
         [*plan_lines(plan, diff=True), *result_lines(result, lambda _: False)],
         [run_line(run) for run in stack.store.history()],
-        state_as_json("test", stack.store.stage, snapshot),
+        state_as_json("test", stack.store.stage, held),
         [
-            *state_lines(snapshot),
-            *(line for resource in snapshot.resources for line in resource_lines(snapshot, resource.urn)),
+            *state_lines(held),
+            *(line for resource in held.resources for line in resource_lines(held, resource.urn)),
         ],
         stack.engine.outputs(show_secrets=False),
         stack.engine.export_state(),

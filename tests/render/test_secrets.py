@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,8 +14,8 @@ from typer.testing import CliRunner
 
 from tests.program.declared import run
 from tests.render.families import families
-from watoto_infra.cli import wiring
 from watoto_infra.cli.app import app
+from watoto_infra.cli.sessions_aws import AwsStack
 from watoto_infra.errors import RenderError, StateError
 from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.inputs import Secrets
@@ -85,7 +84,6 @@ def test_each_password_is_the_one_kept_under_its_own_name(outputs, kept):
 
 def test_a_stack_on_aws_is_rendered_with_its_own_addresses_and_secrets(outputs, kept, monkeypatch, tmp_path):
     image = {"image": f"registry.example/lms@sha256:{'0' * 64}"}
-    loaded = load_stage("phase3", target="aws", overrides={"app": image, "gateway": image})
     exported = run("phase3").outputs
 
     class Engine:
@@ -98,8 +96,9 @@ def test_a_stack_on_aws_is_rendered_with_its_own_addresses_and_secrets(outputs, 
         def export_state(self) -> dict[str, Any]:
             return {"version": 3, "deployment": {"resources": []}}
 
-    session = SimpleNamespace(stack="production", loaded=loaded, deployment=SimpleNamespace(engine=Engine()))
-    monkeypatch.setattr(wiring, "open_session", lambda stack, target: session)
+    monkeypatch.setattr(AwsStack, "last_stage", "phase3")
+    monkeypatch.setattr(AwsStack, "overrides", lambda _: {"app": image, "gateway": image})
+    monkeypatch.setattr(AwsStack, "engine", lambda _: Engine())
     done = CliRunner().invoke(
         app, ["render", "all", "--target", "aws", "--stack", "production", "--out", str(tmp_path / "out")]
     )

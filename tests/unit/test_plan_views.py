@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from watoto_infra.review.digest import plan_as_json, result_as_json
 from watoto_infra.review.markdown import plan_markdown
+from watoto_infra.review.plan_json import plan_as_json, result_as_json
 from watoto_infra.review.text import plan_lines, result_lines
 from watoto_infra.values.contracts import Change, ChangeKind, Op, Plan, Result, Step, StepOutcome
 from watoto_infra.values.documents import PlanDocument, ResultDocument

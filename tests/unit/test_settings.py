@@ -149,7 +149,8 @@ def test_the_schema_refuses_what_the_loader_refuses(wrong):
 def test_stages_are_found_in_an_installed_package_too(tmp_path):
     source = Path(__file__).parents[2]
     package = tmp_path / "site" / "watoto_infra"
-    shutil.copytree(source / "watoto_infra" / "settings", package / "settings")
+    for room in ("settings", "values"):
+        shutil.copytree(source / "watoto_infra" / room, package / room)
     for name in ("__init__.py", "errors.py"):
         shutil.copy(source / "watoto_infra" / name, package)
     shutil.copytree(source / "stacks", package / "_data" / "stacks")

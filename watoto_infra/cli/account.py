@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 
 from watoto_infra import console
-from watoto_infra.cli.options import AsJson, Stack, Target, TargetName
-from watoto_infra.cli.running import fill_if_empty, make_account, running_topology
+from watoto_infra.cli.options import AsJson, Stack, Target
+from watoto_infra.cli.sessions import running_topology
 from watoto_infra.errors import UsageError
+from watoto_infra.servers.lms.accounts import fill_if_empty, make_account
 from watoto_infra.values.documents import SCHEMA_VERSION, AccountDocument
+from watoto_infra.values.targets import TargetName
 
 PASSWORD_BYTES = 18
 """Of a generated password: 24 characters."""
@@ -55,7 +57,7 @@ def account(
     topology = running_topology(stack)
     password, is_generated = _password(password_file)
     if with_school:
-        fill_if_empty(topology)
+        fill_if_empty(topology, console.note)
     number = make_account(topology, email, password, role=role.value, name=name)
     made: AccountDocument = {
         "schema_version": SCHEMA_VERSION,

@@ -7,15 +7,15 @@ import sys
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson
 from watoto_infra.errors import MissingProgram
+from watoto_infra.servers import requirements
+from watoto_infra.values.documents import SCHEMA_VERSION, DoctorDocument, ProgramDocument
 
 
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed and what is missing, with the command that installs it."""
-    from watoto_infra.servers import requirements  # noqa: PLC0415 - help does not pay for the data plane
-
     findings = requirements.check()
     command = requirements.install_command(findings)
-    rows = [
+    rows: list[ProgramDocument] = [
         {
             "program": finding.requirement.program,
             "path": str(finding.path) if finding.path else None,
@@ -25,7 +25,13 @@ def doctor(as_json: AsJson = False) -> None:
         for finding in findings
     ]
     if as_json:
-        console.data_json({"schema_version": 1, "python": sys.version.split()[0], "programs": rows, "install": command})
+        document: DoctorDocument = {
+            "schema_version": SCHEMA_VERSION,
+            "python": sys.version.split()[0],
+            "programs": rows,
+            "install": command,
+        }
+        console.data_json(document)
     else:
         width = max(len(str(row["program"])) for row in rows)
         console.data(f"{'python':<{width}}  {sys.version.split()[0]}  {sys.executable}")

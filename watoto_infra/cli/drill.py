@@ -8,8 +8,9 @@ import typer
 
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, Stack
-from watoto_infra.cli.running import fill_if_empty, running_topology
+from watoto_infra.cli.sessions import running_topology
 from watoto_infra.drills import alert_drill
+from watoto_infra.servers.lms.accounts import fill_if_empty
 
 group = typer.Typer(no_args_is_help=True)
 
@@ -30,7 +31,7 @@ def alert(
 ) -> None:
     """Make an alert of the guide fire by a true cause on the local stack, and see it resolved; about a quarter hour."""
     topology = running_topology(stack)
-    fill_if_empty(topology)
+    fill_if_empty(topology, console.note)
     found = alert_drill.drill(topology, name, console.note)
     if as_json:
         console.data_json(found.as_json())

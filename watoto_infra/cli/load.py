@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from watoto_infra import console, stack_home
-from watoto_infra.cli import wiring
-from watoto_infra.cli.options import AsJson, Stack, TargetName
-from watoto_infra.cli.running import running_topology, sessions_of
+from watoto_infra.cli.options import AsJson, Stack
+from watoto_infra.cli.sessions import load_stage_of, running_topology, stack_at
 from watoto_infra.errors import ObjectiveMissed, UsageError
-from watoto_infra.values.documents import SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    from watoto_infra.load.figures import LoadRun
-    from watoto_infra.settings.stage import StageSettings
+from watoto_infra.load import runner, target
+from watoto_infra.load.figures import LoadRun
+from watoto_infra.load.history import History, compare, comparison_as_json
+from watoto_infra.load.work import Profile, Work
+from watoto_infra.load.work import duration as seconds_of
+from watoto_infra.servers.lms.accounts import fill_if_empty, issue_sessions
+from watoto_infra.settings.stage import StageSettings
+from watoto_infra.values.documents import SCHEMA_VERSION, LoadHistoryDocument
+from watoto_infra.values.targets import TargetName
 
 USERS = 100
 SESSIONS = 10_000
@@ -71,11 +74,6 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Put load on an LMS and judge it by the stage's objectives; exit code 4 when one is missed."""
-    from watoto_infra.load import runner  # noqa: PLC0415 - `watoto --help` needs no load
-    from watoto_infra.load.history import History  # noqa: PLC0415
-    from watoto_infra.load.work import Profile, Work  # noqa: PLC0415
-    from watoto_infra.load.work import duration as seconds_of  # noqa: PLC0415
-
     kept = History(stack_home.locate(stack or TargetName.LOCAL.value).root / "load")
     wanted = [kept.run(name) for name in compare or ()]
     if history:
@@ -86,23 +84,23 @@ def load(
         chosen = Profile(profile.value)
         means = runner.tool_for(tool.value if tool else None, users=users, rate=rate, profile=chosen)
         seconds = seconds_of(duration) if duration else chosen.default_seconds
-        target = _here(stack) if url is None else _elsewhere(url, yes_load_this_host, accounts, stack)
+        loaded = _here(stack) if url is None else _elsewhere(url, yes_load_this_host, accounts, stack)
         work = Work(
-            url=target.url,
+            url=loaded.url,
             profile=chosen,
             seconds=seconds,
             rate=rate,
             users=None if rate else users or USERS,
-            sessions=target.sessions,
-            courses=target.courses,
+            sessions=loaded.sessions,
+            courses=loaded.courses,
         )
         console.note(f"{work.words} for {seconds} s at {work.url} ({chosen.value}, by {means.value}) …")
-        run = runner.run(work, means, kept, stage=target.stage, objectives=target.settings.objectives, say=console.note)
+        run = runner.run(work, means, kept, stage=loaded.stage, objectives=loaded.settings.objectives, say=console.note)
         _show(run, wanted, kept.page_of(run), as_json=as_json)
 
 
 @dataclass(frozen=True)
-class _Target:
+class _LoadedLms:
     """An LMS to load: the sessions of its users, its courses (ids from 1), and the stage that sets objectives."""
 
     url: str
@@ -112,30 +110,25 @@ class _Target:
     settings: StageSettings
 
 
-def _here(stack: str | None) -> _Target:
-    from watoto_infra.load.target import count_courses  # noqa: PLC0415
-
+def _here(stack: str | None) -> _LoadedLms:
     topology = running_topology(stack)
     url = topology.outputs.url.rstrip("/")
-    sessions = sessions_of(topology, SESSIONS)
-    return _Target(url, sessions, count_courses(url), topology.inputs.stage, topology.settings)
+    fill_if_empty(topology, console.note)
+    sessions = issue_sessions(topology, SESSIONS)
+    return _LoadedLms(url, sessions, target.count_courses(url), topology.inputs.stage, topology.settings)
 
 
-def _elsewhere(url: str, named_again: str | None, accounts: Path | None, stack: str | None) -> _Target:
-    from watoto_infra.load import target  # noqa: PLC0415
-
+def _elsewhere(url: str, named_again: str | None, accounts: Path | None, stack: str | None) -> _LoadedLms:
     url = url.rstrip("/")
     target.ensure_may_be_loaded(url, named_again)
-    loaded = wiring.stage_settings(stack, stage=None, target=TargetName.LOCAL)
+    loaded = load_stage_of(stack_at(TargetName.LOCAL, stack))
     sessions = target.sign_in(url, accounts) if accounts else ()
     if not sessions:
         console.note("nobody signs in (--accounts names who may): courses are looked at, nobody enrols")
-    return _Target(url, sessions, target.count_courses(url), loaded.stage, loaded.settings)
+    return _LoadedLms(url, sessions, target.count_courses(url), loaded.stage, loaded.settings)
 
 
 def _show(run: LoadRun, before: list[LoadRun], page: Path, *, as_json: bool) -> None:
-    from watoto_infra.load.history import compare  # noqa: PLC0415
-
     if as_json:
         console.data_json(run.as_json())
     else:
@@ -150,7 +143,8 @@ def _show(run: LoadRun, before: list[LoadRun], page: Path, *, as_json: bool) -> 
 
 def _show_history(runs: Sequence[LoadRun], *, as_json: bool) -> None:
     if as_json:
-        console.data_json({"schema_version": SCHEMA_VERSION, "runs": [run.as_json() for run in runs]})
+        document: LoadHistoryDocument = {"schema_version": SCHEMA_VERSION, "runs": [run.as_json() for run in runs]}
+        console.data_json(document)
         return
     for run in runs:
         verdict = "missed" if run.missed else "reached"
@@ -161,8 +155,6 @@ def _show_history(runs: Sequence[LoadRun], *, as_json: bool) -> None:
 
 
 def _show_comparison(runs: list[LoadRun], *, as_json: bool) -> None:
-    from watoto_infra.load.history import compare, comparison_as_json  # noqa: PLC0415
-
     if len(runs) > 2:  # noqa: PLR2004 - a comparison has two sides
         raise UsageError("two runs can be compared, not more")
     before, after = runs

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from pydantic import TypeAdapter
+from typing_extensions import is_typeddict
 
 from watoto_infra import errors
 from watoto_infra.cli.app import app
@@ -18,7 +19,7 @@ from watoto_infra.errors import ExitCode, WatotoError
 from watoto_infra.servers.registry import releases
 from watoto_infra.servers.requirements import debian_packages
 from watoto_infra.settings import render_reference
-from watoto_infra.values.documents import DOCUMENTS
+from watoto_infra.values import documents
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -103,11 +104,18 @@ def _json_page() -> str:
         "Generated from `watoto_infra/values/documents.py`. Every document has `schema_version`; readers ignore fields",
         "they do not know. `watoto outputs --json` is a plain object of the stack's outputs by name.",
     ]
-    for document in DOCUMENTS:
+    for document in _documents():
         schema = TypeAdapter(document).json_schema()
         lines += ["", f"## {document.__name__}", "", _one_line(inspect.getdoc(document) or ""), ""]
         lines += ["```json", json.dumps(schema, indent=1, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _documents() -> Iterator[type]:
+    """Give every document that a command prints, in the order of their module."""
+    for member in vars(documents).values():
+        if is_typeddict(member) and "schema_version" in member.__annotations__:
+            yield member
 
 
 def _first_paragraph(text: str) -> str:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from watoto_infra import console, stack_home
-from watoto_infra.cli import wiring
-from watoto_infra.cli.options import Stack, Stage, Target, TargetName
+from watoto_infra import console
+from watoto_infra.cli import sessions
+from watoto_infra.cli.options import Stack, Stage, Target
 from watoto_infra.errors import CheckFailed, UsageError
+from watoto_infra.rendering import catalogue, use_cases
+from watoto_infra.rendering.inputs import Inputs
+from watoto_infra.rendering.model import CheckFinding
+from watoto_infra.rendering.secrets import when_needed
+from watoto_infra.servers.kubernetes.config import declared
 from watoto_infra.servers.registry import ALL, chosen, family_names
-
-if TYPE_CHECKING:
-    from watoto_infra.rendering.inputs import Inputs
-    from watoto_infra.rendering.model import CheckFinding
+from watoto_infra.servers.stage_inputs import for_stage
+from watoto_infra.settings import load_stage, stages
+from watoto_infra.settings.app import Platform
+from watoto_infra.templating import Templates
+from watoto_infra.values.outputs import StackOutputs
+from watoto_infra.values.targets import TargetName
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the tree below DIR.")]
 Check = Annotated[bool, typer.Option("--check", help="Let the real servers read the files.")]
@@ -45,9 +53,6 @@ def render(
     listing: Listing = False,
 ) -> None:
     """Render configuration files: to stdout with secrets masked, or below --out."""
-    from watoto_infra.rendering import catalogue, use_cases  # noqa: PLC0415 - `watoto --help` needs no Jinja
-    from watoto_infra.templating import Templates  # noqa: PLC0415
-
     if family is None and not listing:
         raise UsageError("no family was named", hint=f"families: {', '.join([*family_names(), ALL])}")
     families = chosen(family or ALL)
@@ -73,21 +78,33 @@ def render(
 
 def _inputs(stage: str | None, stack: str | None, target: TargetName, *, with_objects: bool) -> Inputs:
     """Take a stack's own values where there is one and no stage was named; else the stage's documented addresses."""
-    from watoto_infra.servers.stage_inputs import for_stage  # noqa: PLC0415 - `watoto --help` needs no settings
-    from watoto_infra.settings import load_stage  # noqa: PLC0415
-
-    name = stack or target.value
-    if stage is None and (target is not TargetName.LOCAL or stack_home.locate(name).state.is_dir()):
-        return wiring.inputs_of_stack(stack, target=target, with_objects=with_objects)
+    found = sessions.stack_at(target, stack)
+    if stage is None and found.is_known:
+        return _inputs_of_stack(found, with_objects=with_objects)
     if stage is None:
-        stage = wiring.FIRST_STAGE
+        stage = stages.DEFAULT
         console.note(f"stage: {stage} (there is no stack yet; --stage names another)")
-    return for_stage(stage, load_stage(stage, target=target.value).settings, stack=name)
+    return for_stage(stage, load_stage(stage, target=target.value).settings, stack=found.name)
+
+
+def _inputs_of_stack(found: sessions.Stack, *, with_objects: bool) -> Inputs:
+    """Give what a stack's files are rendered from: its addresses, and its secrets when a file needs one.
+
+    While it is not wholly up addresses are the stage's documented ones, and no secret is known. ``with_objects`` also
+    reads the Kubernetes objects out of its state.
+    """
+    session = found.open(sessions.load_stage_of(found))
+    exported = session.outputs() if found.has_state else {}
+    loaded = session.loaded
+    if not exported:
+        return for_stage(loaded.stage, loaded.settings, stack=session.stack)
+    outputs = StackOutputs.from_outputs(exported)
+    secrets = when_needed(lambda: session.secrets(outputs))
+    inputs = for_stage(loaded.stage, loaded.settings, stack=session.stack, outputs=outputs, secrets=secrets)
+    return replace(inputs, objects=declared(session.declared_resources())) if with_objects else inputs
 
 
 def _why_nothing(family: str | None, inputs: Inputs) -> str:
-    from watoto_infra.settings.app import Platform  # noqa: PLC0415 - `watoto --help` needs no settings
-
     if family == OBJECTS and inputs.settings.app.platform is Platform.KUBERNETES:
         return "its manifests are a stack's; bring one up at this stage and leave out --stage"
     return "nothing of it is declared"

@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from watoto_infra import console
-from watoto_infra.cli import wiring
-from watoto_infra.cli.options import AsJson, Stack, Target, TargetName, Yes
+from watoto_infra.cli.options import AsJson, OnThisMachine, Stack, Yes
 from watoto_infra.cli.progress import LiveProgress
+from watoto_infra.cli.sessions import open_local
 from watoto_infra.cli.stack import bring_up
 from watoto_infra.errors import UsageError
+from watoto_infra.settings import scale_override
+from watoto_infra.values.targets import TargetName
 
 LINES = 50
 POLL_SECONDS = 0.3
@@ -27,19 +29,19 @@ class Scalable(StrEnum):
     APP = "app"
 
 
-def start(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
+def start(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL) -> None:
     """Start a stopped stack: what its control plane has forgotten is made again, then every server."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = open_local(stack)
     with LiveProgress(f"start {session.stack}") as progress:
         others = session.deployment.start(progress)
     if others:
         console.note(f"{len(others)} resource(s) are not what the program declares; `watoto up` shows and mends them")
-    console.data(str(session.deployment.engine.outputs(show_secrets=False).get("url", "")))
+    console.data(str(session.outputs().get("url", "")))
 
 
-def stop(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
+def stop(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL) -> None:
     """Stop every local process of a stack; its data and its state stay."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = open_local(stack)
     with LiveProgress(f"stop {session.stack}"):
         session.data_plane.stop()
     console.note(f"stopped; `watoto start{session.option}` brings everything back")
@@ -48,12 +50,12 @@ def stop(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
 def logs(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="A process, as `watoto status` names it.")],
     stack: Stack = None,
-    target: Target = TargetName.LOCAL,
+    target: OnThisMachine = TargetName.LOCAL,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = LINES,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added, until Ctrl-C.")] = False,
 ) -> None:
     """Print the last lines of a local process's log."""
-    session = wiring.open_stack(stack, target=target, must_exist=True)
+    session = open_local(stack)
     names = [process.name for process in session.processes()]
     if service not in names:
         raise UsageError(f"there is no process {service!r} in stack {session.stack}", hint=f"one of: {' '.join(names)}")
@@ -80,7 +82,7 @@ def scale(
     what: Annotated[Scalable, typer.Argument(help="What to scale.")],
     count: Annotated[int | None, typer.Argument(metavar="N", min=0, help="How many of it.")] = None,
     stack: Stack = None,
-    target: Target = TargetName.LOCAL,
+    target: OnThisMachine = TargetName.LOCAL,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the number the stage has.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -88,8 +90,6 @@ def scale(
     """Set the number of app servers; the stack keeps it, and previews show it, until it is reset."""
     if (count is None) != reset:
         raise UsageError(f"say how many: `watoto scale {what} N`, or `watoto scale {what} --reset`")
-    from watoto_infra.settings import overrides, scale_override  # noqa: PLC0415 - pydantic is not free
-
     override = {} if count is None else scale_override(count)
-    session = wiring.open_stack(stack, target=target, must_exist=True, overrides=override)
-    bring_up(session, yes=yes, as_json=as_json, agreed=lambda: overrides.keep(session.home.state, override))
+    session = open_local(stack, overrides=override)
+    bring_up(session, yes=yes, as_json=as_json, agreed=lambda: session.found.keep_overrides(override))

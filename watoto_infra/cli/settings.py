@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from watoto_infra import console
-from watoto_infra.cli import wiring
-from watoto_infra.cli.options import AsJson, Stack, Stage, Target, TargetName
+from watoto_infra.cli.options import AsJson, Stack, Stage, Target
+from watoto_infra.cli.sessions import load_stage_of, stack_at
+from watoto_infra.settings import LoadedStage, json_schema
 from watoto_infra.values.documents import SCHEMA_VERSION, SettingsDocument
-
-if TYPE_CHECKING:
-    from watoto_infra.settings import LoadedStage
+from watoto_infra.values.targets import TargetName
 
 
 def settings(
@@ -25,9 +24,9 @@ def settings(
 ) -> None:
     """Show a stage's settings, merged, and the file each value comes from."""
     if schema:
-        console.data_json(wiring.settings_schema())
+        console.data_json(json_schema())
         return
-    loaded = wiring.stage_settings(stack, stage=stage, target=target)
+    loaded = load_stage_of(stack_at(target, stack), stage)
     document = settings_as_json(loaded)
     if as_json:
         console.data_json(document)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, CleanupName, Stack
-from watoto_infra.cli.running import inside_of, running_topology
+from watoto_infra.cli.sessions import running_topology
 from watoto_infra.errors import ServiceFailed, UsageError
-
-if TYPE_CHECKING:
-    from watoto_infra.smoke.journey import Journey
+from watoto_infra.smoke import suite
+from watoto_infra.smoke.client import Client
+from watoto_infra.smoke.journey import Account, Journey
+from watoto_infra.smoke.local_stack import inside_of
 
 
 def smoke(
@@ -37,8 +38,6 @@ def smoke(
     as_json: AsJson = False,
 ) -> None:
     """Ask the LMS what its users ask, from sign-in to jobs and alerts; exit code 1 when a check fails."""
-    from watoto_infra.smoke import suite  # noqa: PLC0415 - `watoto --help` needs no HTTP client
-
     journey = _here(stack) if url is None else _elsewhere(url, account, password_file, may_make=setup)
     say = console.note if as_json else console.data
     report = suite.run(journey, suite.Cleanup(cleanup.value), lambda outcome: say(outcome.line()))
@@ -54,17 +53,11 @@ def smoke(
 
 
 def _here(stack: str | None) -> Journey:
-    from watoto_infra.smoke.client import Client  # noqa: PLC0415 - `watoto --help` needs no HTTP client
-    from watoto_infra.smoke.journey import Journey  # noqa: PLC0415
-
     topology = running_topology(stack)
-    return Journey(Client(topology.outputs.url), account=None, may_make=True, inside=inside_of(topology))
+    return Journey(Client(topology.outputs.url), account=None, may_make=True, inside=inside_of(topology, console.note))
 
 
 def _elsewhere(url: str, email: str | None, password_file: Path | None, *, may_make: bool) -> Journey:
-    from watoto_infra.smoke.client import Client  # noqa: PLC0415
-    from watoto_infra.smoke.journey import Account, Journey  # noqa: PLC0415
-
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url} is no URL of an LMS", hint="it begins with http:// or https://")
     if (email is None) != (password_file is None):

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from watoto_infra import console
-from watoto_infra.cli import wiring
 from watoto_infra.cli.options import (
     AllowDataLoss,
     AllowReplace,
@@ -22,18 +21,20 @@ from watoto_infra.cli.options import (
     Stack,
     Stage,
     Target,
-    TargetName,
     Yes,
 )
 from watoto_infra.cli.progress import LiveProgress
+from watoto_infra.cli.sessions import Session, open_session
 from watoto_infra.deployment import Confirm, Declined, UnexpectedChanges
 from watoto_infra.errors import ChangesFound, UsageError
-from watoto_infra.review.digest import plan_as_json, result_as_json
+from watoto_infra.providers.resource_types import facts_of
 from watoto_infra.review.drift import read_rules, without_ignored
 from watoto_infra.review.markdown import plan_markdown
+from watoto_infra.review.plan_json import plan_as_json, result_as_json
 from watoto_infra.review.text import plan_lines, result_lines, run_line
 from watoto_infra.values.contracts import Allowances, Plan, Result
-from watoto_infra.values.documents import SCHEMA_VERSION
+from watoto_infra.values.documents import SCHEMA_VERSION, HistoryDocument
+from watoto_infra.values.targets import TargetName
 
 
 def up(
@@ -53,13 +54,13 @@ def up(
     ] = False,
 ) -> None:
     """Bring a stack to a stage: show the plan, ask, do it; then bring up the servers that stand for it."""
-    session = wiring.open_session(stack, stage=stage, target=target, with_servers=not control_plane_only)
+    session = open_session(stack, stage=stage, target=target, with_servers=not control_plane_only)
     allow = Allowances(frozenset(allow_replace or ()), frozenset(allow_data_loss or ()))
     bring_up(session, yes=yes, as_json=as_json, allow=allow, only=only or (), expect_digest=expect_digest)
 
 
 def bring_up(
-    session: wiring.Session,
+    session: Session,
     *,
     yes: bool,
     as_json: bool,
@@ -69,7 +70,7 @@ def bring_up(
     agreed: Callable[[], None] = lambda: None,
 ) -> None:
     """Show the plan, ask, do it, report. ``agreed`` is called once it is to be done, before anything is."""
-    with LiveProgress(f"up {session.stack} to {session.stage}") as progress:
+    with LiveProgress(f"up {session.stack} to {session.loaded.stage}") as progress:
         ask = _confirm(yes, progress)
 
         def confirm(plan: Plan) -> bool:
@@ -101,9 +102,9 @@ def preview(
     only: Only = None,
 ) -> None:
     """Show what `up` would do, without doing it."""
-    session = wiring.open_session(stack, stage=stage, target=target)
+    session = open_session(stack, stage=stage, target=target)
     try:
-        with LiveProgress(f"preview {session.stack} at {session.stage}") as progress:
+        with LiveProgress(f"preview {session.stack} at {session.loaded.stage}") as progress:
             plan = session.deployment.preview(
                 progress, refresh=refresh, only=only or (), expect_no_changes=expect_no_changes
             )
@@ -115,7 +116,7 @@ def preview(
 
 def refresh(stack: Stack = None, target: Target = TargetName.LOCAL, as_json: AsJson = False) -> None:
     """Read every resource and take what is found into the state."""
-    session = wiring.open_session(stack, target=target, must_exist=True)
+    session = open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"refresh {session.stack}") as progress:
         done = session.deployment.refresh(progress)
     _report(done, as_json=as_json)
@@ -131,7 +132,7 @@ def drift(
     ] = None,
 ) -> None:
     """Say what was changed behind the program's back; exit code 3 when anything was."""
-    session = wiring.open_session(stack, target=target, must_exist=True)
+    session = open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"drift {session.stack}") as progress:
         plan = session.deployment.drift(progress)
     if ignore_file is not None:
@@ -154,7 +155,7 @@ def destroy(
     ] = False,
 ) -> None:
     """Delete everything a stack holds."""
-    session = wiring.open_session(stack, target=target, must_exist=True)
+    session = open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"destroy {session.stack}") as progress:
         done = session.deployment.destroy(progress, _confirm(yes, progress), allow=Allowances(delete_data=delete_data))
     _report(done, as_json=as_json)
@@ -167,8 +168,8 @@ def outputs(
     show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Print secret values in clear.")] = False,
 ) -> None:
     """Print what the stack exports: addresses, names and ids."""
-    session = wiring.open_session(stack, target=target, must_exist=True)
-    values = session.deployment.engine.outputs(show_secrets=show_secrets)
+    session = open_session(stack, target=target, must_exist=True)
+    values = session.outputs(show_secrets=show_secrets)
     if as_json:
         console.data_json(dict(values))
         return
@@ -178,9 +179,10 @@ def outputs(
 
 def history(stack: Stack = None, target: Target = TargetName.LOCAL, as_json: AsJson = False) -> None:
     """List the stack's runs, newest last: when, what, how it ended."""
-    runs = wiring.open_session(stack, target=target, must_exist=True).history()
+    runs = open_session(stack, target=target, must_exist=True).history()
     if as_json:
-        console.data_json({"schema_version": SCHEMA_VERSION, "runs": runs})
+        document: HistoryDocument = {"schema_version": SCHEMA_VERSION, "runs": runs}
+        console.data_json(document)
         return
     for run in runs:
         console.data(run_line(run))
@@ -218,8 +220,6 @@ def _report(done: Result | Declined, *, as_json: bool) -> None:
     elif as_json:
         console.data_json(result_as_json(done))
     else:
-        from watoto_infra.providers.resource_types import facts_of  # noqa: PLC0415 - pydantic is not free
-
         console.note("\n".join(result_lines(done, lambda type_: facts_of(type_).kept_as_manifest)))
 
 

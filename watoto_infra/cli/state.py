@@ -11,10 +11,17 @@ from typing import Annotated
 import typer
 
 from watoto_infra import console
-from watoto_infra.cli import on_aws, wiring
-from watoto_infra.cli.options import AsJson, Stack, Target, TargetName, Yes
+from watoto_infra.cli.options import AsJson, OnThisMachine, Stack, Target, Yes
+from watoto_infra.cli.sessions import stack_at
+from watoto_infra.cli.sessions_local import LocalStack
+from watoto_infra.engine.embedded.state.files import replace_file
+from watoto_infra.engine.embedded.state.held import held_state
+from watoto_infra.engine.embedded.state.lock import break_lock, hold_lock
+from watoto_infra.engine.embedded.state.upkeep import apply_repair, plan_repair
 from watoto_infra.errors import StateError, UsageError
+from watoto_infra.review.state import resource_lines, state_as_json, state_lines
 from watoto_infra.values.contracts import Json
+from watoto_infra.values.targets import TargetName
 
 STDIN = Path("-")
 
@@ -32,20 +39,18 @@ def show(
         str | None, typer.Argument(metavar="URN", help="Show this resource with all its properties.")
     ] = None,
     stack: Stack = None,
-    target: Target = TargetName.LOCAL,
+    target: OnThisMachine = TargetName.LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Show what the state holds, secrets masked; it needs no passphrase."""
-    from watoto_infra.review.state import resource_lines, state_as_json, state_lines  # noqa: PLC0415 - imports pulumi
-
-    name, store = wiring.open_state(stack, target=target)
-    snapshot = store.peek()
+    found = _on_this_machine(stack)
+    held = held_state(found.store.peek())
     if urn is not None:
-        console.data("\n".join(resource_lines(snapshot, urn)))
+        console.data("\n".join(resource_lines(held, urn)))
     elif as_json:
-        console.data_json(state_as_json(name, store.stage, snapshot))
+        console.data_json(state_as_json(found.name, found.store.stage, held))
     else:
-        console.data("\n".join(state_lines(snapshot)))
+        console.data("\n".join(state_lines(held)))
 
 
 @group.command()
@@ -57,14 +62,7 @@ def export(
     ] = None,
 ) -> None:
     """Print the state as `pulumi stack import` reads it, secrets encrypted with the stack's passphrase."""
-    from watoto_infra.engine.embedded.state.files import replace_file  # noqa: PLC0415
-    from watoto_infra.engine.embedded.state.upkeep import export_state  # noqa: PLC0415 - imports pulumi
-
-    if target is TargetName.AWS:
-        exported = on_aws.open_engine(stack).export_state()
-    else:
-        exported = export_state(wiring.open_state(stack, target=target)[1])
-    document = json.dumps(exported, indent=4) + "\n"
+    document = json.dumps(stack_at(target, stack).state().exported(), indent=4) + "\n"
     if file is None:
         console.data(document.rstrip())
     else:
@@ -80,43 +78,29 @@ def import_(
     yes: Yes = False,
 ) -> None:
     """Replace the state by a deployment that Pulumi or watoto exported; the state before is kept as the backup."""
-    from watoto_infra.engine.embedded.state.lock import hold_lock  # noqa: PLC0415
-    from watoto_infra.engine.embedded.state.upkeep import import_state  # noqa: PLC0415 - imports pulumi
-
-    if target is TargetName.AWS:
-        _import_on_aws(stack, file, yes=yes)
-        return
-    name, store = wiring.open_state(stack, target=target, may_be_new=True)
+    state_of_stack = stack_at(target, stack).state(may_be_new=True)
     document = _read_document(file)
-    if store.exists and not yes:
-        held = len(store.peek().resources)
-        _ask([f"stack {name} has a state with {held} resources; the file takes its place"], may_ask=file != STDIN)
-    with hold_lock(store.folder, "watoto state import"):
-        snapshot = import_state(store, document, stack=name)
-    console.note(f"stack {name} now has {len(snapshot.resources)} resources in its state")
-    console.note("`watoto preview --refresh` says how they differ from what is really there")
+    if not yes and (replaced := state_of_stack.replaced_by_import()) is not None:
+        _ask([replaced], may_ask=file != STDIN)
+    console.note(state_of_stack.import_(document))
 
 
 @group.command()
-def unlock(stack: Stack = None, target: Target = TargetName.LOCAL) -> None:
+def unlock(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL) -> None:
     """Free a lock whose holder is dead; a living holder is named and left alone."""
-    from watoto_infra.engine.embedded.state.lock import break_lock  # noqa: PLC0415
-
-    name, store = wiring.open_state(stack, target=target)
-    console.note(break_lock(store.folder) or f"stack {name} is not locked")
+    found = _on_this_machine(stack)
+    console.note(break_lock(found.store.folder) or f"stack {found.name} is not locked")
 
 
 @group.command()
-def repair(stack: Stack = None, target: Target = TargetName.LOCAL, yes: Yes = False) -> None:
+def repair(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL, yes: Yes = False) -> None:
     """Mend a damaged state or journal: show what is wrong, ask, put it together from what is sound."""
-    from watoto_infra.engine.embedded.state.lock import hold_lock  # noqa: PLC0415
-    from watoto_infra.engine.embedded.state.upkeep import apply_repair, plan_repair  # noqa: PLC0415 - imports pulumi
-
-    name, store = wiring.open_state(stack, target=target)
+    found = _on_this_machine(stack)
+    store = found.store
     with hold_lock(store.folder, "watoto state repair"):
         plan = plan_repair(store)
         if not plan.findings:
-            console.note(f"the state of stack {name} is sound: nothing to repair")
+            console.note(f"the state of stack {found.name} is sound: nothing to repair")
             return
         if yes:
             console.note("\n".join(plan.findings))
@@ -127,12 +111,11 @@ def repair(stack: Stack = None, target: Target = TargetName.LOCAL, yes: Yes = Fa
     console.note("`watoto up` looks for what a killed run may have left, `watoto drift` for what differs")
 
 
-def _import_on_aws(stack: str | None, file: Path, *, yes: bool) -> None:
-    engine, document = on_aws.open_engine(stack), _read_document(file)
-    if not yes:
-        _ask(["the file takes the place of the stack's state, if it has one"], may_ask=file != STDIN)
-    engine.import_state(document)
-    console.note("imported; `watoto preview --target aws --refresh` says how it differs from what is really there")
+def _on_this_machine(stack: str | None) -> LocalStack:
+    """Give a local stack. Raises ``NoSuchStack`` when nothing at all of it is on this machine."""
+    found = LocalStack(stack or TargetName.LOCAL.value)
+    found.ensure_known()
+    return found
 
 
 def _read_document(file: Path) -> Json:

@@ -6,54 +6,53 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
-from watoto_infra.engine.embedded.state.model import ResourceState, Snapshot
-from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.errors import UsageError
 from watoto_infra.values.documents import SCHEMA_VERSION, HeldDocument, StateDocument
+from watoto_infra.values.held import HeldResource, HeldState
 
 INDENT = "  "
 
 
-def state_as_json(stack: str, stage: str | None, snapshot: Snapshot) -> StateDocument:
+def state_as_json(stack: str, stage: str | None, held: HeldState) -> StateDocument:
     """Give ``watoto state show --json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "stack": stack,
         "stage": stage,
-        "resources": [_held(resource) for resource in snapshot.resources],
-        "pending": [{"operation": pending.kind.value, "urn": pending.resource.urn} for pending in snapshot.pending],
+        "resources": [_held(resource) for resource in held.resources],
+        "pending": [{"operation": work.operation, "urn": work.urn} for work in held.pending],
     }
 
 
-def state_lines(snapshot: Snapshot) -> Iterator[str]:
+def state_lines(held: HeldState) -> Iterator[str]:
     """Draw the resources as a tree under their parents, then what a killed run left open."""
-    children: defaultdict[str | None, list[ResourceState]] = defaultdict(list)
-    live = snapshot.by_urn()
-    for resource in snapshot.resources:
+    children: defaultdict[str | None, list[HeldResource]] = defaultdict(list)
+    live = {resource.urn for resource in held.resources if not resource.delete}
+    for resource in held.resources:
         children[resource.parent if resource.parent in live else None].append(resource)
     yield from _branch(children, None, 0)
-    for pending in snapshot.pending:
-        yield f"{pending.kind.value} {pending.resource.urn}: begun by a run that was killed; the next one looks for it"
-    yield f"{len(snapshot.resources)} resources"
+    for work in held.pending:
+        yield f"{work.operation} {work.urn}: begun by a run that was killed; the next one looks for it"
+    yield f"{len(held.resources)} resources"
 
 
-def resource_lines(snapshot: Snapshot, urn: str) -> Iterator[str]:
+def resource_lines(held: HeldState, urn: str) -> Iterator[str]:
     """Show one resource with all it holds. Raises ``UsageError`` if there is none of that URN."""
-    found = [resource for resource in snapshot.resources if resource.urn == urn]
+    found = [resource for resource in held.resources if resource.urn == urn]
     if not found:
         raise UsageError(f"the state holds no {urn}", hint="`watoto state show` lists what it holds")
     for resource in found:
         yield json.dumps(_held(resource), indent=2, ensure_ascii=False)
 
 
-def _branch(children: dict[str | None, list[ResourceState]], parent: str | None, depth: int) -> Iterator[str]:
+def _branch(children: dict[str | None, list[HeldResource]], parent: str | None, depth: int) -> Iterator[str]:
     for resource in children.get(parent, ()):
         yield INDENT * depth + " ".join(_words(resource))
         if not resource.delete:
             yield from _branch(children, resource.urn, depth + 1)
 
 
-def _words(resource: ResourceState) -> Iterator[str]:
+def _words(resource: HeldResource) -> Iterator[str]:
     yield resource.type
     yield resource.name
     if resource.id:
@@ -71,7 +70,7 @@ def _words(resource: ResourceState) -> Iterator[str]:
         yield f"({chosen})"
 
 
-def _held(resource: ResourceState) -> HeldDocument:
+def _held(resource: HeldResource) -> HeldDocument:
     return {
         "urn": resource.urn,
         "type": resource.type,
@@ -82,6 +81,6 @@ def _held(resource: ResourceState) -> HeldDocument:
         "protect": resource.protect,
         "delete": resource.delete,
         "simulated": resource.simulated,
-        "inputs": plain_properties(resource.inputs),
-        "outputs": plain_properties(resource.outputs),
+        "inputs": dict(resource.inputs),
+        "outputs": dict(resource.outputs),
     }

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import cast
 
 from watoto_infra.values.documents import SCHEMA_VERSION, ProcessDocument, StatusDocument, ThingDocument
-from watoto_infra.values.status import StatusReport
+from watoto_infra.values.held import HeldResource, HeldState
+from watoto_infra.values.status import DeclaredThing, StatusReport
+
+
+def declared_things(held: HeldState, what_it_is: Callable[[str], str | None]) -> tuple[DeclaredThing, ...]:
+    """Give the declared things of a state. ``what_it_is`` has a word for types of which more is to be said than that
+    there is such a thing."""
+    pending = {work.urn: work.operation for work in held.pending}
+    return tuple(
+        DeclaredThing(
+            urn=resource.urn,
+            type=resource.type,
+            id=resource.id,
+            state=_state(resource, pending.get(resource.urn), what_it_is(resource.type)),
+            since=resource.changed,
+            error="; ".join(resource.init_errors) or None,
+        )
+        for resource in held.resources
+        if resource.custom
+    )
+
+
+def _state(resource: HeldResource, pending: str | None, what_it_is: str | None) -> str:
+    if pending is not None:
+        return f"{pending}, interrupted"
+    if resource.delete:
+        return "replaced, to be deleted"
+    if resource.init_errors:
+        return "incomplete"
+    return what_it_is or ("simulated" if resource.simulated else "there")
 
 
 def status_as_json(report: StatusReport) -> StatusDocument:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from watoto_infra.settings.loader import LOCAL, LoadedStage, load_stage, scale_override, settings_root, stage_names
+from watoto_infra.settings.loader import LOCAL, LoadedStage, load_stage, scale_override
 from watoto_infra.settings.merge import Origin
 from watoto_infra.settings.objectives import DataClass
 from watoto_infra.settings.schema import json_schema, render_reference
 from watoto_infra.settings.stage import StageSettings
+from watoto_infra.settings.stages import settings_root, stage_names
 
 __all__ = [
     "LOCAL",

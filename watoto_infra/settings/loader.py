@@ -7,7 +7,6 @@ target (``stacks/overlays/TARGET.yaml``), the stack's overrides.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,13 @@ from watoto_infra.settings.merge import DEFAULT, Layers, Origin
 from watoto_infra.settings.problems import settings_error, shown
 from watoto_infra.settings.source_image import GATEWAY, LMS, source_image
 from watoto_infra.settings.stage import StageSettings
+from watoto_infra.settings.stages import read_stage, settings_root, stage_names
 from watoto_infra.settings.yaml_file import KeyPath, SettingsFile
+from watoto_infra.values.targets import TargetName
 
-PACKAGE = Path(__file__).resolve().parents[1]
-LOCAL = "local"
-"""The target on this machine: real servers on loopback stand for what is declared."""
-TARGETS = (LOCAL, "aws")
+LOCAL = TargetName.LOCAL.value
+TARGETS = tuple(target.value for target in TargetName)
 OVERRIDE = "override"
-STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,6 @@ class LoadedStage:
     target: str
     settings: StageSettings
     origins: Mapping[str, Origin]
-
-
-def settings_root() -> Path:
-    """The folder that holds ``stacks/``: the checkout, or what an installed package brings along."""
-    checkout = PACKAGE.parent
-    return checkout if (checkout / "stacks").is_dir() else PACKAGE / "_data"
-
-
-def stage_names(root: Path | None = None) -> list[str]:
-    """The stages that can be loaded, sorted."""
-    folder = (root or settings_root()) / "stacks"
-    return sorted(path.stem for path in folder.glob("*.yaml") if STAGE_NAME.fullmatch(path.stem))
 
 
 def load_stage(
@@ -100,7 +86,7 @@ def _stage_files(stage: str, root: Path) -> list[SettingsFile]:
     following: str | None = stage
     while following is not None:
         seen.append(following)
-        file = yaml_file.read(root / "stacks" / f"{following}.yaml", f"stacks/{following}.yaml")
+        file = read_stage(following, root)
         parent = file.values.pop("extends", None)
         place = f"{file.name}:{file.lines.get(('extends',), 1)}"
         if parent is not None and parent not in known:
@@ -144,7 +130,7 @@ def _validate(layers: Layers, stage: str) -> StageSettings:
 
 def _check_target(settings: StageSettings, target: str, layers: Layers) -> None:
     """Refuse what the target cannot give: on AWS images come by digest, and nobody runs a PgBouncer."""
-    if target != "aws":
+    if target != TargetName.AWS:
         return
     if settings.database.pgbouncer:
         raise SettingsError(

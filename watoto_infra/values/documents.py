@@ -1,6 +1,7 @@
 """The JSON documents that commands print: the contract of ``--json``, from which docs/reference/json.md is made.
 
-Readers ignore fields they do not know. A change that could break a reader raises ``SCHEMA_VERSION``.
+A class with a ``schema_version`` is a document, and comes into the page; the others are parts of documents. Readers
+ignore fields they do not know. A change that could break a reader raises ``SCHEMA_VERSION``.
 """
 
 from __future__ import annotations
@@ -318,22 +319,3 @@ class ComparisonDocument(TypedDict):
     before: str
     after: str
     differences: list[DifferenceDocument]
-
-
-DOCUMENTS: tuple[type, ...] = (
-    PlanDocument,
-    ResultDocument,
-    StatusDocument,
-    AlertsDocument,
-    HistoryDocument,
-    StateDocument,
-    SettingsDocument,
-    DoctorDocument,
-    SmokeDocument,
-    AccountDocument,
-    AlertDrillDocument,
-    LoadDocument,
-    LoadHistoryDocument,
-    ComparisonDocument,
-)
-"""Every document a command prints; ``watoto outputs --json`` is a plain object of the stack's outputs by name."""
