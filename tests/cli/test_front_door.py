@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests.engine.states import STACK, store_in
+from tests.program.declared import run
 from watoto_infra import __version__
 from watoto_infra.cli.app import Group
 from watoto_infra.cli.commands import COMMANDS, LazyCommand
+from watoto_infra.engine.embedded.state.values import from_plain
 from watoto_infra.errors import Interrupted, NoSuchStack, StackLocked, WatotoError, WrongPassphrase
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +114,23 @@ def test_help_imports_no_command_and_a_command_imports_no_other(tmp_path):
     }
     modules = {f"watoto_infra.cli.{module}" for module in COMMANDS.values()}
     assert imported("settings", "-h", home=tmp_path) & modules == {"watoto_infra.cli.settings"}
+
+
+@pytest.fixture(scope="module")
+def home_with_a_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the state that an `up` of phase2 leaves, as far as its outputs go."""
+    home = tmp_path_factory.mktemp("home")
+    outputs = {name: from_plain(value) for name, value in run("phase2").outputs.items()}
+    with store_in(home / "local").begin("up", "phase2") as recorder:
+        recorder.record(put=[replace(STACK, outputs=outputs)])
+    return home
+
+
+@pytest.mark.parametrize("command", ["render nginx", "outputs", "history", "settings", "env"])
+def test_what_only_reads_a_stack_imports_no_pulumi(home_with_a_stack, command):
+    modules = imported(*command.split(), home=home_with_a_stack)
+    assert "watoto_infra.engine.embedded.state.folder" in modules
+    assert [name for name in modules if name.startswith("pulumi")] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -15,8 +15,8 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from watoto_infra.engine.embedded.goal import AliasSpec, Goal
 from watoto_infra.engine.embedded.monitor import RegisterResult, Registrar
-from watoto_infra.engine.embedded.state.model import STACK_TYPE
 from watoto_infra.engine.embedded.state.values import from_plain
+from watoto_infra.engine.embedded.urns import STACK_TYPE
 from watoto_infra.errors import ProgramError, WatotoError
 from watoto_infra.values.contracts import Program, Progress
 

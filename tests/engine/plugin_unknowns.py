@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf import struct_pb2
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
-from watoto_infra.engine.embedded.state.values import UNKNOWN_SENTINEL
+from watoto_infra.engine.embedded.state.signatures import UNKNOWN_SENTINEL
 
 _sdk_marshal = PropertyValue.marshal
 _sdk_unmarshal = PropertyValue.unmarshal

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.passphrases import CHEAP_ROUNDS
-from watoto_infra.engine.embedded.state.model import STACK_TYPE, OperationKind, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.recorder import Recorder
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
+from watoto_infra.engine.embedded.urns import STACK_TYPE
 
 STACK_URN = f"urn:pulumi:local::watoto::{STACK_TYPE}::watoto-local"
 PROVIDER_URN = "urn:pulumi:local::watoto::pulumi:providers:memory::default"

@@ -21,8 +21,7 @@ from watoto_infra.engine.embedded import child, goal
 from watoto_infra.engine.embedded.goal import Goal
 from watoto_infra.engine.embedded.host import ProgramHost
 from watoto_infra.engine.embedded.monitor import FEATURES, RegisterResult
-from watoto_infra.engine.embedded.state.model import STACK_TYPE
-from watoto_infra.engine.embedded.urns import make_urn
+from watoto_infra.engine.embedded.urns import STACK_TYPE, make_urn
 from watoto_infra.errors import UnsupportedFeature
 from watoto_infra.values.contracts import Program
 

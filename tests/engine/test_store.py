@@ -11,9 +11,10 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import DEFAULT_PROVIDER, PASSPHRASE, STACK, applied, create, names, store_in, thing, urn
-from watoto_infra.engine.embedded.state.model import OperationKind, Snapshot
+from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
+from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.errors import NoSuchStack, StateError, WrongPassphrase
 from watoto_infra.values.contracts import SECRET_MARK
 
@@ -139,6 +140,20 @@ class TestAKilledRun:
                 (token, OperationKind.CREATING, urn("c"))
             ]
         assert store.stage == "phase3"
+
+    def test_its_outputs_are_read_without_passphrase_as_the_whole_state_gives_them(self, store):
+        def exporting(url: str) -> ResourceState:
+            return replace(STACK, outputs={"url": PropertyValue(url), "key": PropertyValue(PLANTED, is_secret=True)})
+
+        applied(store, exporting("http://first"))
+        assert store.outputs() == {"url": "http://first", "key": SECRET_MARK}
+        recorder = store.begin("up")
+        for url in ("http://second", "http://third"):
+            recorder.record(put=[exporting(url)])
+            assert store.outputs() == plain_properties(store.peek().stack_outputs())
+        assert store.outputs()["url"] == "http://third"
+        recorder.record(drop=[exporting("http://third")])
+        assert store.outputs() == plain_properties(store.peek().stack_outputs()) == {}
 
     def test_the_next_run_settles_what_was_open(self, store):
         recorder = applied(store).begin("up")

@@ -15,11 +15,14 @@ from tests.engine.passphrases import CHEAP_ROUNDS
 from tests.engine.states import values
 from tests.examples import examples
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter
-from watoto_infra.engine.embedded.state.values import (
+from watoto_infra.engine.embedded.state.signatures import (
     ASSET_SIGNATURE,
     SECRET_SIGNATURE,
     SIGNATURE_KEY,
     UNKNOWN_SENTINEL,
+    plain_json,
+)
+from watoto_infra.engine.embedded.state.values import (
     Masking,
     from_json,
     from_plain,
@@ -55,6 +58,28 @@ def test_no_secret_is_in_clear_in_a_deployment(value):
     marked = PropertyValue({"outer": PropertyValue([value, PropertyValue("xyzzy-planted")], is_secret=True)})
     assert "xyzzy-planted" not in json.dumps(to_json(marked, CRYPTER))
     assert "xyzzy-planted" not in json.dumps(plain(marked))
+
+
+@settings(max_examples=examples(quick=100))
+@given(values)
+def test_a_deployment_is_shown_without_the_sdk_as_it_is_shown_with_it(value):
+    document = json.loads(json.dumps(to_json(value, CRYPTER), allow_nan=False))
+    assert repr(plain_json(document)) == repr(plain(from_json(document, Masking())))
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pulumi.StringAsset("hello"),
+        pulumi.FileAsset("/no/such/page.html"),
+        pulumi.RemoteAsset("https://example.com/page.html"),
+        ResourceReference("urn:pulumi:s::p::t:t:T::n", PropertyValue("id-1"), "1.2.3"),
+        -math.inf,
+    ],
+)
+def test_so_is_what_has_a_signature(held):
+    document = to_json(PropertyValue(held), CRYPTER)
+    assert plain_json(document) == plain(PropertyValue(held))
 
 
 def test_a_secret_has_pulumis_form():
@@ -128,6 +153,9 @@ def test_an_archive_is_refused_by_name():
 def test_a_damaged_special_value_is_a_state_error(document):
     with pytest.raises(StateError):
         from_json(document, CRYPTER)
+    if document[SIGNATURE_KEY] != SECRET_SIGNATURE:  # what is secret is not looked at
+        with pytest.raises(StateError):
+            plain_json(document)
 
 
 def test_the_screen_shows_marks_for_secrets_and_unknowns():

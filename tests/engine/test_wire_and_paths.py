@@ -14,7 +14,7 @@ from pulumi.runtime import rpc
 from tests.examples import examples
 from watoto_infra.engine.embedded import diff, paths, wire
 from watoto_infra.engine.embedded.goal import Goal, seconds
-from watoto_infra.engine.embedded.state import values as held
+from watoto_infra.engine.embedded.state import signatures as held
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.urns import make_urn, name_of, package_of, type_of
 from watoto_infra.errors import UnsupportedFeature

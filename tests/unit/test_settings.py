@@ -15,9 +15,10 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from watoto_infra.settings import DataClass, json_schema, load_stage, scale_override, settings_root
+from watoto_infra.settings import DataClass, load_stage, scale_override, settings_root
 from watoto_infra.settings.merge import DEFAULT, Layers
 from watoto_infra.settings.network import Nat, NetworkSettings
+from watoto_infra.settings.schema import json_schema
 from watoto_infra.settings.source_image import source_image
 from watoto_infra.settings.windows import DAYS, daily_minutes, days_later, overlap, weekly_minutes
 from watoto_infra.settings.yaml_file import parse

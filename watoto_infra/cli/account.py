@@ -12,7 +12,7 @@ import typer
 
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, Stack, Target
-from watoto_infra.cli.sessions import running_topology
+from watoto_infra.cli.running_stack import running_topology
 from watoto_infra.errors import UsageError
 from watoto_infra.servers.lms.accounts import fill_if_empty, make_account
 from watoto_infra.values.documents import SCHEMA_VERSION, AccountDocument

@@ -32,7 +32,7 @@ COMMANDS = {
     "settings": "settings",
     "render": "render",
     "env": "environment",
-    "status": "environment",
+    "status": "status",
     "smoke": "smoke",
     "load": "load",
     "doctor": "doctor",

@@ -8,7 +8,7 @@ import typer
 
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, Stack
-from watoto_infra.cli.sessions import running_topology
+from watoto_infra.cli.running_stack import running_topology
 from watoto_infra.drills import alert_drill
 from watoto_infra.servers.lms.accounts import fill_if_empty
 

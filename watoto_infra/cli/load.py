@@ -12,7 +12,8 @@ import typer
 
 from watoto_infra import console, stack_home
 from watoto_infra.cli.options import AsJson, Stack
-from watoto_infra.cli.sessions import load_stage_of, running_topology, stack_at
+from watoto_infra.cli.running_stack import running_topology
+from watoto_infra.cli.sessions import load_stage_of, stack_at
 from watoto_infra.errors import ObjectiveMissed, UsageError
 from watoto_infra.load import runner, target
 from watoto_infra.load.figures import LoadRun

@@ -18,7 +18,7 @@ from watoto_infra.cli.commands import LazyCommand
 from watoto_infra.errors import ExitCode, WatotoError
 from watoto_infra.servers.registry import releases
 from watoto_infra.servers.requirements import debian_packages
-from watoto_infra.settings import render_reference
+from watoto_infra.settings.schema import render_reference
 from watoto_infra.values import documents
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"

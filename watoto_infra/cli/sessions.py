@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from watoto_infra import console
 from watoto_infra.cli.sessions_aws import AwsStack
@@ -11,12 +11,13 @@ from watoto_infra.cli.sessions_local import LocalSession, LocalStack
 from watoto_infra.deployment import Deployment
 from watoto_infra.errors import UsageError
 from watoto_infra.rendering.inputs import Secrets
-from watoto_infra.servers.topology import Topology
 from watoto_infra.settings import LoadedStage, load_stage, stages
 from watoto_infra.values.contracts import Json
-from watoto_infra.values.documents import RunDocument
 from watoto_infra.values.outputs import StackOutputs
 from watoto_infra.values.targets import TargetName
+
+if TYPE_CHECKING:
+    from watoto_infra.values.documents import RunDocument
 
 
 class Session(Protocol):
@@ -144,11 +145,6 @@ def open_local(stack: str | None, *, overrides: Mapping[str, Any] | None = None)
     found = LocalStack(stack or TargetName.LOCAL.value)
     found.ensure_exists()
     return found.open(load_stage_of(found, say=False, overrides=overrides), overrides=overrides)
-
-
-def running_topology(stack: str | None) -> Topology:
-    """Give a local stack's topology. Raises ``NoSuchStack``, and ``ServiceFailed`` when its LMS does not answer."""
-    return open_local(stack).running_topology()
 
 
 def load_stage_of(

@@ -26,12 +26,12 @@ from watoto_infra.settings import LoadedStage, settings_root
 from watoto_infra.settings.overrides import parse
 from watoto_infra.settings.stages import following
 from watoto_infra.values.contracts import Json
-from watoto_infra.values.documents import RunDocument
 from watoto_infra.values.outputs import StackOutputs
 from watoto_infra.values.targets import TargetName
 
 if TYPE_CHECKING:
     from watoto_infra.engine.pulumi_cli import PulumiCliEngine
+    from watoto_infra.values.documents import RunDocument
 
 
 class AwsStack:

@@ -10,7 +10,8 @@ import typer
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, Stack, Stage, Target
 from watoto_infra.cli.sessions import load_stage_of, stack_at
-from watoto_infra.settings import LoadedStage, json_schema
+from watoto_infra.settings import LoadedStage
+from watoto_infra.settings.schema import json_schema
 from watoto_infra.values.documents import SCHEMA_VERSION, SettingsDocument
 from watoto_infra.values.targets import TargetName
 

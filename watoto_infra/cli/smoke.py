@@ -9,7 +9,7 @@ import typer
 
 from watoto_infra import console
 from watoto_infra.cli.options import AsJson, CleanupName, Stack
-from watoto_infra.cli.sessions import running_topology
+from watoto_infra.cli.running_stack import running_topology
 from watoto_infra.errors import ServiceFailed, UsageError
 from watoto_infra.smoke import suite
 from watoto_infra.smoke.client import Client

@@ -20,9 +20,8 @@ from pulumi import automation
 from pulumi.automation.errors import InvalidVersionError
 
 from watoto_infra.engine.embedded.guard import PROTECTED, RETAINED, refuse_forbidden
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
-from watoto_infra.engine.embedded.urns import is_default_provider
+from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX, is_default_provider
 from watoto_infra.engine.interrupts import stopping_on_interrupt
 from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.engine.pulumi_events import RunLog, masked

@@ -14,9 +14,8 @@ from pulumi.automation.events import EngineEvent, OpType, PropertyDiff, StepEven
 
 from watoto_infra.engine.embedded import paths
 from watoto_infra.engine.embedded.guard import PROTECTED, RETAINED
-from watoto_infra.engine.embedded.state.model import STACK_TYPE
-from watoto_infra.engine.embedded.state.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
-from watoto_infra.engine.embedded.urns import is_default_provider
+from watoto_infra.engine.embedded.state.signatures import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN_SENTINEL
+from watoto_infra.engine.embedded.urns import STACK_TYPE, is_default_provider
 from watoto_infra.values.contracts import (
     REPLACEMENT_HALVES,
     SECRET_MARK,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from watoto_infra.settings.loader import LOCAL, LoadedStage, load_stage, scale_override
 from watoto_infra.settings.merge import Origin
 from watoto_infra.settings.objectives import DataClass
-from watoto_infra.settings.schema import json_schema, render_reference
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.settings.stages import settings_root, stage_names
 
@@ -15,9 +14,7 @@ __all__ = [
     "LoadedStage",
     "Origin",
     "StageSettings",
-    "json_schema",
     "load_stage",
-    "render_reference",
     "scale_override",
     "settings_root",
     "stage_names",

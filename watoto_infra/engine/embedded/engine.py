@@ -23,13 +23,14 @@ from watoto_infra.engine.embedded.run import Run
 from watoto_infra.engine.embedded.run_control import RunControl
 from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
 from watoto_infra.engine.embedded.state.lock import hold_lock
-from watoto_infra.engine.embedded.state.model import STACK_TYPE, Properties, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.model import Properties, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.recorder import Recorder
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.upkeep import export_state, import_state
 from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.state_check import Refreshed, StateCheck
 from watoto_infra.engine.embedded.step_generator import StepGenerator
+from watoto_infra.engine.embedded.urns import STACK_TYPE
 from watoto_infra.engine.interrupts import stopping_on_interrupt
 from watoto_infra.errors import Interrupted, NoSuchStack, ProviderError, StateError
 from watoto_infra.values.contracts import (
@@ -215,8 +216,9 @@ class EmbeddedEngine:
     def outputs(self, *, show_secrets: bool) -> Mapping[str, Json]:
         """Give what the program exported. Raises ``NoSuchStack``, and ``WrongPassphrase`` to show secrets."""
         self._require_stack()
-        snapshot = self._store.load() if show_secrets else self._store.peek()
-        return plain_properties(snapshot.stack_outputs(), show_secrets=show_secrets)
+        if not show_secrets:
+            return self._store.outputs()
+        return plain_properties(self._store.load().stack_outputs(), show_secrets=True)
 
     def export_state(self) -> Json:
         """Give the state as ``pulumi stack import`` reads it. Raises as ``upkeep.export_state`` does."""

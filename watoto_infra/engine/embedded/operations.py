@@ -16,8 +16,9 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, call_provider
 from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, OperationKind, ResourceState
+from watoto_infra.engine.embedded.state.model import OperationKind, ResourceState
 from watoto_infra.engine.embedded.step_generator import PlannedStep
+from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX
 from watoto_infra.errors import InvalidInputs, UnsupportedFeature
 from watoto_infra.providers.base import (
     CreateRequest,

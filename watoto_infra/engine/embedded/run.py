@@ -28,10 +28,11 @@ from watoto_infra.engine.embedded.operations import Operations
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, call_provider
 from watoto_infra.engine.embedded.run_control import RunControl
 from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
-from watoto_infra.engine.embedded.state.values import UNKNOWN_SENTINEL, plain_properties
+from watoto_infra.engine.embedded.state.model import Properties, ResourceState
+from watoto_infra.engine.embedded.state.signatures import UNKNOWN_SENTINEL
+from watoto_infra.engine.embedded.state.values import plain_properties
 from watoto_infra.engine.embedded.step_generator import PlannedStep, StepGenerator
-from watoto_infra.engine.embedded.urns import default_provider_urn, make_urn, name_of, package_of
+from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX, default_provider_urn, make_urn, name_of, package_of
 from watoto_infra.errors import ProgramError, UnsupportedFeature, UsageError
 from watoto_infra.providers.base import DiffRequest, DiffResponse, InvokeRequest
 from watoto_infra.values.contracts import DataBearing, Op, Program, Step

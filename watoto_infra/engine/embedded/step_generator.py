@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from watoto_infra.engine.embedded import diff, paths
 from watoto_infra.engine.embedded.goal import AliasSpec, Goal
 from watoto_infra.engine.embedded.provider_pool import call_provider
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, Properties, ResourceState
-from watoto_infra.engine.embedded.urns import is_default_provider, make_urn, name_of
+from watoto_infra.engine.embedded.state.model import Properties, ResourceState
+from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX, is_default_provider, make_urn, name_of
 from watoto_infra.errors import InvalidInputs
 from watoto_infra.providers.base import (
     CheckRequest,

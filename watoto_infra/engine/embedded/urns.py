@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, STACK_TYPE
+STACK_TYPE = "pulumi:pulumi:Stack"
+PROVIDER_TYPE_PREFIX = "pulumi:providers:"
 
 
 def make_urn(stack: str, project: str, parent: str | None, type_: str, name: str) -> str:

@@ -12,7 +12,7 @@ import pulumi
 from google.protobuf import struct_pb2
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
-from watoto_infra.engine.embedded.state.values import (
+from watoto_infra.engine.embedded.state.signatures import (
     ASSET_SIGNATURE,
     RESOURCE_SIGNATURE,
     SECRET_SIGNATURE,

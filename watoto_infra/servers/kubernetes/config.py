@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from watoto_infra.engine.embedded.state.signatures import SECRET_SIGNATURE, SIGNATURE_KEY
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import FileSpec
 from watoto_infra.values.contracts import SECRET_MARK, Json
 
 PACKAGE = "kubernetes:"
-SIGNATURE_KEY, SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-"""By which a value in Pulumi's deployment format says what it is, and what a secret one says."""
 OWN_ANNOTATIONS = "pulumi.com/"
 """How Pulumi's notes to itself begin; no cluster needs them."""
 

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from watoto_infra.engine.embedded.state.model import PROVIDER_TYPE_PREFIX, ResourceState, Snapshot
+from watoto_infra.engine.embedded.state.model import ResourceState, Snapshot
+from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX
 from watoto_infra.errors import StateError
 
 

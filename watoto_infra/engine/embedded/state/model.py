@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
-from pulumi.provider.experimental.property_value import PropertyValue
+from watoto_infra.engine.embedded.urns import STACK_TYPE
 
-Properties = Mapping[str, PropertyValue]
+if TYPE_CHECKING:
+    from pulumi.provider.experimental.property_value import PropertyValue
+
+Properties: TypeAlias = "Mapping[str, PropertyValue]"
 """A resource's inputs or outputs. Secrets are marked on the values, unknowns are ``PropertyValue.computed()``."""
-
-STACK_TYPE = "pulumi:pulumi:Stack"
-PROVIDER_TYPE_PREFIX = "pulumi:providers:"
 
 NO_PROPERTIES: Properties = MappingProxyType({})
 NO_PROPERTY_DEPENDENCIES: Mapping[str, tuple[str, ...]] = MappingProxyType({})

@@ -22,13 +22,13 @@ from watoto_infra.engine.embedded.state.model import (
     ResourceState,
     Snapshot,
 )
+from watoto_infra.engine.embedded.state.signatures import SECRETS_PROVIDER
 from watoto_infra.engine.embedded.state.values import Crypter, properties_from_json, properties_to_json
 from watoto_infra.errors import StateError
 from watoto_infra.values.contracts import Json
 
 DEPLOYMENT_VERSION = 3
 WRITER = f"watoto-{__version__}"
-SECRETS_PROVIDER = "passphrase"
 
 OpenSecrets = Callable[[str | None, Mapping[str, Json]], Crypter]
 """Gives the crypter for a deployment's secrets provider, from its type (None: it has none) and its state."""

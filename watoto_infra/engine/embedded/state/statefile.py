@@ -1,89 +1,47 @@
-"""The state file and the journal's entries: from and to the bytes on the disk.
-
-The file is itself a deployment that ``pulumi stack import`` reads. What Pulumi has no place for stands beside the
-deployment, under ``watoto``: a serial number, the stage, tokens of pending operations, which resources were simulated
-(their places in the list of resources, continued by that of pending operations), and a checksum over the document.
-"""
+"""The state file and the journal's entries: snapshots from and to the bytes on the disk (``folder`` has the format)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from watoto_infra.engine.embedded.state.files import read_file
+from watoto_infra.engine.embedded.state.folder import FORMAT, StateFile, checksum_of
 from watoto_infra.engine.embedded.state.journal import JournalContent
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState, Snapshot
 from watoto_infra.engine.embedded.state.pulumi_json import (
-    SECRETS_PROVIDER,
     from_deployment,
     resource_from_json,
     resource_to_json,
     to_deployment,
 )
 from watoto_infra.engine.embedded.state.values import Crypter
-from watoto_infra.errors import StateError
 from watoto_infra.values.contracts import Json
-
-FORMAT = 1
-DAMAGED_HINT = "`watoto state repair` puts it together again from the backup and the journals beside it"
 
 Key = tuple[str, str | None]
 """Tells resources apart: by URN, and pending deletes, which share the URN, by id as well."""
 
 
-@dataclass(frozen=True)
-class StateFile:
-    """A state file that was read and whose checksum fits; its secrets are still encrypted."""
+def snapshot_of(state: StateFile, crypter: Crypter) -> Snapshot:
+    """Give the snapshot in a state file.
 
-    document: Mapping[str, Json]
-    serial: int
-    stage: str | None
-    salt: str
-
-    def snapshot(self, crypter: Crypter) -> Snapshot:
-        """Give the snapshot. Raises ``StateError`` for a field that is not served or a secret that is damaged."""
-        own = self.document["watoto"]
-        snapshot = from_deployment(self.document, lambda _type, _state: crypter)
-        simulated = frozenset(own["simulated"])
-        return replace(
-            snapshot,
-            resources=tuple(
-                replace(resource, simulated=index in simulated) for index, resource in enumerate(snapshot.resources)
-            ),
-            pending=tuple(
-                replace(pending, token=token, resource=replace(pending.resource, simulated=index in simulated))
-                for index, (pending, token) in enumerate(
-                    zip(snapshot.pending, own["tokens"], strict=True), start=len(snapshot.resources)
-                )
-            ),
-        )
-
-
-def read_state(path: Path) -> StateFile | None:
-    """Read a state file, None if there is none. Raises ``StateError`` when it is damaged."""
-    data = read_file(path)
-    if data is None:
-        return None
-    try:
-        document = json.loads(data)
-        own = document["watoto"]
-        checksum = own.pop("checksum")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StateError(f"the state file {path} is damaged: it cannot be parsed", hint=DAMAGED_HINT) from error
-    if checksum != _checksum(document):
-        raise StateError(
-            f"the state file {path} is damaged: its checksum does not fit",
-            hint=f"{DAMAGED_HINT}; to edit a state use `watoto state export` and `watoto state import`",
-        )
-    if own["format"] != FORMAT:
-        raise StateError(f"the state file {path} has format {own['format']}; this watoto reads format {FORMAT}")
-    provider = document["deployment"]["secrets_providers"]
-    if provider["type"] != SECRETS_PROVIDER:
-        raise StateError(f"the state file {path} uses the secrets provider {provider['type']}, which is not supported")
-    return StateFile(document, own["serial"], own["stage"], provider["state"]["salt"])
+    Raises ``StateError`` for a field that is not served or a secret that is damaged.
+    """
+    own = state.document["watoto"]
+    snapshot = from_deployment(state.document, lambda _type, _state: crypter)
+    simulated = frozenset(own["simulated"])
+    return replace(
+        snapshot,
+        resources=tuple(
+            replace(resource, simulated=index in simulated) for index, resource in enumerate(snapshot.resources)
+        ),
+        pending=tuple(
+            replace(pending, token=token, resource=replace(pending.resource, simulated=index in simulated))
+            for index, (pending, token) in enumerate(
+                zip(snapshot.pending, own["tokens"], strict=True), start=len(snapshot.resources)
+            )
+        ),
+    )
 
 
 def state_bytes(snapshot: Snapshot, crypter: Crypter, *, salt: str, serial: int, stage: str | None) -> bytes:
@@ -101,12 +59,8 @@ def state_bytes(snapshot: Snapshot, crypter: Crypter, *, salt: str, serial: int,
         ],
     }
     document["watoto"] = own
-    own["checksum"] = _checksum(document)
+    own["checksum"] = checksum_of(document)
     return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _checksum(document: Mapping[str, Json]) -> str:
-    return hashlib.sha256(json.dumps(document, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
 
 
 # --- journal entries -----------------------------------------------------------------------------------------------

@@ -19,41 +19,24 @@ from watoto_infra.engine.embedded.state.files import (
     sync_folder,
     write_error,
 )
+from watoto_infra.engine.embedded.state.folder import StateFile, StateFolder
 from watoto_infra.engine.embedded.state.integrity import in_dependency_order, verify_integrity
 from watoto_infra.engine.embedded.state.journal import Journal, JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
 from watoto_infra.engine.embedded.state.recorder import Recorder, StoreHandle
 from watoto_infra.engine.embedded.state.secrets import PassphraseCrypter, PassphraseSource
-from watoto_infra.engine.embedded.state.statefile import StateFile, WorkingSnapshot, read_state, replay, state_bytes
+from watoto_infra.engine.embedded.state.statefile import WorkingSnapshot, replay, snapshot_of, state_bytes
 from watoto_infra.engine.embedded.state.values import Crypter, Masking
-from watoto_infra.errors import NoSuchStack, StateError
+from watoto_infra.errors import NoSuchStack
 from watoto_infra.values.contracts import Json
 
 
-class StackStore:
-    """One stack's state in a folder of its own (made when first written, for its owner alone)."""
+class StackStore(StateFolder):
+    """One stack's state with its secrets; the folder is made when first written, for its owner alone."""
 
     def __init__(self, folder: Path, passphrase: PassphraseSource) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.passphrase = passphrase
-        self.state_path = folder / "state.json"
-        self.backup_path = folder / "state.backup.json"
-        self.journal_path = folder / "journal.jsonl"
-        self.previous_journal_path = folder / "journal.previous.jsonl"
-        self.history_path = folder / "history.jsonl"
-
-    @property
-    def exists(self) -> bool:
-        """Whether the stack has a state (which may hold no resources after a destroy)."""
-        return self.state_path.exists()
-
-    @property
-    def stage(self) -> str | None:
-        """The stage last applied, None before the first run. Raises ``StateError`` for damage."""
-        journal, state = self._read()
-        if journal is not None and journal.header["stage"]:
-            return str(journal.header["stage"])
-        return state.stage if state else None
 
     def load(self) -> Snapshot:
         """Read the state, with what a killed or present run has journalled; empty if the stack has none.
@@ -64,7 +47,7 @@ class StackStore:
 
     def load_with_crypter(self) -> tuple[Snapshot, PassphraseCrypter]:
         """Read the state and what its secrets were opened with. Raises ``NoSuchStack``, else as ``load``."""
-        journal, state = self._read()
+        journal, state = self.read()
         if state is None:
             raise NoSuchStack(f"there is no state in {self.folder}", hint="`watoto up` makes the stack")
         crypter = self._open_crypter(state)
@@ -72,7 +55,7 @@ class StackStore:
 
     def peek(self) -> Snapshot:
         """Read the state without its passphrase: a secret reads ``SECRET_MARK``. Raises ``StateError`` for damage."""
-        journal, state = self._read()
+        journal, state = self.read()
         return self._snapshot(state, journal, Masking()) if state else Snapshot()
 
     def begin(self, kind: str, stage: str | None = None) -> Recorder:
@@ -89,7 +72,7 @@ class StackStore:
 
         Raises ``WrongPassphrase``, and ``StateError`` for damage or when the disk does not take the state.
         """
-        journal, state = self._read()
+        journal, state = self.read()
         if state is None:
             return StoreHandle(Snapshot(), self._new_crypter(), serial=0, stage=None)
         crypter = self._open_crypter(state)
@@ -134,36 +117,8 @@ class StackStore:
         except OSError as error:
             raise write_error(self.history_path, error) from error
 
-    def history(self) -> list[Json]:
-        """Give the runs so far, oldest first; a line that a crash cut short is left out."""
-        runs = []
-        for line in (read_file(self.history_path) or b"").splitlines():
-            try:
-                runs.append(json.loads(line))
-            except ValueError:
-                continue
-        return runs
-
-    def _read(self) -> tuple[JournalContent | None, StateFile | None]:
-        """Read journal and state, in this order: a run that ends in between leaves a journal that is out of date."""
-        journal = read_journal(self.journal_path)
-        state = read_state(self.state_path)
-        if state is None and (journal is not None or self.backup_path.exists()):
-            raise StateError(
-                f"the state file {self.state_path} is missing, but its journal or backup is there",
-                hint="`watoto state repair` puts it together again from them",
-            )
-        if journal is None or state is None or journal.header["base"] == state.serial:
-            return journal, state
-        if journal.header["base"] > state.serial:
-            raise StateError(
-                f"the state file {self.state_path} is older than its journal: an old file was put in its place",
-                hint="put the right file back, or let `watoto state repair` apply what the journal holds",
-            )
-        return None, state
-
     def _snapshot(self, state: StateFile, journal: JournalContent | None, crypter: Crypter) -> Snapshot:
-        snapshot = state.snapshot(crypter)
+        snapshot = snapshot_of(state, crypter)
         if journal is not None:
             working = WorkingSnapshot.of(snapshot)
             replay(working, journal, crypter)

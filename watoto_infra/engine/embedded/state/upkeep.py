@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from watoto_infra.engine.embedded.state.files import write_error
+from watoto_infra.engine.embedded.state.folder import StateFile, read_state
 from watoto_infra.engine.embedded.state.integrity import in_dependency_order, repaired, verify_integrity
 from watoto_infra.engine.embedded.state.journal import JournalContent, read_journal
 from watoto_infra.engine.embedded.state.model import Snapshot
-from watoto_infra.engine.embedded.state.pulumi_json import SECRETS_PROVIDER, from_deployment, to_deployment
+from watoto_infra.engine.embedded.state.pulumi_json import from_deployment, to_deployment
 from watoto_infra.engine.embedded.state.recorder import StoreHandle
-from watoto_infra.engine.embedded.state.statefile import StateFile, WorkingSnapshot, read_state, replay
+from watoto_infra.engine.embedded.state.signatures import SECRETS_PROVIDER
+from watoto_infra.engine.embedded.state.statefile import WorkingSnapshot, replay, snapshot_of
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.state.values import Crypter
 from watoto_infra.errors import NoSuchStack, StateError
@@ -76,7 +78,7 @@ def plan_repair(store: StackStore) -> Repair:
     journals = _sound_journals(store, state, findings, rebuilding=damaged)
     crypter = store.passphrase.crypter(state.salt)
     crypter.verify()
-    snapshot = state.snapshot(crypter)
+    snapshot = snapshot_of(state, crypter)
     working = WorkingSnapshot.of(snapshot)
     for journal in journals:
         replay(working, journal, crypter)

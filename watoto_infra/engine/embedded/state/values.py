@@ -17,18 +17,20 @@ from typing import Protocol
 import pulumi
 from pulumi.provider.experimental.property_value import Computed, PropertyValue, ResourceReference
 
+from watoto_infra.engine.embedded.state.signatures import (
+    ASSET_SIGNATURE,
+    FLOAT_SIGNATURE,
+    RESOURCE_SIGNATURE,
+    SECRET_SIGNATURE,
+    SIGNATURE_KEY,
+    UNKNOWN_SENTINEL,
+    float_from,
+    incomplete,
+    plain_number,
+    unsupported,
+)
 from watoto_infra.errors import StateError, UnsupportedFeature
 from watoto_infra.values.contracts import SECRET_MARK, UNKNOWN_MARK, Json
-
-SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a sentinel, published by Pulumi
-ASSET_SIGNATURE = "c44067f5952c0a294b673a41bacd8c17"
-RESOURCE_SIGNATURE = "5cf8f73096256a8f31e491e813e4eb8e"
-FLOAT_SIGNATURE = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
-UNKNOWN_SENTINEL = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-
-MAX_EXACT_INTEGER = 2**53
-"""Beyond it a float no longer tells integers apart, so such numbers keep their exponent form."""
 
 
 class Crypter(Protocol):
@@ -125,19 +127,16 @@ def _signed_from_json(value: Mapping[str, Json], crypter: Crypter) -> PropertyVa
             identifier = PropertyValue(value["id"]) if "id" in value else None
             return PropertyValue(ResourceReference(value["urn"], identifier, value.get("packageVersion") or None))
         if signature == FLOAT_SIGNATURE:
-            return PropertyValue(struct.unpack(">d", bytes.fromhex(value["value"]))[0])
+            return PropertyValue(float_from(value["value"]))
     except (KeyError, ValueError, TypeError, struct.error) as error:
-        raise StateError(f"a property with signature {signature} is not complete: {error}") from error
-    raise StateError(
-        f"a property has the signature {signature}, which is not supported",
-        hint="the deployment uses a feature (an archive, a byte string, ...) that the embedded engine does not serve",
-    )
+        raise incomplete(signature, error) from error
+    raise unsupported(signature)
 
 
 def _number_to_json(number: float) -> Json:
     if not math.isfinite(number):
         return {SIGNATURE_KEY: FLOAT_SIGNATURE, "value": struct.pack(">d", number).hex()}
-    return int(number) if number.is_integer() and abs(number) <= MAX_EXACT_INTEGER else number
+    return plain_number(number)
 
 
 def _asset_to_json(asset: pulumi.Asset) -> dict[str, Json]:
@@ -188,7 +187,7 @@ def plain(value: PropertyValue, *, show_secrets: bool = False) -> Json:
     if isinstance(held, tuple | list):
         return [plain(item, show_secrets=show_secrets) for item in held]
     if isinstance(held, float):
-        return int(held) if held.is_integer() and abs(held) <= MAX_EXACT_INTEGER else held
+        return plain_number(held)
     if isinstance(held, ResourceReference):
         return held.urn
     if isinstance(held, pulumi.Asset | pulumi.Archive):
