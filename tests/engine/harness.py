@@ -16,9 +16,10 @@ from tests.engine.direct import DirectHost
 from tests.engine.memory_provider import Cloud, Faults, MemoryProvider
 from tests.engine.passphrases import CHEAP_ROUNDS
 from watoto_infra.engine.embedded.engine import EmbeddedEngine
-from watoto_infra.engine.embedded.host import ProgramHost
+from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
+from watoto_infra.engine.embedded.warm_host import WarmHosts
 from watoto_infra.values.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
 
 THINGS = "tests.engine.programs.things"
@@ -61,6 +62,9 @@ class ThingStack:
     in_memory: bool = False
     direct: bool = False
     kdf_rounds: int = CHEAP_ROUNDS
+    preload: str | None = None
+    """What the process imports whose forks run the program; None: each run has a process of its own."""
+    hosts: HostFactory | None = None
     watcher: Watcher = field(default_factory=Watcher)
 
     def __post_init__(self) -> None:
@@ -76,11 +80,12 @@ class ThingStack:
             stack="test",
             data_bearing=lambda type_, inputs: inputs.get("data") is True,
             parallel=self.parallel,
-            host=DirectHost if self.direct else ProgramHost,
+            host=self.hosts or (DirectHost if self.direct else WarmHosts() if self.preload else ProgramHost),
         )
 
     def program(self, graph: list[dict[str, Any]], **config: str) -> Program:
-        return Program(THINGS, "watoto", "test", "phase1", {"things:graph": json.dumps(graph), **config})
+        settings = {"things:graph": json.dumps(graph), **config}
+        return Program(THINGS, "watoto", "test", "phase1", settings, preload=self.preload)
 
     def preview(self, graph: list[dict[str, Any]], **options: Any) -> Plan:
         return self.engine.preview(self.program(graph), self.watcher, **options)

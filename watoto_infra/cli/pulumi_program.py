@@ -11,6 +11,7 @@ from watoto_infra.values.contracts import Program
 
 PROJECT = "watoto"
 MODULE = "watoto_infra.program"
+PRELOAD = f"{MODULE}.preload"
 
 
 def program_of(stack: str, loaded: LoadedStage, overrides: Mapping[str, Any] | None = None) -> Program:
@@ -21,4 +22,4 @@ def program_of(stack: str, loaded: LoadedStage, overrides: Mapping[str, Any] | N
         **({"watoto:overrides": json.dumps(overrides)} if overrides else {}),
         "aws:region": loaded.settings.region,
     }
-    return Program(module=MODULE, project=PROJECT, stack=stack, stage=loaded.stage, config=config)
+    return Program(module=MODULE, project=PROJECT, stack=stack, stage=loaded.stage, config=config, preload=PRELOAD)

@@ -167,7 +167,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Program:
-    """The Pulumi program to run: a module name and its configuration (``namespace:key`` to text)."""
+    """The Pulumi program to run: a module name and its configuration (``namespace:key`` to text).
+
+    ``preload`` names a module that imports what the program will import, and declares nothing: an engine that runs the
+    program twice may import that once.
+    """
 
     module: str
     project: str
@@ -175,6 +179,7 @@ class Program:
     stage: str
     config: Mapping[str, str] = field(default_factory=dict)
     secret_keys: Collection[str] = ()
+    preload: str | None = None
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,11 @@ class LocalEngine:
         raise RuntimeError(f"require_pulumi_version({request.pulumi_version_range!r}) is not served by this engine")
 
 
-def main() -> None:
-    """Serve one request; the exit status is 0 when the program ran to its end."""
+def main(events_fd: int | None = None) -> None:
+    """Serve one request; the exit status is 0 when the program ran to its end.
+
+    ``events_fd`` is the file descriptor of the engine's events where the request's number is none of this process.
+    """
     # A third of the time that importing the SDK's AWS modules takes is the collector's, which finds nothing; and the
     # process ends with its one run.
     gc.disable()
@@ -80,7 +83,7 @@ def main() -> None:
         request = json.loads(stdin.readline())
         sys.stdin = nothing  # a program that asks for input is told that there is none
         threading.Thread(target=_leave_with_parent, args=(stdin,), daemon=True).start()
-        events = Events(os.fdopen(request["events_fd"], "w", encoding="utf-8"))
+        events = Events(os.fdopen(events_fd or request["events_fd"], "w", encoding="utf-8"))
         sys.path[:] = request["path"]
         failed = False
         try:

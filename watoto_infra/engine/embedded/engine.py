@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from watoto_infra.engine.embedded import diff
 from watoto_infra.engine.embedded.deletion import Deletion, deletion_order, deletion_step, is_reported
 from watoto_infra.engine.embedded.guard import PROTECTED, PlanGuard, refuse_forbidden
-from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
+from watoto_infra.engine.embedded.host import Host, HostFactory, ProgramHost
 from watoto_infra.engine.embedded.only_filter import OnlyFilter
 from watoto_infra.engine.embedded.operations import Operations, has_physical_resource
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, Registry
@@ -99,12 +99,13 @@ class EmbeddedEngine:
         Raises ``Interrupted`` at Ctrl-C, ``UsageError`` where ``only`` names no resource, and what the program, a
         provider or the state raises.
         """
+        host = self._new_host(program, progress, dry_run=True)
         parts = self._parts(self._store.load(), progress, dry_run=True)
         snapshot, only_filter = parts.snapshot, OnlyFilter(only)
         with stopping_on_interrupt(parts.control.interrupt, progress):
             self._check_state(parts, refresh=refresh)
             pending_deletes = list(snapshot.to_delete)  # the preview itself adds the old halves of its replacements
-            run = self._run(program, parts, only_filter, progress, dry_run=True)
+            run = self._run(program, host, parts, only_filter, dry_run=True)
         if parts.control.interrupted:
             raise Interrupted("interrupted; nothing had been begun")
         deletes = [state for state in deletion_order(run.deletes()) if not state.delete or state in pending_deletes]
@@ -142,12 +143,13 @@ class EmbeddedEngine:
         """
         refuse_forbidden(expect.steps, allow)
         begin = time.perf_counter()
+        host = self._new_host(program, progress, dry_run=False)
         with hold_lock(self._store.folder, "up"), self._store.begin("up", program.stage) as recorder:
             parts = self._parts(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))
             deletion = self._deletion(parts)
             with stopping_on_interrupt(parts.control.interrupt, progress):
                 self._check_state(parts, refresh=expect.refreshed)
-                run = self._run(program, parts, OnlyFilter(only), progress, dry_run=False)
+                run = self._run(program, host, parts, OnlyFilter(only), dry_run=False)
                 if not parts.control.stopped:
                     deletion.delete(run.deletes())
                     _fail_if_forgotten(parts)
@@ -261,7 +263,11 @@ class EmbeddedEngine:
         else:
             parts.check.check_forgetful()
 
-    def _run(self, program: Program, parts: _RunParts, only: OnlyFilter, progress: Progress, *, dry_run: bool) -> Run:
+    def _new_host(self, program: Program, progress: Progress, *, dry_run: bool) -> Host:
+        """Make the host of a run; made first of all, it may start a process beside what the engine does until then."""
+        return self._host(program, progress, dry_run=dry_run, workers=self._parallel + SPARE_WORKERS)
+
+    def _run(self, program: Program, host: Host, parts: _RunParts, only: OnlyFilter, *, dry_run: bool) -> Run:
         """Run the program to its end. Raises the run's own failure rather than the program's, which follows from it."""
         run = Run(
             program,
@@ -274,7 +280,6 @@ class EmbeddedEngine:
             data_bearing=self._data_bearing,
             dry_run=dry_run,
         )
-        host = self._host(program, progress, dry_run=dry_run, workers=self._parallel + SPARE_WORKERS)
         try:
             host.run(run)
         except Exception as error:

@@ -45,6 +45,25 @@ class HostFactory(Protocol):
     def __call__(self, program: Program, progress: Progress, *, dry_run: bool, workers: int) -> Host: ...
 
 
+class ProgramProcess(Protocol):
+    """A process that runs a program, as ``subprocess.Popen`` has it."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Give the exit status, negative for a signal. Raises ``subprocess.TimeoutExpired``."""
+        ...
+
+    def kill(self) -> None: ...
+
+
 class ProgramHost:
     """One run of a program. ``workers`` bounds the registrations served at a time."""
 
@@ -53,12 +72,12 @@ class ProgramHost:
         self._progress = progress
         self._dry_run = dry_run
         self._workers = workers
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ProgramProcess | None = None
 
     def run(self, registrar: Registrar) -> None:
         """Run the program to its end. Raises ``ProgramError`` when it failed or died."""
         with make_run_folder() as folder, _events_pipe() as (read_end, write_end):
-            process = self._start(write_end)
+            process = self._process = self._start(write_end)
             os.close(write_end)
             threads = ThreadPoolExecutor(self._workers, thread_name_prefix="registration")
             server = self._serve(registrar, f"unix:{folder}/monitor.sock", threads)
@@ -74,7 +93,7 @@ class ProgramHost:
                 threads.shutdown(
                     wait=True
                 )  # an operation that runs is finished and recorded, whatever became of the child
-        _raise_failure(ending, process.returncode)
+        _raise_failure(ending, process.wait())
 
     def stop(self) -> None:
         """End the child, if it still runs; safe from any thread."""
@@ -90,12 +109,8 @@ class ProgramHost:
             process.kill()
             process.wait()
 
-    def _start(self, events_fd: int) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if name not in PASSPHRASE_VARIABLES}
-        root = str(Path(__file__).parents[3])
-        environment["PYTHONUNBUFFERED"] = "1"  # what the program prints is shown when it is printed
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
-        self._process = subprocess.Popen(
+    def _start(self, events_fd: int) -> ProgramProcess:
+        return subprocess.Popen(
             # Whatever lies in the folder that watoto is called in is no part of it.
             [sys.executable, "-P", "-m", CHILD_MODULE],
             stdin=subprocess.PIPE,
@@ -103,9 +118,8 @@ class ProgramHost:
             stderr=subprocess.STDOUT,
             pass_fds=[events_fd],
             start_new_session=True,  # Ctrl-C at the terminal is the engine's to handle
-            env=environment,
+            env=program_environment(),
         )
-        return self._process
 
     def _serve(self, registrar: Registrar, address: str, threads: ThreadPoolExecutor) -> grpc.Server:
         program = self._program
@@ -123,7 +137,7 @@ class ProgramHost:
         server.start()
         return server
 
-    def _send_request(self, process: subprocess.Popen[bytes], address: str, events_fd: int) -> None:
+    def _send_request(self, process: ProgramProcess, address: str, events_fd: int) -> None:
         program = self._program
         request = {
             "address": address,
@@ -136,7 +150,7 @@ class ProgramHost:
             "dry_run": self._dry_run,
             "workers": self._workers,
             "root": str(Path.cwd()),
-            "path": [str(Path.cwd()), *(entry for entry in sys.path if entry)],
+            "path": program_path(),
         }
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # a child that died already is reported by _follow
@@ -157,6 +171,20 @@ class ProgramHost:
     def _forward_prints(self, stream: IO[bytes] | None) -> None:
         for line in stream or ():
             self._progress.message("info", line.decode(errors="replace").rstrip("\n"), None)
+
+
+def program_environment() -> dict[str, str]:
+    """Give the environment of the process that runs a program; the engine's passphrase is none of its business."""
+    environment = {name: value for name, value in os.environ.items() if name not in PASSPHRASE_VARIABLES}
+    root = str(Path(__file__).parents[3])
+    environment["PYTHONUNBUFFERED"] = "1"  # what the program prints is shown when it is printed
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
+    return environment
+
+
+def program_path() -> list[str]:
+    """Give where a program finds its modules: where the engine does, and in the folder that it is called in."""
+    return [str(Path.cwd()), *(entry for entry in sys.path if entry)]
 
 
 def _raise_failure(ending: dict[str, Any], status: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -52,16 +52,24 @@ class AwsProvider(base.Provider):
     """AWS behind one endpoint. ``endpoint`` and ``region`` are the target's; only the region may be configured.
 
     ``addresses``: where the local processes answer that stand for databases, caches, broker and load balancer. None:
-    there are none, and the outputs are the endpoint's own.
+    there are none, and the outputs are the endpoint's own. ``clients`` gives those of an endpoint and region; whoever
+    makes several providers of one endpoint may share them.
     """
 
     volatile = True
     durable = frozenset(entry.type for entry in RESOURCES.values() if entry.durable)
 
-    def __init__(self, endpoint: str, region: str = "us-east-1", addresses: Addresses | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        region: str = "us-east-1",
+        addresses: Addresses | None = None,
+        clients: Callable[[str, str], Clients] = Clients,
+    ) -> None:
         self._endpoint = endpoint
         self._addresses = addresses
-        self._clients = Clients(endpoint, region)
+        self._clients_of = clients
+        self._clients = clients(endpoint, region)
         self._default_tags: dict[str, str] = {}
 
     async def check_config(self, request: base.CheckRequest) -> base.CheckResponse:
@@ -84,7 +92,7 @@ class AwsProvider(base.Provider):
         settings |= {key: value for key, value in to_plain_map(request.args or {}).items() if value is not None}
         region = settings.get("region")
         if isinstance(region, str) and region != self._clients.region:
-            self._clients = Clients(self._endpoint, region)
+            self._clients = self._clients_of(self._endpoint, region)
         tags = _setting(settings.get("defaultTags")) or {}
         self._default_tags = dict(tags.get("tags") or {}) if isinstance(tags, dict) else {}
         return base.ConfigureResponse(
