@@ -20,33 +20,45 @@ settings.load_profile("watoto")
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 
-SLOWEST_FIRST = ("servers", "stack", "app", "local", "providers", "render")
+SLOWEST_FIRST = ("servers", "stack/changing", "stack", "app", "local", "providers", "render")
 """Folders whose modules are begun first, so that none of them is still running when all others have ended."""
-SHARED = "servers"
-"""The folder whose modules share one stack with all its servers: that is not started twice."""
+SHARED = ("servers", "stack/changing", "stack/looking")
+"""Folders whose modules share a stack, so that it is not started twice. Those below them do not."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(folder_of(item.nodeid), len(ranks)))
+    items.sort(key=lambda item: rank_of(item.nodeid))
+
+
+def rank_of(nodeid: str) -> int:
+    """Give the place of a test's folder among those that are begun first."""
+    places = (rank for rank, folder in enumerate(SLOWEST_FIRST) if is_in(nodeid, folder))
+    return next(places, len(SLOWEST_FIRST))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let a module's tests run in one process and in order, whichever of the processes of a parallel run that is."""
+    """Let the tests of a scope run in one process and in order, whichever of a parallel run's that is."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - where tests run side by side only
 
-    class ByModule(LoadScopeScheduling):  # type: ignore[misc]
+    class ByScope(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return SHARED if folder_of(nodeid) == SHARED else nodeid.partition("::")[0]
+            return scope_of(nodeid)
 
-    return ByModule(config, log)
+    return ByScope(config, log)
 
 
-def folder_of(nodeid: str) -> str:
-    """Give the folder of a test below this one."""
-    return nodeid.removeprefix("tests/").partition("/")[0]
+def scope_of(nodeid: str) -> str:
+    """Give what a test shares with others: its folder's stack, or else its module's fixtures."""
+    module = nodeid.partition("::")[0]
+    folder = module.removeprefix("tests/").rpartition("/")[0]
+    return folder if folder in SHARED else module
+
+
+def is_in(nodeid: str, folder: str) -> bool:
+    """Tell whether a test lies in a folder below this one."""
+    return nodeid.removeprefix("tests/").startswith(f"{folder}/")
 
 
 @pytest.fixture(scope="session")

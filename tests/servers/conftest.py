@@ -81,7 +81,7 @@ def running() -> Iterator[Running]:
         driver = Driver(home, servers=True)
         try:
             began = time.monotonic()
-            driver.ok("up", "--stage", "phase2", "--yes")
+            driver.ok_anew("up", "--stage", "phase2", "--yes")
             stack = Running(driver, driver.json("outputs", "--json")["url"], time.monotonic() - began)
             assert stack.answers("/readyz")
             yield stack

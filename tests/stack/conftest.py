@@ -35,7 +35,7 @@ def phase2() -> Iterator[Driver]:
     with new_home() as home:
         stack = Driver(home)
         try:
-            stack.ok("up", "--stage", "phase2", "--yes")
+            stack.ok_anew("up", "--stage", "phase2", "--yes")
             yield stack
         finally:
             end(stack)
@@ -54,7 +54,7 @@ def fresh_phase1() -> Iterator[tuple[Driver, Counter[str]]]:
     with new_home() as home:
         stack = Driver(home)
         try:
-            stack.ok("up", "--stage", "phase1", "--yes")
+            stack.ok_anew("up", "--stage", "phase1", "--yes")
             yield stack, stack.inventory()
         finally:
             end(stack)

@@ -1,4 +1,4 @@
-"""Drives the command line as a user does, on stacks in a home of their own."""
+"""Drives the command line on stacks in a home of their own: by forks that have imported it, or as a user does."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 
 from tests.providers.aws.every_case import LISTINGS
+from tests.stack import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,15 @@ class Driver:
 
     def run(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run to the end, whatever the exit code; a traceback is never right."""
+        if self.checkout != ROOT:
+            return self.run_anew(*arguments, seconds=seconds)
+        _python, _script, *given = self.command(*arguments)
+        done = forked.run("command", given, environment=self.variables, seconds=seconds)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def run_anew(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+        """The same by a Python of its own, as the front door of a checkout starts it."""
         done = subprocess.run(
             self.command(*arguments), check=False, capture_output=True, text=True, env=self.variables, timeout=seconds
         )
@@ -52,6 +62,12 @@ class Driver:
     def ok(self, *arguments: str) -> str:
         """Run to a good end and give what it printed."""
         done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ok_anew(self, *arguments: str) -> str:
+        """The same by a Python of its own."""
+        done = self.run_anew(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -99,6 +115,15 @@ class Driver:
                 items = reduce(lambda part, name: part[name], key.split("."), page)
                 found[f"{service} {listing}"] += len([item for item in items if not _is_going(item)])
         return found
+
+
+def problem_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that says what is wrong; the other one is the hint."""
+    problem, hint = done.stderr.splitlines()[-2:]
+    assert problem.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert done.stdout == ""
+    return problem
 
 
 def client_of(service: str, values: dict[str, str]) -> Any:

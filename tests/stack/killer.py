@@ -1,22 +1,19 @@
 """The command line, killed with -9 after services have answered and before the journal knows.
 
-``python -m tests.stack.killer TYPE[,PID] -- up --stage …``: dies at the first answer for a resource of TYPE, and PID,
-if given, with it. ``python -m tests.stack.killer --every FILE -- …``: holds back the record of every type behind which
-something real stands and that FILE does not name, until nothing moves; then adds those types to FILE and dies.
+``TYPE[,PID] -- up --stage …``: dies at the first answer for a resource of TYPE, and PID, if given, with it.
+``--every FILE -- …``: holds back the record of every type behind which something real stands and that FILE does not
+name, until nothing moves; then adds those types to FILE and dies.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from watoto_infra.cli.app import main
 from watoto_infra.engine.embedded.state.model import ResourceState
 from watoto_infra.engine.embedded.state.recorder import Recorder
 
@@ -74,16 +71,12 @@ def die_at_every_type(file: Path) -> None:
     threading.Thread(target=die, daemon=True).start()
 
 
-def run(arguments: list[str]) -> Any:
+def prepare(arguments: list[str]) -> list[str]:
+    """Have this process killed as the arguments say, and give those of the command."""
     split = arguments.index("--")
     if arguments[0] == "--every":
         die_at_every_type(Path(arguments[1]))
     else:
         resource_type, _, companion = arguments[0].partition(",")
         die_at(resource_type, int(companion) if companion else None)
-    sys.argv = ["watoto", *arguments[split + 1 :]]
-    main()
-
-
-if __name__ == "__main__":
-    run(sys.argv[1:])
+    return arguments[split + 1 :]

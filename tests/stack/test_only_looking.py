@@ -66,3 +66,7 @@ def test_while_another_command_still_looks_the_control_plane_stays(own: Driver):
     _, words = slow.communicate(timeout=120)
     assert slow.returncode == 0, words
     assert_nothing_runs(own)
+
+
+def test_a_preview_of_a_new_stack_with_shards_moves_nobody(own: Driver):
+    assert "rows move" not in own.ok("preview", "--stage", "phase3")

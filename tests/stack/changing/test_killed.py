@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.driver import ROOT, Driver
+from tests.stack import forked
+from tests.stack.driver import Driver
 
 pytestmark = pytest.mark.local
 
@@ -30,10 +30,8 @@ TOLD_APART_BY = {
 
 def run_killer(stack: Driver, how: list[str], *arguments: str) -> bool:
     """Run with the killer; False when the run came to its end."""
-    command = [sys.executable, "-m", "tests.stack.killer", *how, "--", *stack.command(*arguments)[2:]]
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=stack.variables, cwd=ROOT, timeout=600
-    )
+    given = [*how, "--", *stack.command(*arguments)[2:]]
+    done = forked.run("killed command", given, environment=stack.variables, seconds=600)
     assert done.returncode in {-signal.SIGKILL, 0}, done.stderr
     return done.returncode != 0
 
