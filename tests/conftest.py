@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,10 +23,32 @@ settings.load_profile("watoto")
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 
+ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
+"""Signals at which fixtures still end what they have started, as at Ctrl-C."""
 SLOWEST_FIRST = ("servers", "stack/changing", "stack", "app", "local", "providers", "render")
 """Folders whose modules are begun first, so that none of them is still running when all others have ended."""
 SHARED = ("servers", "stack/changing", "stack/looking")
 """Folders whose modules share a stack, so that it is not started twice. Those below them do not."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End the session in good order at a signal. In a parallel run the signal is passed on to all processes."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if session.shouldstop:
+            return  # fixtures are ending what they have started
+        session.shouldstop = f"ended by {signal.Signals(number).name}"
+        parallel: Any = session.config.pluginmanager.getplugin("dsession")
+        if parallel is None:
+            pytest.exit(session.shouldstop, returncode=128 + number)
+        parallel.shouldstop = session.shouldstop
+        for gateway in parallel.nodemanager.group:
+            with suppress(ProcessLookupError):
+                os.kill(gateway._io.popen.pid, number)
+
+    for number in ENDED_BY:
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has its way
+            signal.signal(number, stop)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.stack.driver import Driver
+from watoto_infra.supervision.orphans import end_orphans
 
 
 @contextmanager
@@ -24,9 +27,17 @@ def new_home() -> Iterator[Path]:
 
 
 def end(stack: Driver) -> None:
-    """Destroy the stack, if there is one; what only looked at it left nothing running."""
-    if (stack.home / stack.stack / "state" / "state.json").exists():
-        stack.ok("destroy", "--yes", "--delete-data")
+    """Destroy the stack, if there is one, and end what a command has left that was killed itself."""
+    root = stack.home / stack.stack
+    try:
+        if (root / "state" / "state.json").exists():
+            stack.ok("destroy", "--yes", "--delete-data")
+    finally:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            supervisor = int((root / "run" / "supervisord.pid").read_text())
+            if str(root) in Path(f"/proc/{supervisor}/cmdline").read_text():
+                os.kill(supervisor, signal.SIGKILL)
+        end_orphans(root)
 
 
 @pytest.fixture(scope="session")
