@@ -68,7 +68,9 @@ def kill_at(step: str, *, nth: int = 1):
 @pytest.mark.local
 def test_users_move_with_all_that_is_theirs_and_the_lms_finds_them_there(two: Spread):
     before = two.snapshot()
-    done = two.flask("shards", "move", "240", "299", "--from", "west", "--to", "east", "--map", str(two.map_file))
+    done = two.flask_process(
+        "shards", "move", "240", "299", "--from", "west", "--to", "east", "--map", str(two.map_file)
+    )
     assert done.returncode == 0, done.stderr
     assert f"moved {len(THEIRS)} users to east" in done.stderr
     assert two.snapshot() == before
@@ -182,7 +184,7 @@ def test_a_process_killed_by_the_system_in_the_middle_is_picked_up_by_the_same_c
                 process.send_signal(signal.SIGKILL)
         process.stderr.close()
         process.wait()
-    done = two.flask(*command)
+    done = two.flask_process(*command)
     assert done.returncode == 0, done.stderr
     assert two.snapshot() == before
     two.assert_each_user_lies_where_the_map_says(moved(two))
