@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lms_app.settings import Settings, load_settings
 from lms_app.shards.migrate import migrate
 from lms_app.shards.sharding import ShardMap
 from tests.app.platform.caching import SETTLE_S
-from tests.app.platform.jobs import Lms
+from tests.app.platform.jobs import Crew, Lms
 from tests.app.servers.postgres import PostgresServers, Server
 from tests.app.servers.rabbitmq import RabbitMqServer
 from tests.app.servers.redis import RedisServer
@@ -119,29 +120,43 @@ def database_server(_schema: Server) -> Server:
     return _schema
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lms_environment(
-    redis_server: RedisServer, broker: RabbitMqServer, database_server: Server, tmp_path: Path
+    _redis: RedisServer, broker: RabbitMqServer, _schema: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """The environment of an LMS whose servers are all there, with short delays and mail to files."""
-    if not broker.processes:
-        broker.start()
-    broker.purge(*(name for queue in Queue for name in (queue.value, dead_letter_queue(queue))), "retry.0.3s")
-    mail = tmp_path / "mail"
     return environment(
-        redis_cache_url=redis_server.url,
-        redis_state_url=redis_server.url,
+        redis_cache_url=_redis.url,
+        redis_state_url=_redis.url,
         amqp_url=broker.url,
-        database_primary_url=database_server.url(),
+        database_primary_url=_schema.url(),
         job_retry_delays_s="0.3,0.3",
-        mail_url=f"file://{mail}",
+        mail_url=f"file://{tmp_path_factory.mktemp('sent') / 'mail'}",
     ) | {"PYTHONPATH": "src", "PATH": os.environ["PATH"], "FLASK_APP": "lms_app.app"}
 
 
 @pytest.fixture
 def lms(
-    lms_environment: dict[str, str], database_server: Server, broker: RabbitMqServer, tmp_path: Path
+    lms_environment: dict[str, str],
+    redis_server: RedisServer,
+    database_server: Server,
+    broker: RabbitMqServer,
+    tmp_path: Path,
 ) -> Iterator[Lms]:
-    lms = Lms(lms_environment, database_server, broker, tmp_path)
+    """An LMS that has nothing to do yet."""
+    if not broker.processes:
+        broker.start()
+    broker.purge(*(name for queue in Queue for name in (queue.value, dead_letter_queue(queue))), "retry.0.3s")
+    mail = Path(lms_environment["LMS_MAIL_URL"].removeprefix("file://"))
+    shutil.rmtree(mail, ignore_errors=True)
+    lms = Lms(dict(lms_environment), database_server, broker, tmp_path, mail)
     yield lms
     lms.database.dispose()
+
+
+@pytest.fixture(scope="module")
+def crew(lms_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    """The LMS's background processes, which a module's tests share."""
+    crew = Crew(lms_environment, tmp_path_factory.mktemp("crew"))
+    yield crew
+    crew.close()

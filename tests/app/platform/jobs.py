@@ -24,12 +24,14 @@ ENROLLED = "INSERT INTO enrollments (user_id, course_id) VALUES (7, 3)"
 class Lms:
     """What a test does with the LMS's processes and sees of their work."""
 
-    def __init__(self, environment: dict[str, str], server: Server, broker: RabbitMqServer, folder: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], server: Server, broker: RabbitMqServer, folder: Path, mail: Path
+    ) -> None:
         self.environment = environment
         self.server = server
         self.broker = broker
         self.folder = folder
-        self.mail = folder / "mail"
+        self.mail = mail
 
     def write(self, job_type: JobType, payload: dict[str, Any]) -> uuid.UUID:
         """Write a job as a use case does, in a transaction on the database."""
@@ -60,8 +62,63 @@ class Lms:
     def worker(self, queue: Queue, **extra: str) -> Iterator[Process]:
         log = self.folder / f"{queue.value}-{uuid.uuid4().hex[:6]}.log"
         with running(["flask", "worker", queue.value], self.environment | extra, log) as process:
-            wait_until(lambda: "ready." in process.said(), 30, log=process)
+            _wait_until_ready(process)
             yield process
+
+
+class Crew:
+    """The LMS's background processes: each is started when it is first asked for, and kept for the tests that follow.
+
+    One that a test has killed, or that is asked for with another environment, is started anew.
+    """
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._running: dict[str, tuple[dict[str, str], Process]] = {}
+
+    def relay(self) -> Process:
+        return self._start("relay", ["flask", "relay"], {})
+
+    def workers(self, *queues: Queue) -> list[Process]:
+        """Give the worker of each queue, once they are all ready."""
+        workers = [self._start(queue.value, ["flask", "worker", queue.value], {}) for queue in queues]
+        for worker in workers:
+            _wait_until_ready(worker)
+        return workers
+
+    def worker(self, queue: Queue, **extra: str) -> Process:
+        worker = self._start(queue.value, ["flask", "worker", queue.value], extra)
+        _wait_until_ready(worker)
+        return worker
+
+    def new_worker(self, queue: Queue) -> Process:
+        """Give a worker that has done nothing yet, in place of the one that runs."""
+        self._end(queue.value)
+        return self.worker(queue)
+
+    def close(self) -> None:
+        for name in list(self._running):
+            self._end(name)
+
+    def _start(self, name: str, arguments: list[str], extra: dict[str, str]) -> Process:
+        if name in self._running:
+            known, process = self._running[name]
+            if known == extra and process.popen.poll() is None:
+                return process
+            self._end(name)
+        log = self._folder / f"{name}-{uuid.uuid4().hex[:6]}.log"
+        process = Process(arguments, self._environment | extra, log)
+        self._running[name] = extra, process
+        return process
+
+    def _end(self, name: str) -> None:
+        if name in self._running:
+            self._running.pop(name)[1].kill()
+
+
+def _wait_until_ready(worker: Process) -> None:
+    wait_until(lambda: "ready." in worker.said(), 30, log=worker)
 
 
 def said(text: str) -> dict[str, Any]:
