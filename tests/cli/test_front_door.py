@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tests.engine.states import STACK, store_in
 from tests.program.declared import run
 from watoto_infra import __version__
-from watoto_infra.cli.app import Group
+from watoto_infra.cli.app import Group, app
 from watoto_infra.cli.commands import COMMANDS, LazyCommand
 from watoto_infra.engine.embedded.state.values import from_plain
 from watoto_infra.errors import Interrupted, NoSuchStack, StackLocked, WatotoError, WrongPassphrase
@@ -34,17 +34,17 @@ def watoto(*arguments: str, home: Path, **environment: str) -> subprocess.Comple
 
 
 def raising(error: BaseException) -> typer.Typer:
-    app = typer.Typer(cls=Group)
+    failing = typer.Typer(cls=Group)
 
-    @app.callback()
+    @failing.callback()
     def root(debug: bool = False) -> None:
         pass
 
-    @app.command()
+    @failing.command()
     def fail() -> None:
         raise error
 
-    return app
+    return failing
 
 
 @pytest.mark.parametrize(
@@ -162,18 +162,30 @@ def test_what_help_says_of_a_command_without_importing_it_is_what_the_command_sa
         (("env",), "error: there is no stack local", 10),
     ],
 )
-def test_wrong_use_is_named_in_one_line_and_makes_nothing(tmp_path, arguments, message, code):
-    outcome = watoto(*arguments, home=tmp_path / "home")
-    assert outcome.returncode == code
+def test_wrong_use_is_named_in_one_line_and_makes_nothing(tmp_path, monkeypatch, arguments, message, code):
+    monkeypatch.setenv("WATOTO_HOME", str(tmp_path / "home"))
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == code
     assert message in outcome.stderr
     assert [line.partition(":")[0] for line in outcome.stderr.splitlines()] == ["error", "hint"]
     assert outcome.stdout == ""
     assert not (tmp_path / "home").exists()
 
 
-def test_a_group_without_a_command_shows_its_help(tmp_path):
-    outcome = watoto("state", home=tmp_path)
-    assert outcome.returncode == 2
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("preview", "--stage", "phase9"), 2), (("outputs",), 10)], ids=["usage", "no stack"]
+)
+def test_the_front_door_of_a_checkout_names_wrong_use_as_well(tmp_path, arguments, code):
+    outcome = watoto(*arguments, home=tmp_path / "home")
+    assert outcome.returncode == code
+    assert [line.partition(":")[0] for line in outcome.stderr.splitlines()] == ["error", "hint"]
+    assert outcome.stdout == ""
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_group_without_a_command_shows_its_help():
+    outcome = CliRunner().invoke(app, ["state"])
+    assert outcome.exit_code == 2
     assert "Usage: watoto state" in outcome.stderr
     assert "export" in outcome.stderr
 
@@ -182,15 +194,17 @@ def test_a_group_without_a_command_shows_its_help(tmp_path):
     ("stage", "said"),
     [("phase3", "its manifests are a stack's; bring one up at this stage"), ("phase2", "nothing of it is declared")],
 )
-def test_a_stage_alone_has_no_manifests_and_it_is_said_why(tmp_path, stage, said):
-    outcome = watoto("render", "kubernetes", "--stage", stage, "--check", home=tmp_path)
-    assert outcome.returncode == 0
+def test_a_stage_alone_has_no_manifests_and_it_is_said_why(tmp_path, monkeypatch, stage, said):
+    monkeypatch.setenv("WATOTO_HOME", str(tmp_path))
+    outcome = CliRunner().invoke(app, ["render", "kubernetes", "--stage", stage, "--check"])
+    assert outcome.exit_code == 0
     assert outcome.stderr.startswith(f"kubernetes: {said}")
     assert outcome.stdout == ""
 
 
-def test_settings_name_the_file_and_line_each_value_comes_from(tmp_path):
-    shown = watoto("settings", "--stage", "phase2", home=tmp_path).stdout
+def test_settings_name_the_file_and_line_each_value_comes_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("WATOTO_HOME", str(tmp_path))
+    shown = CliRunner().invoke(app, ["settings", "--stage", "phase2"]).stdout
     assert "app.max_size: 10  # stacks/phase2.yaml:" in shown
     assert "protection: false  # stacks/overlays/local.yaml:" in shown
 
