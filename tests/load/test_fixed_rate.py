@@ -214,6 +214,16 @@ def test_progress_is_told_while_a_run_goes_on():
     assert 0 < told[0].answered <= told[0].sent < told[1].sent
 
 
+def test_a_run_that_is_ended_early_intended_what_was_due_until_then_and_waits_for_its_answers():
+    with serving(delay_s=lambda _number: 0.2) as server:
+        plan = FixedRatePlan(url=server.url, rate=100, seconds=60, scenario=page, connections=64)
+        result = run_fixed_rate(plan, ended=lambda: len(server.heads) >= 30)
+        assert len(server.heads) == result.intended == result.answered
+    assert 30 <= result.intended < 100
+    assert result.seconds == pytest.approx(result.intended / 100, abs=0.5)
+    assert result.errors == 0
+
+
 def test_an_address_where_nothing_answers_is_said_in_a_line():
     with pytest.raises(ServiceFailed, match="no connection to http"):
         run_fixed_rate(FixedRatePlan(url="http://127.0.0.1:1", rate=1, seconds=1, scenario=page))

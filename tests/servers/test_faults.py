@@ -7,10 +7,12 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from tests.servers.conftest import Running, children_of, result_of
+from tests.servers.conftest import Running, children_of
+from tests.servers.steady import steady_load
 
 pytestmark = pytest.mark.local
 
@@ -48,32 +50,29 @@ CASES = {
 }
 """Who is killed, and how many requests may fail."""
 QUICK = ("an app server", "a worker of nginx", "the cache")
+HURT_SECONDS = 6
+"""How long load goes on after a kill at least, whether or not all is healthy before."""
 
 
-@pytest.mark.parametrize("case", QUICK)
-def test_when_it_is_killed_beside_other_work_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
-    running: Running, case: str
+@pytest.mark.parametrize(
+    ("rate", "cases"),
+    [(200, QUICK), pytest.param(500, tuple(CASES), marks=pytest.mark.long)],
+    ids=["beside other work", "under load"],
+)
+def test_when_one_is_killed_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
+    running: Running, tmp_path: Path, rate: int, cases: tuple[str, ...]
 ):
-    kill_under_load(running, case, rate=200)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("case", CASES)
-def test_when_it_is_killed_under_load_no_more_requests_fail_than_it_had_in_hand_and_it_heals(
-    running: Running, case: str
-):
-    kill_under_load(running, case, rate=500)
-
-
-def kill_under_load(running: Running, case: str, *, rate: int) -> None:
-    victims, most = CASES[case]
     running.wait_until_whole()
-    load = running.load(rate, seconds=12)
-    time.sleep(6)  # the load has begun once its sessions are made
+    failed = {}
+    with steady_load(running.driver, rate, tmp_path) as load:
+        for case in cases:
+            before = load.failed()
+            kill(CASES[case][0](running))
+            time.sleep(HURT_SECONDS)
+            running.wait_until_whole()
+            failed[case] = load.failed() - before
+        result = load.end()
 
-    kill(victims(running))
-
-    result = result_of(load)
-    running.wait_until_whole()
-    assert result["total"]["requests"] >= rate * 12 * 0.8, result
-    assert result["total"]["failures"] <= most, result
+    assert {case: number for case, number in failed.items() if number > CASES[case][1]} == {}, result
+    assert result["failures"] == sum(failed.values()), "some were never answered"
+    assert result["requests"] >= rate * result["seconds"] * 0.8, result

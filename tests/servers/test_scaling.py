@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.servers.conftest import Running, result_of
+from tests.servers.conftest import Running
+from tests.servers.steady import steady_load
 from tests.stack.driver import ROOT, Driver
 
 pytestmark = pytest.mark.local
@@ -36,41 +36,41 @@ def edited(running: Running, tmp_path: Path) -> Driver:
 
 
 def test_an_edited_number_is_shown_by_preview_and_scales_there_and_back_under_load_without_a_failed_request(
-    running: Running, edited: Driver
+    running: Running, edited: Driver, tmp_path: Path
 ):
-    load = running.load(rate=150, seconds=60)
-    time.sleep(5)
+    with steady_load(running.driver, 150, tmp_path) as load:
+        changed = [step for step in edited.plan("phase2")["steps"] if step["changes"]]
+        assert [(step["urn"].rpartition("::")[2], step["op"]) for step in changed] == [("watoto-backend-asg", "update")]
+        changes = [(one["path"], one["before"], one["after"]) for one in changed[0]["changes"]]
+        assert changes == [("desiredCapacity", 3, 4)]
+        edited.ok("up", "--stage", "phase2", "--yes")
+        assert app_servers(running) == ["app1", "app2", "app3", "app4"]
+        load.failed()  # a second with four
 
-    changed = [step for step in edited.plan("phase2")["steps"] if step["changes"]]
-    assert [(step["urn"].rpartition("::")[2], step["op"]) for step in changed] == [("watoto-backend-asg", "update")]
-    assert [(one["path"], one["before"], one["after"]) for one in changed[0]["changes"]] == [("desiredCapacity", 3, 4)]
-    edited.ok("up", "--stage", "phase2", "--yes")
-    assert app_servers(running) == ["app1", "app2", "app3", "app4"]
+        running.driver.ok("up", "--stage", "phase2", "--yes")
+        assert app_servers(running) == ["app1", "app2", "app3"]
+        load.failed()  # and a second with three
 
-    running.driver.ok("up", "--stage", "phase2", "--yes")
-    assert app_servers(running) == ["app1", "app2", "app3"]
-
-    result = result_of(load)
-    assert result["total"]["failures"] == 0, result
+        result = load.end()
+    assert result["failures"] == 0, result
 
 
 @pytest.mark.long
-def test_scaling_up_and_back_under_load_fails_no_request_and_previews_show_it(running: Running):
-    load = running.load(rate=150, seconds=60)
-    time.sleep(5)
+def test_scaling_up_and_back_under_load_fails_no_request_and_previews_show_it(running: Running, tmp_path: Path):
+    with steady_load(running.driver, 150, tmp_path) as load:
+        running.driver.ok("scale", "app", "4", "--yes")
+        assert app_servers(running) == ["app1", "app2", "app3", "app4"]
+        changes = [change["path"] for step in running.driver.plan("phase2")["steps"] for change in step["changes"]]
+        assert changes == []  # the stack keeps the number: a preview of its stage has nothing to change
+        group = running.driver.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
+        assert group["DesiredCapacity"] == 4
 
-    running.driver.ok("scale", "app", "4", "--yes")
-    assert app_servers(running) == ["app1", "app2", "app3", "app4"]
-    changes = [change["path"] for step in running.driver.plan("phase2")["steps"] for change in step["changes"]]
-    assert changes == []  # the stack keeps the number: a preview of its stage has nothing to change
-    group = running.driver.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
-    assert group["DesiredCapacity"] == 4
+        running.driver.ok("scale", "app", "--reset", "--yes")
+        assert app_servers(running) == ["app1", "app2", "app3"]
+        load.failed()  # a second with three
 
-    running.driver.ok("scale", "app", "--reset", "--yes")
-    assert app_servers(running) == ["app1", "app2", "app3"]
-
-    result = result_of(load)
-    assert result["total"]["failures"] == 0, result
+        result = load.end()
+    assert result["failures"] == 0, result
 
 
 def test_a_number_that_the_stage_does_not_allow_is_refused_and_changes_nothing(running: Running):

@@ -167,12 +167,18 @@ def _percentile_ms(latencies_s: array[float], percent: float) -> float:
     return 1000 * ordered[min(len(ordered) - 1, int(percent / 100 * len(ordered)))]
 
 
-def run_fixed_rate(plan: FixedRatePlan, *, on_progress: Callable[[Progress], None] | None = None) -> LoadResult:
+def run_fixed_rate(
+    plan: FixedRatePlan,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    ended: Callable[[], bool] = lambda: False,
+) -> LoadResult:
     """Send what the plan says and return what came of it; `on_progress` is called about once a second.
 
-    Raises UsageError for an address that is none, ServiceFailed when nothing answers there.
+    The schedule ends early once `ended` is true; what was not due until then was never intended. Raises UsageError for
+    an address that is none, ServiceFailed when nothing answers there.
     """
-    run = _Run(plan, Destination.of(plan.url, tls=plan.tls), on_progress)
+    run = _Run(plan, Destination.of(plan.url, tls=plan.tls), on_progress, ended)
     gc.collect()
     gc.disable()  # a collection is a pause that would be charged to the server
     try:
@@ -187,9 +193,14 @@ def run_fixed_rate(plan: FixedRatePlan, *, on_progress: Callable[[Progress], Non
 
 class _Run:
     def __init__(
-        self, plan: FixedRatePlan, destination: Destination, on_progress: Callable[[Progress], None] | None
+        self,
+        plan: FixedRatePlan,
+        destination: Destination,
+        on_progress: Callable[[Progress], None] | None,
+        ended: Callable[[], bool],
     ) -> None:
         self._plan = plan
+        self._ended = ended
         self._host = str(destination.endpoint)
         self._pool = Pool(destination, answered=self._answered, broken=self._broken)
         self._endpoints: dict[str, EndpointResult] = {}
@@ -200,8 +211,9 @@ class _Run:
         plan = self._plan
         await self._pool.open(plan.connections)
         began, processor = time.perf_counter(), time.process_time()
-        await self._keep_the_schedule(began, intended := int(plan.rate * plan.seconds))
-        share = (time.process_time() - processor) / max(time.perf_counter() - began, 1e-9)
+        await self._keep_the_schedule(began, int(plan.rate * plan.seconds))
+        spent, intended = max(time.perf_counter() - began, 1e-9), self._sent
+        share = (time.process_time() - processor) / spent
         in_time = sum(endpoint.answered for endpoint in self._endpoints.values())
         connections = self._pool.connections
         until = time.perf_counter() + plan.drain_s
@@ -210,7 +222,7 @@ class _Run:
         self._pool.close()
         return LoadResult(
             rate=plan.rate,
-            seconds=plan.seconds,
+            seconds=spent if self._ended() else plan.seconds,
             intended=intended,
             endpoints=self._endpoints,
             in_time=in_time,
@@ -223,7 +235,7 @@ class _Run:
     async def _keep_the_schedule(self, began: float, intended: int) -> None:
         rate, scenario = self._plan.rate, self._plan.scenario
         told = began
-        while self._sent < intended:
+        while self._sent < intended and not self._ended():
             now = time.perf_counter()
             if now - told >= 1 and self._on_progress:
                 told = now
@@ -238,7 +250,7 @@ class _Run:
             if self._sent % _BURST == 0:
                 await asyncio.sleep(0)
         rest = began + self._plan.seconds - time.perf_counter()
-        if rest > 0:
+        if rest > 0 and not self._ended():
             await asyncio.sleep(rest)
 
     def _progress(self, elapsed_s: float) -> Progress:

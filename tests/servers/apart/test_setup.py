@@ -16,7 +16,7 @@ import pytest
 
 pytestmark = [pytest.mark.local, pytest.mark.long]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ALLOWS_STARTS = "#!/bin/sh\nexit 0\n"
 SERVERS = ("nginx*", "postgresql*", "redis*", "rabbitmq*", "prometheus*", "pgbouncer*", "erlang-base")
 LOOK = """
