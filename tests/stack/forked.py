@@ -38,6 +38,9 @@ OUT_OF_THE_WAY = 200
 NOT_IMPORTED = ("watoto_infra.load.", "watoto_infra.local.emulator.")
 """Large, and run by processes of their own; locust changes the process that imports it."""
 
+Derive = Callable[[str, bytes, int], bytes]
+"""From a passphrase, a salt and a number of rounds to a key."""
+
 
 class Forked:
     """A running fork, used as ``subprocess.Popen``. ``streams`` are its file descriptors by number."""
@@ -137,14 +140,40 @@ def forker() -> socket.socket:
 # --- the process that forks ---------------------------------------------------------------------------------------
 
 
-def serve(requests: socket.socket) -> None:
+class Keys:
+    """Keys derived from passphrases, a third of a second each: a fork tells of those that it had to derive."""
+
+    def __init__(self, derive: Derive) -> None:
+        self._derive = derive
+        self._known: dict[tuple[str, bytes, int], bytes] = {}
+        self.told, self._telling = os.pipe2(os.O_CLOEXEC)
+
+    def derive(self, passphrase: str, salt: bytes, rounds: int) -> bytes:
+        """Stand where the function does that derives a key."""
+        key = self._known.get((passphrase, salt, rounds))
+        if key is None:
+            key = self._known[passphrase, salt, rounds] = self._derive(passphrase, salt, rounds)
+            told = json.dumps([passphrase, salt.hex(), rounds, key.hex()]) + "\n"
+            os.write(self._telling, told.encode())  # whole, since it is shorter than PIPE_BUF
+        return key
+
+    def learn(self) -> None:
+        """Take in what forks have told."""
+        for line in os.read(self.told, select.PIPE_BUF * 16).splitlines():
+            passphrase, salt, rounds, key = json.loads(line)
+            self._known[passphrase, bytes.fromhex(salt), rounds] = bytes.fromhex(key)
+
+
+def serve(requests: socket.socket, keys: Keys) -> None:
     """Fork for every request and tell who asked how the fork ended, until nobody is left who could ask."""
     waking, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken)
     replies: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([requests.fileno(), waking], [], [])
+        ready, _, _ = select.select([requests.fileno(), waking, keys.told], [], [])
+        if keys.told in ready:
+            keys.learn()
         if waking in ready:
             os.read(waking, 4096)
             _tell_of_ends(replies)
@@ -279,9 +308,19 @@ def _import_all() -> None:
             importlib.import_module(module.name)
 
 
+def _remember_keys() -> Keys:
+    """Have forks derive no key that one of them has derived before."""
+    from watoto_infra.engine.embedded.state import secrets  # noqa: PLC0415 - for the process that forks only
+
+    functions = vars(secrets)
+    keys = Keys(functions["_derive_key"])
+    functions["_derive_key"] = keys.derive
+    return keys
+
+
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         _import_all()
         gc.collect()
         gc.freeze()  # what is collected in a fork is copied first
-        serve(listening)
+        serve(listening, _remember_keys())
