@@ -145,7 +145,7 @@ class Supervisor:
             self.stop_together(self.states())  # by itself supervisord ends them one after the other
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        if not _wait(lambda: self._pid() is None, STOP_SECONDS):
+        if not _wait(lambda: not self._is_supervisord(pid), STOP_SECONDS):
             raise ServiceFailed(f"supervisord (pid {pid}) of stack {self._home.stack} does not end", hint=f"kill {pid}")
         self._pid_file.unlink(missing_ok=True)
         end_orphans(self._home.root)
@@ -295,10 +295,16 @@ class Supervisor:
     def _pid(self) -> int | None:
         try:
             pid = int(self._pid_file.read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return None
-        return pid if str(self._config).encode() in command else None
+        return pid if self._is_supervisord(pid) else None
+
+    def _is_supervisord(self, pid: int) -> bool:
+        """Tell whether a process is this stack's supervisord, which removes its pid file a moment before it ends."""
+        try:
+            return str(self._config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
 
     def _proxy(self) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
