@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,5 +58,9 @@ def once_written(file: Path, running: subprocess.Popen[bytes]) -> str:
 
 def naming(home: Path) -> list[str]:
     """Processes that were started with a file of the home, as its supervisor was."""
-    commands = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
-    return [command.decode() for command in commands if str(home).encode() in command]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            found += [command.decode()] if str(home).encode() in command else []
+    return found
