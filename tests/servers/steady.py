@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.stack.driver import ROOT, Driver
-from watoto_infra.cli.running import running_topology, sessions_of
+from watoto_infra.cli.running_stack import running_topology
 from watoto_infra.load.fixed_rate import FAILED_FROM, FixedRatePlan, LoadResult, run_fixed_rate
 from watoto_infra.load.mixes import guide_mix
 from watoto_infra.load.target import count_courses
+from watoto_infra.servers.lms.accounts import fill_if_empty, issue_sessions
 
 SESSIONS = 10_000
 LONGEST_SECONDS = 900
@@ -85,7 +86,8 @@ def run(stack: str, rate: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     topology = running_topology(stack)
     url = topology.outputs.url.rstrip("/")
-    mix = guide_mix(sessions_of(topology, SESSIONS), courses=count_courses(url))
+    fill_if_empty(topology, lambda text: print(text, file=sys.stderr))
+    mix = guide_mix(issue_sessions(topology, SESSIONS), courses=count_courses(url))
     plan = FixedRatePlan(url=url, rate=rate, seconds=LONGEST_SECONDS, scenario=mix)
     result = run_fixed_rate(
         plan,
