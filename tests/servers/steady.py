@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.stack.driver import ROOT, Driver
+from watoto_infra import console
 from watoto_infra.cli.running_stack import running_topology
 from watoto_infra.load.fixed_rate import FAILED_FROM, FixedRatePlan, LoadResult, run_fixed_rate
 from watoto_infra.load.mixes import guide_mix
@@ -86,7 +87,7 @@ def run(stack: str, rate: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     topology = running_topology(stack)
     url = topology.outputs.url.rstrip("/")
-    fill_if_empty(topology, lambda text: print(text, file=sys.stderr))
+    fill_if_empty(topology, console.note)
     mix = guide_mix(issue_sessions(topology, SESSIONS), courses=count_courses(url))
     plan = FixedRatePlan(url=url, rate=rate, seconds=LONGEST_SECONDS, scenario=mix)
     result = run_fixed_rate(
