@@ -8,29 +8,16 @@ from dataclasses import replace
 import pytest
 
 from tests.render.families import families
-from watoto_infra.programs import find
 from watoto_infra.rendering import use_cases
 from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.rendering.model import Verdict
 from watoto_infra.servers.grafana import check as grafana_checks
-from watoto_infra.servers.registry import family_names
+from watoto_infra.servers.registry import family_names, server_of
 
 pytestmark = pytest.mark.local
 
-NEEDED = {
-    "nginx": ("nginx", "gixy-next"),
-    "prometheus": ("promtool",),
-    "alertmanager": ("amtool",),
-    "grafana": ("promtool",),
-    "kong": (),
-    "postgresql": ("postgres",),
-    "pgbouncer": ("pgbouncer",),
-    "redis": ("redis-server",),
-    "rabbitmq": ("rabbitmq-server", "epmd"),
-    "gunicorn": ("gunicorn",),
-    "backup": ("pgbackrest", "shellcheck"),
-    "cloud-init": ("cloud-init", "shellcheck"),
-}
+FAMILIES = [name for name in family_names() if name != "kubernetes"]
+"""Manifests of Kubernetes objects are a stack's: test_kubernetes.py has them read."""
 UNOBTAINABLE = {"grafana", "receivers"}
 """Grafana is in no package here; no receiver is set in the stages' files."""
 SECRETS = (
@@ -44,15 +31,10 @@ SECRETS = (
 )
 
 
-def test_every_family_has_a_server_or_is_tested_apart():
-    assert set(family_names()) == {*NEEDED, "kubernetes"}
-
-
 def need(family, require_binary):
-    """Skip by name where a server is absent; tools from PyPI lie beside the interpreter."""
-    for name in NEEDED[family]:
-        if find(name) is None:
-            require_binary(name)
+    """Skip by name where a program of the family's server is absent; tools from PyPI lie beside the interpreter."""
+    for requirement in server_of(family).requirements:
+        require_binary(requirement.program)
 
 
 def findings(family, inputs, templates):
@@ -68,7 +50,7 @@ def findings(family, inputs, templates):
     return found
 
 
-@pytest.mark.parametrize("family", NEEDED)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_real_servers_take_phase2(family, stage_inputs, templates, require_binary):
     need(family, require_binary)
     findings(family, stage_inputs(), templates)
@@ -94,7 +76,7 @@ def test_the_real_servers_take_the_quick_families_of_the_other_stages(
 
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["phase1", "phase3"])
-@pytest.mark.parametrize("family", NEEDED)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_real_servers_take_the_other_stages(family, stage, stage_inputs, templates):
     findings(family, stage_inputs(stage), templates)
 
