@@ -162,6 +162,15 @@ def test_a_fault_in_a_rendered_file_is_found_by_the_server_that_reads_it(
     assert any(finding.refused for finding in use_cases.check(families(family), broken, inputs))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_file_that_is_no_configuration_at_all_is_refused(family, stage_inputs, templates, require_binary):
+    need(family, require_binary)
+    inputs = stage_inputs()
+    files = use_cases.render(families(family), inputs, templates)
+    broken = [replace(file, text=f"{file.text}\n]{{ no configuration\n") for file in files]
+    assert any(finding.refused for finding in use_cases.check(families(family), broken, inputs))
+
+
 def test_every_property_in_kong_conf_is_kongs_own(stage_inputs, templates):
     (text,) = [file.text for file in use_cases.render(families("kong"), stage_inputs("phase3"), templates)][1:]
     named = {line.partition(" = ")[0] for line in text.splitlines() if line and not line.startswith("#")}

@@ -29,7 +29,10 @@ def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Ch
     """Parse every query with promtool, compare with the schema; Grafana itself is in no distribution."""
     del inputs
     names = [file.path for file in files if file.path.endswith(".json")]
-    documents = [json.loads((tree / name).read_text(encoding="utf-8")) for name in names]
+    try:
+        documents = [json.loads((tree / name).read_text(encoding="utf-8")) for name in names]
+    except ValueError as error:
+        return (SCHEMA.judged(names, as_ran([f"not JSON: {error}"])),)
     provisioning = [file.path for file in files if file.path not in names]
     return (
         LAYOUT.judged(names, as_ran(layout_problems(documents))),

@@ -9,7 +9,7 @@ from pathlib import Path
 from watoto_infra.programs import find
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import CheckFinding, RenderedFile
-from watoto_infra.rendering.run import Checker, run
+from watoto_infra.rendering.run import Checker, as_ran, run
 
 GUNICORN = Checker("gunicorn", "gunicorn --check-config")
 SOURCES = Path(__file__).resolve().parents[3] / "src"
@@ -23,7 +23,10 @@ def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Ch
     if program is None or not configuration.exists():
         return (GUNICORN.absent(names),)
     lines = (tree / names[0]).read_text(encoding="utf-8").splitlines()
-    rendered = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    settings = [line for line in lines if line and not line.startswith("#")]
+    if nameless := [f"no variable: {line}" for line in settings if "=" not in line]:
+        return (GUNICORN.judged(names, as_ran(nameless)),)
+    rendered = dict(line.split("=", 1) for line in settings)
     environment = {**_needed(), **rendered, "PYTHONPATH": str(SOURCES)}
     command = [program, "--check-config", "--config", str(configuration)]
     return (GUNICORN.judged(names, run(command, cwd=tree, environment=environment), folder=tree),)

@@ -30,7 +30,10 @@ def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Ch
     del inputs
     folder = tree / "rabbitmq"
     names = [file.path for file in files]
-    definitions = json.loads((folder / "definitions.json").read_text(encoding="utf-8"))
+    try:
+        definitions = json.loads((folder / "definitions.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        return (REFERENCES.judged(names[-1:], as_ran([f"not JSON: {error}"])),)
     first = REFERENCES.judged(names[-1:], as_ran(inconsistencies(definitions)))
     if find("rabbitmq-server") is None or find("epmd") is None:
         return first, NODE.absent(names)
