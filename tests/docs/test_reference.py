@@ -11,6 +11,7 @@ import pytest
 
 from watoto_infra.cli import reference
 from watoto_infra.errors import ExitCode
+from watoto_infra.servers.registry import servers
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,6 +32,11 @@ def test_every_command_says_what_it_does_and_explains_each_option(name: str, com
 def test_every_exit_code_is_explained():
     page = reference.pages()["exit_codes.md"]
     assert all(f"| {int(code)} | {code.name} |" in page for code in ExitCode)
+
+
+def test_every_family_of_files_says_what_it_is_and_who_checks_it():
+    families = [server for server in servers().values() if server.family]
+    assert [server.family for server in families if not (server.summary and server.checked_by)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -16,7 +16,7 @@ from watoto_infra import errors
 from watoto_infra.cli.app import app
 from watoto_infra.cli.commands import LazyCommand
 from watoto_infra.errors import ExitCode, WatotoError
-from watoto_infra.servers.registry import releases
+from watoto_infra.servers.registry import releases, servers
 from watoto_infra.servers.requirements import debian_packages
 from watoto_infra.settings.schema import render_reference
 from watoto_infra.values import documents
@@ -31,6 +31,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands_page(),
         "exit_codes.md": _exit_codes_page(),
         "json.md": _json_page(),
+        "servers.md": _servers_page(),
         "../../requirements/debian.txt": debian_packages(),
     }
 
@@ -116,6 +117,38 @@ def _documents() -> Iterator[type]:
     for member in vars(documents).values():
         if is_typeddict(member) and "schema_version" in member.__annotations__:
             yield member
+
+
+def _servers_page() -> str:
+    lines = [
+        "# Servers",
+        "",
+        "Generated from `watoto_infra/servers/*/server.py`.",
+        "",
+        "## Families of files: `watoto render FAMILY`",
+        "",
+        "| family | files | checked by |",
+        "| --- | --- | --- |",
+    ]
+    families = (server for server in servers().values() if server.family)
+    lines += [f"| {server.family} | {server.summary} | {server.checked_by} |" for server in families]
+    lines += [
+        "",
+        "## Programs and ports",
+        "",
+        "The first port of each kind where there is no stack; the next ones count up from it. A stack on this machine",
+        "has ports of its own. [Rendering](../guides/rendering.md) has those of databases, caches, broker, app servers",
+        "and front door.",
+        "",
+        "| server | Debian packages | ports |",
+        "| --- | --- | --- |",
+    ]
+    for name, server in servers().items():
+        packages = sorted({requirement.package for requirement in server.requirements})
+        ports = [f"{port.kind} {port.usual}" for port in server.ports]
+        if packages or ports:
+            lines.append(f"| {name} | {', '.join(packages)} | {', '.join(ports)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _first_paragraph(text: str) -> str:

@@ -40,7 +40,8 @@ class ScrapeJob:
 class Server:
     """One server.
 
-    ``family`` is what its files are called on the command line, ``summary`` a line about them; empty where it has none.
+    ``family`` is what its files are called on the command line, ``summary`` a line about them, ``checked_by`` who reads
+    them in a check; empty where it has none.
     ``local`` tells that processes of this machine read the files; others are for machines elsewhere.
     ``starts_unchecked`` tells that a first start does not tell whether its files are right, because the server starts
     although the machine's limits are too low for them: so they are checked before.
@@ -50,6 +51,7 @@ class Server:
 
     family: str = ""
     summary: str = ""
+    checked_by: str = ""
     local: bool = True
     starts_unchecked: bool = False
     requirements: tuple[Requirement, ...] = ()

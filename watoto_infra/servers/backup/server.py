@@ -8,6 +8,7 @@ from watoto_infra.servers.server import Requirement, Server
 SERVER = Server(
     family="backup",
     summary="pgBackRest, the logical dump job, systemd services and timers of both and of the restore drill",
+    checked_by="pgBackRest, shellcheck, systemd-analyze",
     requirements=(
         Requirement("pgbackrest", "pgbackrest", "backup configurations are checked by pgBackRest"),
         Requirement("shellcheck", "shellcheck", "rendered shell scripts are checked"),

@@ -10,6 +10,7 @@ WEB = Port("grafana", 3000, local=False)
 SERVER = Server(
     family="grafana",
     summary="dashboards of application, hosts, database, cache, queues and backups, and their provisioning",
+    checked_by="Grafana's published schema: `schema only`; promtool parses each query; provisioning `not validated`",
     local=False,
     ports=(WEB,),
 )

@@ -26,6 +26,7 @@ def _scraped(endpoints: Endpoints) -> Sequence[Endpoint]:
 SERVER = Server(
     family="gunicorn",
     summary="processes, threads, timeouts and pools of an app server, read by the LMS's gunicorn.conf.py",
+    checked_by="`gunicorn --check-config`",
     ports=(BACKGROUND_METRICS,),
     scraped=(
         ScrapeJob("lms", lambda endpoints: endpoints.all_app_servers),

@@ -12,6 +12,7 @@ EXPORTER = Port("nginx-exporter", 9113, lambda _settings, _endpoints: ["front-do
 SERVER = Server(
     family="nginx",
     summary="load balancer (upstream backend_servers) and gateway in front of one LMS",
+    checked_by="`nginx -t`, gixy-next, this machine's limit of open files",
     starts_unchecked=True,
     requirements=(
         Requirement("nginx", "nginx", "nginx configurations are checked by nginx itself"),

@@ -11,6 +11,7 @@ CLIENTS = Port("pgbouncer", 6432)
 SERVER = Server(
     family="pgbouncer",
     summary="transaction pooling between app servers and databases, with sums that fit",
+    checked_by="a throw-away PgBouncer",
     requirements=(
         Requirement("pgbouncer", "pgbouncer", "PgBouncer configurations are checked by a throw-away pooler"),
     ),

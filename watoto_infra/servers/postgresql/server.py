@@ -28,6 +28,7 @@ def _labels(endpoints: Endpoints) -> Sequence[Labels]:
 SERVER = Server(
     family="postgresql",
     summary="postgresql.conf of each primary and replica, pg_hba.conf, pg_ident.conf, password file of replication",
+    checked_by="a throw-away cluster that is started with them",
     requirements=(
         Requirement("postgres", "postgresql-15", "PostgreSQL configurations are checked by a throw-away server"),
         Requirement("prometheus-postgres-exporter", "prometheus-postgres-exporter", "PostgreSQL's metrics are known"),

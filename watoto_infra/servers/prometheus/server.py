@@ -11,6 +11,7 @@ WEB = Port("prometheus", 9090)
 SERVER = Server(
     family="prometheus",
     summary="scraping, the rule group watoto_lms_alerts, burn rates, recovery alerts and their unit tests",
+    checked_by="promtool: config, rules with all lints, unit tests",
     requirements=(Requirement("promtool", "prometheus", "alert rules are checked and tested"),),
     releases={"prometheus": Release((2, 40), (3,), (2, 42), ("promtool", "--version"), r"version ([\d.]+)")},
     ports=(WEB,),

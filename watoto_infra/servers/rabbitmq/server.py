@@ -29,6 +29,7 @@ QUEUE_METRICS = (("family", ("queue_coarse_metrics", "queue_consumer_count")),)
 SERVER = Server(
     family="rabbitmq",
     summary="rabbitmq.conf, and the definitions of user, queues, dead letters and policies",
+    checked_by="cross-references, then a throw-away node that loads them",
     requirements=(
         Requirement("rabbitmq-server", "rabbitmq-server", "broker definitions are imported by a throw-away node"),
     ),

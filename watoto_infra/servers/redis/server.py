@@ -33,6 +33,7 @@ EXPORTER = Port(
 SERVER = Server(
     family="redis",
     summary="redis.conf of each role, cache and state, and of its replica, with their users",
+    checked_by="a throw-away Redis",
     requirements=(
         Requirement("redis-server", "redis-server", "Redis configurations are checked by a throw-away server"),
         Requirement("prometheus-redis-exporter", "prometheus-redis-exporter", "Redis's metrics are known"),
