@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +18,8 @@ from watoto_infra.errors import ServiceFailed
 from watoto_infra.servers.alertmanager import process as alertmanager
 from watoto_infra.servers.alertmanager import server as alertmanager_server
 from watoto_infra.servers.alertmanager.alerts import firing, state_at_prometheus, value_of
+from watoto_infra.servers.blackbox_exporter import process as blackbox_exporter
+from watoto_infra.servers.blackbox_exporter import server as blackbox_exporter_server
 from watoto_infra.servers.node_exporter import process as node_exporter
 from watoto_infra.servers.node_exporter import server as node_exporter_server
 from watoto_infra.servers.postgresql import process as postgresql
@@ -28,17 +32,20 @@ from watoto_infra.values.addresses import Endpoint
 
 pytestmark = pytest.mark.local
 
-MODULES: list[Any] = [postgresql, redis, prometheus, alertmanager, node_exporter]
-OURS = ("prometheus", "alertmanager", "node-exporter", "postgres-exporter-primary", "redis-exporter-cache")
+MODULES: list[Any] = [postgresql, redis, prometheus, alertmanager, node_exporter, blackbox_exporter]
+OURS = (
+    *("prometheus", "alertmanager", "node-exporter", "blackbox-exporter"),
+    *("postgres-exporter-primary", "redis-exporter-cache"),
+)
 
 
 @pytest.fixture(scope="module")
 def stack(require_binary) -> Iterator[LocalStack]:
     for name in ("postgres", "pgbackrest", "redis-server", "prometheus", "prometheus-alertmanager"):
         require_binary(name)
-    for name in ("node", "postgres", "redis"):
+    for name in ("node", "postgres", "redis", "blackbox"):
         require_binary(f"prometheus-{name}-exporter")
-    with local_stack(MODULES, ["postgresql", "backup", "redis", "prometheus", "alertmanager"]) as found:
+    with local_stack(MODULES, ["postgresql", "backup", "redis", "prometheus", "alertmanager", "blackbox"]) as found:
         found.declare("phase1")
         yield found
 
@@ -66,6 +73,35 @@ def test_the_exporters_sign_in_to_their_servers(stack):
     assert 'pg_stat_database_xact_commit{datid="' in page(endpoints.all(postgresql_server.EXPORTER)[0])
 
 
+class Door(BaseHTTPRequestHandler):
+    """A front door behind which the LMS is ready, and which has no page to sign in with."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/readyz" else 503)
+        self.end_headers()
+        self.wfile.write(b'{"status":"ready"}' if self.path == "/readyz" else b"<title>Not now</title>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing among the tests' own words."""
+
+
+def test_prometheus_has_each_probe_of_the_front_door_under_its_own_name(stack):
+    def probes() -> dict[str, str]:
+        answer = page(stack.topology.endpoints.one(prometheus_server.WEB), "/api/v1/query?query=probe_success")
+        samples = json.loads(answer)["data"]["result"]
+        return {sample["metric"]["probe"]: sample["value"][1] for sample in samples}
+
+    names = [probe.name for probe in blackbox_exporter_server.PROBES]
+    stack.wait(lambda: probes() == dict.fromkeys(names, "0"), "nothing is behind the front door, and a probe succeeds")
+    door = stack.topology.endpoints.front_door
+    with HTTPServer((door.host, door.port), Door) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            stack.wait(lambda: probes() == {"ready": "1", "sign-in": "0"}, "the probes do not tell 200 from 503")
+        finally:
+            server.shutdown()
+
+
 def test_what_is_left_in_the_metrics_folder_is_told_with_the_machine_s(stack):
     folder = stack.topology.folder("metrics")
     (folder / "probe.prom").write_text("watoto_probe 7\n")
@@ -88,7 +124,7 @@ def test_no_secret_stands_in_an_argument_an_environment_or_a_file_that_others_ca
 
 def test_prometheus_reaches_what_runs_and_alertmanager_gets_its_alerts(stack):
     alertmanager_at = stack.topology.endpoints.one(alertmanager_server.WEB)
-    running = {"node", "postgres", "redis", "prometheus", "alertmanager"}
+    running = {"node", "postgres", "redis", "prometheus", "alertmanager", "blackbox-exporter", "front-door"}
     stack.wait(lambda: running <= {job for job, up in asked(stack, "up").items() if up}, "not everything is scraped")
     always = f"/api/v2/alerts?filter={quote('alertname=DeadMansSwitch')}"
     stack.wait(lambda: json.loads(page(alertmanager_at, always)) != [], "the alert that always fires is not there", 180)
