@@ -37,7 +37,7 @@ RECOVERY = {
 }
 """What backups and drills write for the node exporter's textfile collector."""
 
-EXPORTERS = ("node_", "pg_", "redis_", "rabbitmq_", "nginx_", "prometheus_", "alertmanager_")
+EXPORTERS = ("node_", "pg_", "redis_", "rabbitmq_", "nginx_", "prometheus_", "alertmanager_", "probe_")
 
 
 def metrics_in(expression: str) -> set[str]:

@@ -171,6 +171,7 @@ def _guide(rules: RulesContext, app_server: LmsEnvironment) -> list[Case]:
         gauge("AppServerDown", up, 0, 1, 1),
         gauge("LmsDown", up, 0, 1, 1),
         gauge("LoadBalancerDown", f"nginx_up{{{HOST}}}", 0, 1, 1),
+        gauge("FrontDoorFails", f'probe_success{{probe="ready",{HOST}}}', 0, 1, 1),
     ]
 
 
