@@ -207,6 +207,13 @@ def test_storage_only_begins_with_what_is_declared_since_it_can_never_shrink():
         assert one.ignore_changes == ([] if one.get("replicateSourceDb") else ["allocatedStorage"])
 
 
+def test_query_statistics_are_kept_for_as_long_as_the_stage_says_on_primary_and_replicas():
+    declared = run("phase2", overrides=json.dumps({"database": {"performance_insights_days": 31}}))
+    instances = declared.of(INSTANCE)
+    assert len(instances) == 3
+    assert {instance.get("performanceInsightsRetentionPeriod") for instance in instances} == {31}
+
+
 def test_a_broker_of_another_size_has_another_name_and_stands_before_the_old_one_goes():
     names = [run(name).one("aws:mq/broker:Broker").get("brokerName") for name in STAGES]
 

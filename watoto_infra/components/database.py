@@ -21,8 +21,6 @@ from watoto_infra.settings.windows import days_later
 
 LOGS = ("postgresql", "upgrade")
 MONITORING_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
-INSIGHTS_DAYS = 7
-"""Retention of performance insights that costs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +195,7 @@ class Database(pulumi.ComponentResource):
         if settings.performance_insights:
             shared["performance_insights_enabled"] = True
             shared["performance_insights_kms_key_id"] = self._args.key_arn
-            shared["performance_insights_retention_period"] = INSIGHTS_DAYS
+            shared["performance_insights_retention_period"] = settings.performance_insights_days
         return shared
 
     def _log_groups(self, name: str) -> list[pulumi.Resource]:

@@ -66,7 +66,9 @@ class DatabaseSettings(Strict):
     monitoring_interval_seconds: Literal[0, 1, 5, 10, 15, 30, 60] = 60
     """Interval of enhanced monitoring; 0: off."""
     performance_insights: bool = True
-    """Whether seven days of query statistics are kept."""
+    """Whether query statistics are kept."""
+    performance_insights_days: Literal[7, 31, 93, 186, 372, 731] = 7
+    """Days query statistics are kept; the first seven cost nothing."""
     log_min_duration_ms: int = Field(default=1000, ge=-1, le=2_147_483_647)
     """Statements that take longer are logged; -1: none."""
     work_mem_kib: int = Field(default=8192, ge=64, le=2_147_483_647)
