@@ -255,6 +255,15 @@ def test_a_file_streamed_through_the_lms_is_never_larger_than_the_gateway_lets_t
         assert environment.upload_direct_max_bytes == expected * 2**20
 
 
+def test_users_stay_signed_in_as_long_as_the_stage_says_and_else_as_long_as_the_lms_does():
+    def seconds(overrides: Mapping[str, Any]) -> int:
+        settings = load_stage("phase2", overrides=overrides).settings
+        return lms_environment(settings, Machine(2, 4096)).session_lifetime_s
+
+    assert seconds({"app": {"session_hours": 1}}) == 3600
+    assert seconds({}) == Settings.model_fields["session_lifetime_s"].default
+
+
 def test_what_the_lms_keeps_of_a_pool_for_watching_is_what_is_counted_with():
     assert KEPT_FOR_WATCHING == metrics.FOR_WATCHING
 

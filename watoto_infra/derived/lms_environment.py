@@ -61,6 +61,7 @@ class LmsEnvironment:
     web_timeout_s: int = field(
         metadata=_in("gunicorn", f"Above the {READ_TIMEOUT_SECONDS} s that nginx waits, so that nginx gives up first")
     )
+    session_lifetime_s: int = field(metadata=_in("gunicorn", "After so long users have to sign in again"))
     db_pool_size: int = field(
         metadata=_in(
             "database", "One connection for each thread and one spare; the guide's pool of 1 to 20 is the bound"
@@ -118,6 +119,7 @@ def lms_environment(settings: StageSettings, machine: Machine) -> LmsEnvironment
         web_workers=min(2 * machine.cores + 1, MOST_WORKERS),
         web_threads=THREADS,
         web_timeout_s=WEB_TIMEOUT_SECONDS,
+        session_lifetime_s=settings.app.session_hours * 3600,
         db_pool_size=min(settings.database.pool.max_size, THREADS + 1),
         db_pool_timeout_s=POOL_TIMEOUT_SECONDS,
         db_statement_timeout_s=STATEMENT_TIMEOUT_SECONDS,

@@ -106,6 +106,8 @@ class AppSettings(Strict):
     """AMI, or the public parameter that names the newest one."""
     root_volume_gib: int = Field(default=30, ge=8, le=16_384)
     """Size of a server's encrypted root volume."""
+    session_hours: int = Field(default=12, ge=1, le=168)
+    """How long somebody stays signed in, at most."""
     mail_secret_arn: SecretArn | None = None
     """Secret whose text is LMS_MAIL_URL, such as smtp://user:password@host:587; none: mail waits in its queue."""
     gateway_port: int = Field(default=80, ge=1, le=65_535)
