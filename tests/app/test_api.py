@@ -239,6 +239,20 @@ def test_notifications_are_read_once_and_filtered(call_as, school_cluster):
     assert [item["message"] for item in pupil.get("/api/notifications?unread=true").json["items"]] == ["a"]
 
 
+def test_all_notifications_are_read_at_once_and_nobody_elses(call_as, school_cluster):
+    school_cluster.primary.query(
+        "INSERT INTO notifications (user_id, kind, message) VALUES (12, 'x', 'a'), (12, 'x', 'b'), (13, 'x', 'c')"
+    )
+    pupil, other = call_as(12), call_as(13)
+    assert pupil.post("/api/notifications/read").status_code == 204
+    school_cluster.wait_for_replay()
+    first = pupil.get("/api/notifications").json["items"]
+    assert [item["read_at"] is not None for item in first] == [True, True]
+    assert pupil.post("/api/notifications/read").status_code == 204
+    assert pupil.get("/api/notifications").json["items"] == first, "the first time counts"
+    assert [item["message"] for item in other.get("/api/notifications?unread=true").json["items"]] == ["c"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "content_type", "status"),
     [

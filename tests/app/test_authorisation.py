@@ -99,6 +99,7 @@ TABLE = [
     # notifications
     Row("GET", "/api/notifications", None, SIGNED_IN_200),
     Row("POST", "/api/notifications/{notification}/read", None, (401, 204, 404, 404, 404, 404)),
+    Row("POST", "/api/notifications/read", None, SIGNED_IN_204),
     Row("POST", "/api/courses/{course}/announcements", {"message": "Hi"}, (401, 403, 403, 202, 403, 202)),
     # media
     Row(

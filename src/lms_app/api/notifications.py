@@ -49,6 +49,21 @@ def mark_read(notification_id: int) -> Response:
 
 @resource.endpoint(
     "POST",
+    "/api/notifications/read",
+    SIGNED_IN,
+    "Note that one has read all notifications",
+    {204: Reply(description="Noted; the first time counts.")},
+)
+def mark_all_read() -> Response:
+    """What comes while it is noted is not read yet."""
+    user_id = me().user_id
+    database = services().databases.of_user(user_id)
+    database.write(lambda connection: notifications.mark_all_read(connection, user_id))
+    return nothing()
+
+
+@resource.endpoint(
+    "POST",
     "/api/courses/<id:course_id>/announcements",
     STAFF,
     "Tell everybody in a course something",

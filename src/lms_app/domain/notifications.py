@@ -67,6 +67,15 @@ def mark_read(connection: Connection, user_id: int, notification_id: int) -> Non
         raise NotFoundError(f"there is no notification {notification_id}")
 
 
+def mark_all_read(connection: Connection, user_id: int) -> None:
+    """Set the time of reading of all of a user's notifications that have none."""
+    connection.execute(
+        update(notifications)
+        .where(notifications.c.user_id == user_id, notifications.c.read_at.is_(None))
+        .values(read_at=func.now())
+    )
+
+
 def announce(databases: Databases, course_id: int, message: str) -> int:
     """Queue a notification for each student of a course, with one statement a shard; returns their number."""
     told = {"kind": "announcement", "message": message}
