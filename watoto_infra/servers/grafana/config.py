@@ -11,7 +11,6 @@ from watoto_infra.rendering.model import FileSpec
 from watoto_infra.servers.grafana.dashboards import dashboards, document
 from watoto_infra.servers.prometheus import server as prometheus_server
 from watoto_infra.servers.prometheus.alert_thresholds import thresholds
-from watoto_infra.servers.prometheus.config import SCRAPE_INTERVAL_SECONDS
 from watoto_infra.values.contracts import Json
 
 
@@ -39,7 +38,7 @@ def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     prometheus = inputs.endpoints.one(prometheus_server.WEB)
     main = GrafanaContext(
         prometheus_url=f"http://{values.host(prometheus.host, 'address of Prometheus')}:{prometheus.port}",
-        scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
+        scrape_interval_seconds=prometheus_server.SCRAPE_INTERVAL_SECONDS,
         dashboards_folder=values.path(f"{inputs.places.config}/grafana/dashboards", "folder of dashboards"),
     )
     files = [

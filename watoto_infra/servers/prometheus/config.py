@@ -13,13 +13,11 @@ from watoto_infra.rendering.model import FileSpec
 from watoto_infra.servers.alertmanager import server as alertmanager
 from watoto_infra.servers.prometheus.alert_cases import RuleTest, burn_tests, rule_tests
 from watoto_infra.servers.prometheus.alert_thresholds import RulesContext, thresholds
+from watoto_infra.servers.prometheus.server import SAMPLE_LIMIT, SCRAPE_INTERVAL_SECONDS, SCRAPE_TIMEOUT_SECONDS
 from watoto_infra.servers.registry import servers
 from watoto_infra.servers.server import Labels, ScrapeJob
 from watoto_infra.values.addresses import Endpoint
 
-SCRAPE_INTERVAL_SECONDS = 15
-SCRAPE_TIMEOUT_SECONDS = 10
-SAMPLE_LIMIT = 20_000
 SLO = "slo"
 RULE_FILES = ("watoto_lms_alerts", SLO, "infrastructure", "recovery", "monitoring")
 

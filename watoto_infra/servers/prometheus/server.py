@@ -8,6 +8,11 @@ from watoto_infra.servers.server import Requirement, ScrapeJob, Server
 
 WEB = Port("prometheus", 9090)
 
+SCRAPE_INTERVAL_SECONDS = 15
+SCRAPE_TIMEOUT_SECONDS = 10
+SAMPLE_LIMIT = 20_000
+"""Most samples of one scrape; a target with more is not taken at all."""
+
 SERVER = Server(
     family="prometheus",
     summary="scraping, the rule group watoto_lms_alerts, burn rates, recovery alerts and their unit tests",
