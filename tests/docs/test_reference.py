@@ -14,7 +14,8 @@ from watoto_infra.errors import ExitCode
 from watoto_infra.servers.registry import servers
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MOST_WORDS = 25
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", sorted(reference.pages()))
@@ -50,6 +51,25 @@ def test_every_command_a_document_names_exists(document: Path):
 def test_every_link_between_documents_leads_somewhere(document: Path):
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+NAMED = re.compile(r"`([\w./-]+/[\w./-]+)`")
+PLACES = (ROOT, ROOT / "watoto_infra", ROOT / "src" / "lms_app", ROOT / "docs")
+"""Where a path that a document names may begin."""
+HOW_TOS = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+TELLING_HOW = [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "ARCHITECTURE.md", *HOW_TOS]
+
+
+@pytest.mark.parametrize("document", TELLING_HOW, ids=lambda path: path.name)
+def test_every_file_that_a_how_to_names_exists(document: Path):
+    named = NAMED.findall(document.read_text())
+    assert named
+    assert [path for path in named if not any((place / path).exists() for place in PLACES)] == []
+
+
+def test_our_own_words_are_few():
+    rows = re.findall(r"^\| (?!word|---)", (ROOT / "docs" / "vocabulary.md").read_text(), re.MULTILINE)
+    assert 0 < len(rows) <= MOST_WORDS
 
 
 def test_make_help_lists_every_target_that_is_declared():
