@@ -23,7 +23,7 @@ class Context:
     protection: bool
 
     def named(self, name: str) -> str:
-        """The physical name of something whose name is fixed."""
+        """Give the physical name of a resource whose name is fixed, different on each stack of an account."""
         return f"{name}{self.suffix}"
 
     def tags(self, name: str, data: DataClass | None = None) -> dict[str, str]:
@@ -32,5 +32,5 @@ class Context:
         return tags if data is None else {**tags, DATA_TAG: data.value}
 
     def guarded(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Options of a child that holds data."""
+        """Give the options of a child that bears data: protected where the stack protects its data."""
         return pulumi.ResourceOptions(parent=parent, protect=self.protection)

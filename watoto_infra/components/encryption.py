@@ -15,7 +15,7 @@ from watoto_infra.settings.storage import EncryptionSettings
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptionArgs:
-    """What the key is made from."""
+    """Rotation and deletion of the key, and the account whose policies decide who may use it."""
 
     context: Context
     settings: EncryptionSettings

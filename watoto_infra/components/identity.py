@@ -46,7 +46,7 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """What the role is made from."""
+    """What app servers may read and write, and the log group that they write to."""
 
     context: Context
     access: Access

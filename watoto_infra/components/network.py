@@ -16,7 +16,7 @@ ANYWHERE = "0.0.0.0/0"
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """What the network is made from."""
+    """Address range, zones and ways to the internet."""
 
     context: Context
     settings: NetworkSettings

@@ -29,7 +29,7 @@ NODES = {BrokerDeployment.SINGLE: 1, BrokerDeployment.CLUSTER: 3}
 
 @dataclass(frozen=True, kw_only=True)
 class QueueArgs:
-    """What the broker is made from."""
+    """Size of the broker, where it answers and who may connect, and the key of its data."""
 
     context: Context
     settings: QueueSettings

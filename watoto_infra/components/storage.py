@@ -34,7 +34,7 @@ BACKUP_PREFIXES = ("database/", "application/")
 
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs:
-    """What the buckets are made from."""
+    """Names, lifetimes and the key that everything in the buckets is encrypted with."""
 
     context: Context
     settings: StorageSettings

@@ -16,7 +16,7 @@ WEIGHT = 100
 
 @dataclass(frozen=True)
 class KongTarget:
-    """One app server."""
+    """An app server as Kong takes it: `host:port`, and its share of the requests beside the others."""
 
     address: str
     weight: int

@@ -243,7 +243,7 @@ def deployment(group: ServerGroup) -> str:
 def _behind_balancer(
     settings: StageSettings, services: tuple[AppService, ...], workers: int, port: int, access_log: str = "access.log"
 ) -> Site:
-    """Only the VPC may say who a client is. CDN and load balancer without a name of their own are asked by AWS's."""
+    """Trust X-Forwarded-For from the VPC alone; accept AWS's default host names where the stage has no alias."""
     own = settings.edge.aliases or ("*.cloudfront.net",)
     return Site(
         role="gateway",
@@ -259,5 +259,5 @@ def _behind_balancer(
 
 
 def _once(names: Sequence[str]) -> tuple[str, ...]:
-    """Each only once: nginx warns of doubles."""
+    """Drop doubles, of which nginx warns, and keep the order."""
     return tuple(dict.fromkeys(names))

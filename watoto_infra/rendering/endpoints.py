@@ -84,7 +84,7 @@ class Endpoints:
         return self.listening[port.kind]
 
     def one(self, port: Port) -> Endpoint:
-        """Give the only endpoint on a port."""
+        """Give the only endpoint on a port. Raises ``ValueError`` where there are none or several."""
         (endpoint,) = self.listening[port.kind]
         return endpoint
 

@@ -43,7 +43,7 @@ class RenderedFile:
 
 
 class Verdict(StrEnum):
-    """The result of a check."""
+    """What a check came to. Only a server's own parser makes files valid."""
 
     VALID = "valid"
     INVALID = "invalid"

@@ -11,7 +11,7 @@ from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.stack_home import StackHome
 from watoto_infra.supervision.unix_user import UnixUser
-from watoto_infra.values.addresses import Addresses, Endpoint
+from watoto_infra.values.addresses import Addresses
 from watoto_infra.values.outputs import StackOutputs
 from watoto_infra.whole_file import write_whole
 
@@ -71,8 +71,3 @@ class Topology:
             return path
         write_whole(path, text, owner=(self.user.uid, self.user.gid))
         return path
-
-
-def address(endpoint: Endpoint) -> Endpoint:
-    """Give an endpoint as the supervisor takes it."""
-    return Endpoint(endpoint.host, endpoint.port)

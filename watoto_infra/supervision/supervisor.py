@@ -49,7 +49,7 @@ FAILED_STARTS = 3
 
 
 class Start(StrEnum):
-    """What ``Supervisor.start`` did."""
+    """Whether ``Supervisor.start`` found the process as described, or had to start it or start it anew."""
 
     RAN = "ran"
     STARTED = "started"
@@ -57,7 +57,7 @@ class Start(StrEnum):
 
 
 class Supervisor:
-    """The one supervisord of a stack."""
+    """The one supervisord of a stack, with which it speaks over a socket that only its own user may open."""
 
     def __init__(self, home: StackHome, user: UnixUser) -> None:
         self._home = home
@@ -164,7 +164,7 @@ class Supervisor:
         return self._home.logs / f"{name}.log"
 
     def last_words(self, name: str) -> str:
-        """Give the last line of a process's log."""
+        """Give the last line of a process's log; words that say so where it is empty."""
         try:
             lines = self.log_file(name).read_text(errors="replace").strip().splitlines()
         except FileNotFoundError:

@@ -68,7 +68,7 @@ class Cluster(pulumi.ComponentResource):
         self.provider = k8s.Provider(
             NAME,
             kubeconfig=self._kubeconfig(),
-            # By which objects are known to be on the same cluster when the way to reach it changes.
+            # Identifies the cluster: a kubeconfig that changes must not replace the objects in it.
             cluster_identifier=self.cluster.arn,
             # Changed in place: pods follow by a digest of their configuration, not by its name.
             enable_config_map_mutable=True,

@@ -21,7 +21,7 @@ CALM_SECONDS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class ServerGroupArgs:
-    """What the pods of one service are made from."""
+    """The service, its number of pods, and what all pods of the LMS have in common."""
 
     group: ServerGroup
     namespace: pulumi.Input[str]

@@ -72,12 +72,12 @@ class Sessions:
 
     @classmethod
     def give(cls, tokens: list[str]) -> None:
-        """Use these; none at all means users that are not signed in."""
+        """Set the session tokens that virtual users take in turn; without any, they are not signed in."""
         cls._turn = itertools.cycle(tokens) if tokens else itertools.repeat(None)
 
     @classmethod
     def take(cls) -> str | None:
-        """Return the next."""
+        """Return the next session token; None for a user that is not signed in."""
         return next(cls._turn)
 
 

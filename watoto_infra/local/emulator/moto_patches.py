@@ -19,7 +19,7 @@ from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart,
 
 
 def patch_moto() -> None:
-    """Mend everything."""
+    """Patch moto where it differs from AWS in what a stack needs: once, before it serves. Each function says how."""
     _decode_user_data()
     _drop_deleted_groups()
     _ignore_conditional_statements()
@@ -87,7 +87,7 @@ class _Forgetful(list[Any]):
     """A list that stays empty."""
 
     def append(self, _: Any) -> None:
-        """Forget it."""
+        """Keep nothing."""
 
 
 def _keep_no_list_of_objects() -> None:

@@ -14,7 +14,7 @@ CONTEXTS: tuple[type, ...] = (KongContext,)
 
 
 def context(inputs: Inputs) -> KongContext:
-    """Build the context."""
+    """Build the context: Kong counts requests in the Redis of the state group."""
     state = inputs.endpoints.state
     place = KongPlace(
         declarative_file=values.path(f"{inputs.places.config}/kong/kong.yml", "declarative configuration"),

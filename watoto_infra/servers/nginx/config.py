@@ -62,7 +62,7 @@ def gates(versions: Versions) -> Gates:
 
 
 def context(inputs: Inputs, role: Role) -> NginxContext:
-    """Build the context of one role."""
+    """Build the context of the load balancer or of a gateway, for the nginx and OpenSSL that the files are for."""
     settings, endpoints, places = inputs.settings, inputs.endpoints, inputs.places
     if role == "gateway" and settings.app.platform is Platform.KUBERNETES:
         return pod_gateway_context(settings)

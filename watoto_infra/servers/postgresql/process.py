@@ -29,7 +29,7 @@ STREAMING = "pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_wal_receiver WH
 
 
 def unit_name(server: Endpoint) -> str:
-    """Give the name of a server's unit."""
+    """Give the unit's name, by which others say that they need this server."""
     return f"postgresql-{server.name}"
 
 

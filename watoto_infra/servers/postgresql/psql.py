@@ -22,7 +22,7 @@ QUIET = (
 
 @dataclass(frozen=True)
 class Psql:
-    """How one server is asked."""
+    """Asks one server as its superuser, through its socket, so that no password is needed."""
 
     user: UnixUser
     sockets: Path

@@ -53,7 +53,7 @@ def password_hash(password: str, salt: bytes) -> str:
 
 
 def context(inputs: Inputs) -> RabbitmqContext:
-    """Build the context."""
+    """Build the context; the password stands in the definitions alone, as a hash."""
     endpoints = inputs.endpoints
     return RabbitmqContext(
         host=_listening(endpoints.queue.host),
