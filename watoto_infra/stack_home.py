@@ -64,11 +64,22 @@ def locate(stack: str) -> StackHome:
     Sockets live in a short path of their own, since a unix socket's path may hold 107 bytes at most.
     Raises ``UsageError`` for a name that is none.
     """
-    checked(stack)
-    chosen = os.environ.get("WATOTO_HOME")
-    base = Path(chosen) if chosen else (ROOT_HOME if os.geteuid() == 0 else Path(".watoto"))
-    root = (base / stack).absolute()
+    root = base_folder() / checked(stack)
     return StackHome(stack=stack, root=root, sockets=_socket_folder(root))
+
+
+def base_folder() -> Path:
+    """Give the folder that holds the homes of this user's stacks; it may not exist."""
+    chosen = os.environ.get("WATOTO_HOME")
+    return (Path(chosen) if chosen else (ROOT_HOME if os.geteuid() == 0 else Path(".watoto"))).absolute()
+
+
+def found() -> list[StackHome]:
+    """Give the homes that are there, by name. A folder without state or processes is none, such as an environment."""
+    base = base_folder()
+    names = sorted(folder.name for folder in base.iterdir()) if base.is_dir() else []
+    homes = [locate(name) for name in names if STACK_NAME.fullmatch(name)]
+    return [home for home in homes if home.state.is_dir() or home.run.is_dir()]
 
 
 def _socket_folder(root: Path) -> Path:
