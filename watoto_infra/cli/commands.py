@@ -33,6 +33,7 @@ COMMANDS = {
     "render": "render",
     "env": "environment",
     "status": "status",
+    "stacks": "stacks",
     "smoke": "smoke",
     "load": "load",
     "doctor": "doctor",

@@ -107,6 +107,27 @@ class StatusDocument(TypedDict):
     notes: list[str]
 
 
+class StackDocument(TypedDict):
+    """One stack. `stage` is the one last applied, null where it was only previewed or its state is damaged (`problem`).
+
+    `running` counts its processes that run, `disk_bytes` what all its files take; `last_run` is ISO 8601.
+    """
+
+    name: str
+    stage: str | None
+    problem: str | None
+    running: int
+    disk_bytes: int
+    last_run: str | None
+
+
+class StacksDocument(TypedDict):
+    """`watoto stacks --json`, by name."""
+
+    schema_version: int
+    stacks: list[StackDocument]
+
+
 class AlertDocument(TypedDict):
     """One alert that fires; `since` is ISO 8601, `server` what it is about where that is one server."""
 
