@@ -21,7 +21,8 @@ TOLD = ("CHANGELOG.md", "docs/decisions", "docs/how-to", "tests/unit/test_change
 class Sample:
     """One thing that was added once. ``pattern`` (POSIX, extended) finds its name, which ``files`` files may hold.
 
-    ``but`` are folders whose files are not counted: the tests of a setting are those of what follows from it.
+    ``but`` are paths that are not counted: the tests of a setting are those of what follows from it, and a command may
+    print a document.
     """
 
     kind: str
@@ -36,6 +37,12 @@ SAMPLES = (
     Sample("family of files", r'"collector"|\bCollectorContext\b|ctx\.workspace\b', 4),
     Sample("server with its family", r'blackbox_exporter|["-]blackbox["-]|ctx\.probes\b', 5, but=("tests",)),
     Sample("alert", r"\bFrontDoorFails\b", 3),
+    Sample(
+        "command",
+        r'\bcli\.stacks\b|"stacks": "stacks"|\bStacksDocument\b',
+        3,
+        but=("watoto_infra/values/documents.py",),
+    ),
     Sample("setting of one consumer", r"\bperformance_insights_days\b", 2, but=("tests",)),
     Sample("setting that the LMS is told on every target", r"\bsession_hours\b", 2, but=("tests",)),
     Sample("endpoint of the LMS", r"\bmark_all_read\b|/api/notifications/read\b", 4),
