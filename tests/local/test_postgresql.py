@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -161,6 +163,39 @@ def test_wal_is_archived_and_does_not_pile_up(stack):
     assert stack.topology.folder("backups", "pgbackrest").stat().st_mode & 0o077 == 0
     waiting = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
     stack.wait(lambda: primary.value(waiting) == "0", "segments wait to be archived")
+
+
+@pytest.fixture
+def short_archive_timeout(stack: LocalStack) -> Iterator[int]:
+    """Seconds after which the primary closes a segment: a few, so that a test need not wait for the rendered 30."""
+    server(stack, PRIMARY).rows("ALTER SYSTEM SET archive_timeout = '3s'")
+    yield 3
+    server(stack, PRIMARY).rows("ALTER SYSTEM RESET archive_timeout; SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed", "crashed"])
+def test_from_the_first_second_after_a_start_a_segment_is_closed_and_archived_after_archive_timeout(
+    stack, short_archive_timeout, how
+):
+    """The bound is far below checkpoint_timeout, for which an idle checkpointer sleeps."""
+    primary = server(stack, PRIMARY)
+    write(stack, f"before it was {how}")
+    began = float(primary.value("SELECT extract(epoch FROM pg_postmaster_start_time())"))
+    if how == "stopped":
+        stack.supervisor.stop(PRIMARY)
+        stack.supervisor.go_on(PRIMARY)
+    elif how == "killed":
+        stack.kill(PRIMARY)
+    else:
+        backend = primary.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+        os.kill(int(backend), signal.SIGKILL)
+    started = f"extract(epoch FROM pg_postmaster_start_time()) > {began}"
+    stack.wait(lambda: primary.holds(started), "it was not started again", seconds=30)
+
+    write(stack, f"after it was {how}")
+    position = primary.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+    closed = f"EXISTS (SELECT FROM pg_stat_archiver WHERE right(last_archived_wal, 16) >= right('{position}', 16))"
+    stack.wait(lambda: primary.holds(closed), "the segment is not archived", seconds=short_archive_timeout + 10)
 
 
 def test_a_killed_primary_and_a_killed_replica_come_back_with_every_committed_row(stack):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from watoto_infra.rendering.endpoints import DatabaseEndpoints
 from watoto_infra.servers.postgresql import archive
 from watoto_infra.servers.postgresql import contents as postgresql_contents
 from watoto_infra.servers.postgresql import data_folders as postgresql_folders
-from watoto_infra.servers.postgresql.config import REPLICATOR
+from watoto_infra.servers.postgresql.config import REPLICATOR, SUPERUSER
 from watoto_infra.servers.postgresql.exporter import exporters
 from watoto_infra.servers.postgresql.psql import Psql
 from watoto_infra.servers.topology import Topology
@@ -25,6 +26,18 @@ START_SECONDS = 120.0
 STOP_SECONDS = 60
 """A stopping server writes everything out and hands the last of its WAL to its replicas and the archive."""
 RELOAD_SECONDS, POLL_SECONDS = 5.0, 0.05
+STARTER = """\
+# After recovery, which every start goes through, the checkpointer of PostgreSQL 15 and later sleeps for as long as
+# checkpoint_timeout (5 min) and closes no segment meanwhile, whatever archive_timeout says. A checkpoint wakes it.
+socket=$1 port=$2
+shift 2
+(
+    while kill -0 $$ && ! {psql} -X -q -h "$socket" -p "$port" -U {superuser} -d postgres -c CHECKPOINT; do
+        sleep 0.5
+    done &
+) </dev/null >/dev/null 2>&1
+exec "$@"
+"""
 STREAMING = "pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
 
 
@@ -83,12 +96,19 @@ class _Server:
             time.sleep(POLL_SECONDS)
         return self.psql.holds("EXISTS (SELECT FROM pg_settings WHERE pending_restart)")
 
+    def _started(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """Let no recovery happen without a start: after a crash of a backend the server ends, and is started again."""
+        text = STARTER.format(psql=shlex.quote(program("psql")), superuser=SUPERUSER)
+        starter = self.topology.private_file("start-postgresql.sh", text)
+        where = (str(self.topology.sockets), str(self.endpoint.port))
+        return ("/bin/sh", str(starter), *where, *command, "-c", "restart_after_crash=off")
+
     def described(self, stands_for: str, healthy: str) -> Service:
         names = ("config_file", "hba_file", "ident_file")
         files = (part for name, file in zip(names, self.files, strict=True) for part in ("-c", f"{name}={file}"))
         return Service(
             name=unit_name(self.endpoint),
-            command=(program("postgres"), "-D", str(self.data), *files),
+            command=self._started((program("postgres"), "-D", str(self.data), *files)),
             folder=self.topology.folder("postgresql"),
             stands_for=stands_for,
             healthy=partial(self.psql.holds, healthy),
