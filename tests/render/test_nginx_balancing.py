@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.render.nginx_server import Reply, backends, front
+from watoto_infra.derived import nginx as derived_nginx
 
 pytestmark = pytest.mark.local
 
@@ -97,6 +98,28 @@ def test_an_apps_own_5xx_ejects_no_healthy_server(stage_inputs, folder):
     assert sum(before) == 60, "a 5xx was sent to a second server"
     assert {answer.body for answer in fine} == {b"fine"}
     assert all(now > then for now, then in zip(after, before, strict=True)), "a server was taken out"
+
+
+def test_no_single_caller_can_take_the_app_servers_out_for_the_others(stage_inputs, folder, monkeypatch):
+    monkeypatch.setattr(derived_nginx, "READ_TIMEOUT_SECONDS", 1)
+
+    def behave(handler):
+        if "slow" in handler.path:
+            time.sleep(1.5)
+        return Reply(body=b"fine")
+
+    with (
+        backends(behave, behave, behave) as servers,
+        front(stage_inputs(), folder, servers) as nginx,
+        ThreadPoolExecutor(30) as pool,
+    ):
+        slow = list(pool.map(lambda number: nginx.get(f"/api/slow/{number}"), range(30)))
+        fine = [nginx.get("/api/courses") for _ in range(30)]
+        asked = [len(server.requests) for server in servers]
+        assert "no live upstreams" not in nginx.errors
+    assert {answer.status for answer in slow} == {504}
+    assert {answer.status for answer in fine} == {200}
+    assert min(asked) > 10, "a server was taken out"
 
 
 def test_only_the_idempotent_enrolment_is_sent_again_after_a_lost_answer(stage_inputs, folder):

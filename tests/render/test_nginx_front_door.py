@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
+import re
 import socket
+import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
 from tests.render.nginx_server import HOST, Reply, backends, front
+from watoto_infra.derived import nginx as derived_nginx
+from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway
 
 pytestmark = pytest.mark.local
@@ -104,6 +111,153 @@ def test_who_has_just_changed_something_sees_it_past_the_kept_answer_and_strange
     assert nginx.get("/api/catalogue", Cache_Control="no-cache").body == b"before"
     assert nginx.get("/api/catalogue", Cache_Control="no-cache", Authorization="Bearer one").body == b"after"
     assert nginx.get("/api/catalogue").body == b"after", "others see it from then on too"
+
+
+@pytest.mark.parametrize("asks", ["no-cache", "max-age=0", "no-store, no-cache"])
+@pytest.mark.parametrize("signed_in", [{"Authorization": "Bearer one"}, {"Cookie": "lms_session=one"}])
+def test_whoever_is_signed_in_gets_what_is_there_now_when_it_is_asked_for(site, signed_in, asks):
+    nginx, server = site
+    bodies = iter((b"before", b"after"))
+    server.behaviour = lambda _: Reply(body=next(bodies), headers={"Cache-Control": "public, max-age=30"})
+    nginx.get("/api/catalogue")
+    assert nginx.get("/api/catalogue", Cache_Control="max-age=05", **signed_in).body == b"before"
+    assert nginx.get("/api/catalogue", Cache_Control=asks, **signed_in).body == b"after"
+
+
+def test_the_refusal_of_a_made_up_session_is_not_kept_for_others_and_asking_with_it_is_limited(stage_inputs, folder):
+    limits = {"exempt": [], "address_rate": 5, "address_burst": 40}
+
+    def behave(handler):
+        if handler.headers["Authorization"]:
+            return Reply(401, b"{}", {"Cache-Control": "no-store"})
+        return Reply(body=b"courses", headers={"Cache-Control": "public, max-age=30"})
+
+    with backends(behave) as servers, front(stage_inputs(gateway={"limits": limits}), folder, servers) as nginx:
+        nginx.get("/api/courses")
+        asked = [
+            nginx.get("/api/courses", Cache_Control="no-cache", Authorization=f"Bearer {number}")
+            for number in range(80)
+        ]
+        asked_of_the_lms = len(servers[0].requests)
+        time.sleep(0.5)
+        kept = nginx.get("/api/courses")
+    assert {answer.status for answer in asked} == {401, 429}
+    assert asked_of_the_lms < 60
+    assert (kept.status, kept.body) == (200, b"courses")
+
+
+@pytest.mark.parametrize("role", ["load-balancer", "gateway"])
+def test_a_course_that_is_withdrawn_is_gone_within_seven_seconds_however_often_it_is_asked_for(
+    stage_inputs, folder, role
+):
+    there = Reply(body=b"course", headers={"Cache-Control": "public, max-age=0, s-maxage=5, must-revalidate"})
+    gone = Reply(404, b"{}", {"Cache-Control": "no-store"})
+    published = True
+
+    def behave(_):
+        reply = there if published else gone
+        time.sleep(0.02)
+        return reply
+
+    with (
+        backends(behave) as servers,
+        front(stage_inputs(), folder, servers, role=role) as nginx,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert nginx.get("/api/courses/7").body == nginx.get("/api/courses/7").body == b"course"
+        assert len(servers[0].requests) == 1
+        published = False
+        until = time.monotonic() + 7
+        while time.monotonic() < until:
+            list(pool.map(lambda _: nginx.get("/api/courses/7"), range(8)))
+            time.sleep(0.05)
+        after = Counter(answer.status for answer in pool.map(lambda _: nginx.get("/api/courses/7"), range(100)))
+        signed_in = nginx.get("/api/courses/7", Authorization="Bearer teacher")
+    assert after == {404: 100}
+    assert signed_in.status == 404
+
+
+def problem(received: bytes) -> tuple[str, dict[str, object]]:
+    """The status and the problem document of a raw answer."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head, received[:400]
+    assert b"X-Content-Type-Options: nosniff" in head
+    return head.split()[1].decode(), json.loads(body)
+
+
+HEAD = f"Host: {HOST}\r\nConnection: close\r\n"
+REFUSED = {
+    "a request that cannot be read": ("GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
+    "no request at all": ("!!\r\n\r\n", 400),
+    "a host that is missing": ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    "a file that is not there": (f"GET /assets/none.js HTTP/1.1\r\n{HEAD}\r\n", 404),
+    "a file that is hidden": (f"GET /.env HTTP/1.1\r\n{HEAD}\r\n", 404),
+    "a method that files do not have": (f"POST / HTTP/1.1\r\n{HEAD}Content-Length: 0\r\n\r\n", 405),
+    "a body that is too large": (f"POST /api/x HTTP/1.1\r\n{HEAD}Content-Length: {500 << 20}\r\n\r\n", 413),
+    "an address that is too long for gunicorn": (f"GET /{'a' * 4081} HTTP/1.1\r\n{HEAD}\r\n", 414),
+    "an address that is too long for nginx": (f"GET /{'a' * 10_000} HTTP/1.1\r\n{HEAD}\r\n", 414),
+    "a range that is not there": (f"GET /assets/plain.js HTTP/1.1\r\n{HEAD}Range: bytes=99999-\r\n\r\n", 416),
+    "a header field that is too large": (f"GET / HTTP/1.1\r\n{HEAD}X-Large: {'a' * 8200}\r\n\r\n", 431),
+    "a coding that nginx does not know": (f"POST /api/x HTTP/1.1\r\n{HEAD}Transfer-Encoding: gzip\r\n\r\n", 501),
+    "a version of HTTP to come": (f"GET / HTTP/7.0\r\n{HEAD}\r\n", 505),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_nginx_refuses_itself_is_a_problem_document_of_the_right_status(site, case):
+    nginx, server = site
+    request, status = REFUSED[case]
+    code, document = problem(raw(nginx.port, request.encode()))
+    assert (code, document["status"]) == (str(status), status)
+    assert document["title"] not in {"", "Error"}
+    assert server.requests == []
+
+
+def test_what_no_app_server_answered_is_a_problem_document_of_the_right_status(stage_inputs, folder, monkeypatch):
+    monkeypatch.setattr(derived_nginx, "READ_TIMEOUT_SECONDS", 1)
+
+    def slow(_):
+        time.sleep(1.5)
+        return Reply()
+
+    request = f"GET /api/courses HTTP/1.1\r\n{HEAD}\r\n".encode()
+    with backends(slow) as servers, front(stage_inputs(), folder, servers) as nginx:
+        timed_out = problem(raw(nginx.port, request))
+        servers[0].stop()
+        dead = problem(raw(nginx.port, request))
+    assert (timed_out[0], timed_out[1]["status"], timed_out[1]["title"]) == ("504", 504, "Gateway Timeout")
+    assert (dead[0], dead[1]["status"], dead[1]["title"]) == ("502", 502, "Bad Gateway")
+
+
+def test_what_nginx_lets_in_gunicorn_takes_too(site):
+    nginx, server = site
+    line = "GET /api/" + "a" * (derived_nginx.REQUEST_LINE - len("GET /api/ HTTP/1.1")) + " HTTP/1.1"
+    field = "X-Large: " + "a" * (derived_nginx.HEADER_FIELD_KIB * 1024 - 2 - len("X-Large: "))
+    assert raw(nginx.port, f"{line}\r\n{HEAD}{field}\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")
+    _, path, headers = server.requests[-1]
+    limits = gunicorn_limits()
+    assert len(f"GET {path} HTTP/1.1") == limits["limit_request_line"] == derived_nginx.REQUEST_LINE
+    assert len("X-Large: ") + len(headers["X-Large"]) <= limits["limit_request_field_size"]
+
+
+def gunicorn_limits() -> dict[str, int]:
+    """What gunicorn takes with the LMS's configuration, asked of gunicorn."""
+    program = find("gunicorn")
+    if program is None:
+        pytest.skip("gunicorn is not installed")
+    sources = Path(__file__).resolve().parents[2] / "src"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(sources),
+        "LMS_SECRET_KEY": "a" * 40,
+        "LMS_DATABASE_PRIMARY_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "LMS_REDIS_CACHE_URL": "redis://127.0.0.1:1/0",
+        "LMS_REDIS_STATE_URL": "redis://127.0.0.1:1/0",
+        "LMS_AMQP_URL": "amqp://nobody@127.0.0.1:1/",
+    }
+    command = [program, "--print-config", "--config", str(sources / "lms_app/gunicorn.conf.py"), "lms_app.wsgi:app"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+    return {name: int(value) for name, value in re.findall(r"^(limit_\w+)\s*= (\d+)$", said, re.M)}
 
 
 def test_what_a_page_may_load_is_said_once_and_by_who_made_it(stage_inputs, folder):

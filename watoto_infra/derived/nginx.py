@@ -34,12 +34,20 @@ BEYOND_THE_BALANCER_SECONDS = 5
 UPSTREAM_KEEPALIVE = 64
 UPSTREAM_IDLE_SECONDS = 30
 
+SNIPPETS = ("problems.conf", "proxy.conf", "security-headers.conf")
+"""Files that ``nginx.conf`` includes from the folder ``snippets`` beside it."""
+
 LOGIN_PATHS = ("/api/auth/sign-in", "/api/auth/register")
 IDEMPOTENT_PATHS = ("/api/enrollments",)
 """Requests that may be sent to another server although the first may have had them: one row per user and course."""
 
 READ_TIMEOUT_SECONDS = 15
 """How long nginx waits for an answer: above the report objective of 10 s, below gunicorn's own timeout."""
+
+REQUEST_LINE = 4_094
+"""Longest first line of a request that gunicorn takes, in bytes without its end (its ``limit_request_line``)."""
+HEADER_FIELD_KIB = 8
+"""Longest header field with its line's end: gunicorn takes 8190 bytes without it (its ``limit_request_field_size``)."""
 
 POD_PORT = 8080
 """Port of the gateway in pods, where no process may take one below 1024."""
@@ -48,6 +56,49 @@ POD_WORKERS = 2
 STATUS_LISTEN = "127.0.0.1:8081"
 SESSION_COOKIE = "lms_session"
 SMALLEST_KEY_STATE = 128
+
+
+@dataclass(frozen=True)
+class Problem:
+    """How nginx answers a status that it makes itself; ``of`` are its own codes that are answered with this one.
+
+    ``early``: it may be made before the address of the request is known.
+    """
+
+    status: int
+    title: str
+    detail: str = ""
+    retry_after: int | None = None
+    of: tuple[int, ...] = ()
+    early: bool = False
+
+
+_NO_ANSWER = "No app server answered. Try again in a few seconds."
+PROBLEMS = (
+    Problem(400, "Bad Request", of=(495, 496, 497), early=True),
+    Problem(403, "Forbidden"),
+    Problem(404, "Not Found"),
+    Problem(405, "Method Not Allowed"),
+    Problem(408, "Request Timeout"),
+    Problem(411, "Length Required"),
+    Problem(412, "Precondition Failed"),
+    Problem(413, "Content Too Large"),
+    Problem(414, "URI Too Long", early=True),
+    Problem(416, "Range Not Satisfiable"),
+    Problem(421, "Misdirected Request"),
+    Problem(429, "Too Many Requests", "Try again in a second.", retry_after=1),
+    Problem(431, "Request Header Fields Too Large", of=(494,)),
+    Problem(500, "Internal Server Error"),
+    Problem(501, "Not Implemented"),
+    Problem(502, "Bad Gateway", _NO_ANSWER, retry_after=5),
+    Problem(503, "Service Unavailable", _NO_ANSWER, retry_after=5),
+    Problem(504, "Gateway Timeout", _NO_ANSWER, retry_after=5),
+    Problem(505, "HTTP Version Not Supported", early=True),
+)
+"""Every status that nginx makes with these templates, with the titles of RFC 9110 and RFC 6585.
+
+494 is nginx's own code for header fields that are too large, 495 to 497 for TLS that does not fit.
+"""
 
 
 @dataclass(frozen=True)
@@ -112,6 +163,9 @@ class NginxContext:
     upstream_idle_seconds: int
     read_timeout_seconds: int
     tries: int
+    request_line: int
+    header_field_kib: int
+    problems: tuple[Problem, ...]
     trusted_proxies: tuple[str, ...]
     unlimited_networks: tuple[str, ...]
     session_cookie: str
@@ -137,6 +191,11 @@ class NginxContext:
     def main(self) -> AppService:
         """The service that answers what no other does."""
         return self.services[0]
+
+    @property
+    def snippets(self) -> tuple[str, ...]:
+        """Files that the configuration includes."""
+        return SNIPPETS
 
     def service_of(self, path: str) -> AppService:
         """Whose a path is: of several that it begins with the longest counts."""
@@ -195,6 +254,9 @@ def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxCon
         upstream_idle_seconds=UPSTREAM_IDLE_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         tries=max(len(service.servers) for service in site.services),
+        request_line=REQUEST_LINE,
+        header_field_kib=HEADER_FIELD_KIB,
+        problems=PROBLEMS,
         trusted_proxies=_once(site.trusted_proxies),
         unlimited_networks=_once(limits.exempt),
         session_cookie=SESSION_COOKIE,

@@ -25,7 +25,7 @@ from watoto_infra.components.kubernetes.pod import (
 )
 from watoto_infra.components.kubernetes.server_group import ROLLING, disruption_budget, metadata
 from watoto_infra.derived.kong import KongPlace, kong_context
-from watoto_infra.derived.nginx import POD_PORT, pod_gateway_context
+from watoto_infra.derived.nginx import POD_PORT, SNIPPETS, pod_gateway_context
 from watoto_infra.settings.gateway import GatewayKind
 from watoto_infra.settings.stage import StageSettings
 from watoto_infra.templating import Templates
@@ -39,8 +39,7 @@ CPU_MILLICORES, MEMORY_MIB = 500, 512
 END_SECONDS = 60
 NGINX_FILES = {
     "nginx.conf": "nginx/gateway/nginx.conf.j2",
-    "snippets/proxy.conf": "nginx/snippets/proxy.conf.j2",
-    "snippets/security-headers.conf": "nginx/snippets/security-headers.conf.j2",
+    **{f"snippets/{name}": f"nginx/snippets/{name}.j2" for name in SNIPPETS},
 }
 KONG_FILES = {"kong.yml": "kong/kong.yml.j2", "kong.conf": "kong/kong.conf.j2"}
 

@@ -120,7 +120,6 @@ def files(inputs: Inputs) -> tuple[FileSpec, ...]:
         ctx = context(inputs, role)
         found.append(FileSpec(f"nginx/{role}/nginx.conf", f"nginx/{role}/nginx.conf.j2", ctx))
         found.extend(
-            FileSpec(f"nginx/{role}/snippets/{name}", f"nginx/snippets/{name}.j2", ctx)
-            for name in ("proxy.conf", "security-headers.conf")
+            FileSpec(f"nginx/{role}/snippets/{name}", f"nginx/snippets/{name}.j2", ctx) for name in ctx.snippets
         )
     return tuple(found)
