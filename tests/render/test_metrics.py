@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import time
@@ -17,17 +18,20 @@ import yaml
 from tests.local.monitoring import names_in
 from tests.render.families import families
 from tests.render.nginx_server import backends, front
+from watoto_infra.errors import RenderError
 from watoto_infra.programs import find
 from watoto_infra.rendering import throwaway, use_cases
 from watoto_infra.rendering.inputs import Secrets
 from watoto_infra.servers.grafana.dashboards import dashboards
-from watoto_infra.servers.prometheus.alert_thresholds import thresholds
+from watoto_infra.servers.prometheus.alert_cases import EXAMPLES
+from watoto_infra.servers.prometheus.alert_thresholds import LATENCY_BOUNDS, ROUTES, thresholds
 from watoto_infra.servers.rabbitmq import check as rabbitmq
 
 ROOT = Path(__file__).parents[2]
 
 LMS = {
-    *("http_requests_total", "http_request_duration_seconds_bucket", "active_users", "course_completions_total"),
+    *("http_requests_total", "http_request_duration_seconds_bucket", "http_request_duration_seconds_count"),
+    *("active_users", "course_completions_total"),
     *("db_connections_active", "db_connections_total", "cache_hits_total", "cache_misses_total"),
     *("queue_publish_total", "jobs_processed_total", "watoto_heartbeat_timestamp_seconds"),
 }
@@ -68,7 +72,41 @@ def test_every_metric_is_the_lms_s_a_drill_s_or_a_standard_exporter_s(used):
 def test_the_lms_names_its_metrics_so(used):
     sources = "".join(path.read_text() for path in (ROOT / "src/lms_app").rglob("*.py"))
     for name in (used & LMS) - {"watoto_heartbeat_timestamp_seconds"}:
-        assert f'"{name.removesuffix("_bucket")}"' in sources, name
+        assert f'"{name.removesuffix("_bucket").removesuffix("_count")}"' in sources, name
+
+
+def test_latency_rules_read_bounds_and_routes_that_the_lms_has(stage_inputs):
+    bounds = re.search(r"^BUCKETS = (\(.+\))$", (ROOT / "src/lms_app/observability/metrics.py").read_text(), re.M)
+    assert bounds
+    assert ast.literal_eval(bounds[1]) == LATENCY_BOUNDS
+    sources = "".join(path.read_text() for path in (ROOT / "src/lms_app/api").rglob("*.py"))
+    for operation in thresholds(stage_inputs().settings).operations:
+        method, route = re.findall(r'"(.+?)"', EXAMPLES[operation.name])
+        assert re.search(rf'"{method}",\s*"{re.escape(route)}"', sources), operation.name
+        assert re.fullmatch(ROUTES.get(operation.name, "/api/.+"), route)
+
+
+def test_a_report_may_take_as_long_as_its_objective_and_longer_ones_than_the_lms_measures_are_refused(stage_inputs):
+    assert thresholds(stage_inputs().settings).allowed_to_be_slow == ROUTES["report"]
+    with pytest.raises(RenderError, match="counts up to 10 s"):
+        thresholds(stage_inputs(objectives={"report_ms": 10_001}).settings)
+
+
+def test_drills_are_judged_by_the_objectives_of_their_class_of_data(rules):
+    most = {
+        (rule["alert"], rule["labels"]["data_class"]): int(rule["expr"].rpartition(" ")[2])
+        for rule in rules
+        if rule.get("alert") in {"RecoveryTimeMissed", "RecoveryPointMissed"}
+    }
+    hour, day = 3600, 24 * 3600
+    assert most == {
+        ("RecoveryTimeMissed", "critical"): hour,
+        ("RecoveryTimeMissed", "important"): 4 * hour,
+        ("RecoveryTimeMissed", "standard"): day,
+        ("RecoveryPointMissed", "critical"): 300,
+        ("RecoveryPointMissed", "important"): hour,
+        ("RecoveryPointMissed", "standard"): day,
+    }
 
 
 def test_every_recorded_series_that_is_used_is_recorded(rules, stage_inputs):

@@ -16,6 +16,8 @@ PGBACKREST = Checker("backup", "pgbackrest", servers=("pgbackrest",))
 SHELLCHECK = Checker("backup", "shellcheck")
 SYSTEMD = Checker("backup", "systemd-analyze")
 
+SCRIPTS = ("logical-dump.sh", "backup-succeeded.sh")
+
 NO_STANZA_YET = 55
 """pgBackRest's exit status for a repository in which the stanza has not been made: FileMissingError."""
 
@@ -30,7 +32,7 @@ def check(tree: Path, files: Sequence[RenderedFile], inputs: Inputs) -> tuple[Ch
     return (
         _pgbackrest(folder, [stanza.name for stanza in context(inputs).stanzas]),
         SHELLCHECK.by_tool(
-            "shellcheck", ["--severity=style", "logical-dump.sh"], ["backup/logical-dump.sh"], folder=folder
+            "shellcheck", ["--severity=style", *SCRIPTS], [f"backup/{name}" for name in SCRIPTS], folder=folder
         ),
         SYSTEMD.by_tool("systemd-analyze", ["calendar", *calendars], units, folder=folder),
     )

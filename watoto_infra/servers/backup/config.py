@@ -1,7 +1,8 @@
-"""Backups: pgBackRest's configuration, the logical dump beside it, and the systemd timers that run both."""
+"""Backups: pgBackRest's configuration, the logical dump beside it, and the systemd units that run both."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from watoto_infra.rendering import values
@@ -12,6 +13,9 @@ from watoto_infra.servers.postgresql import config as postgresql
 from watoto_infra.values.addresses import Endpoint
 
 HOUR = 3600
+STANZA_UNIT = "watoto-stanza"
+MADE_BY_SYSTEMD = {"RuntimeDirectory": "/run/", "StateDirectory": "/var/lib/", "LogsDirectory": "/var/log/"}
+"""systemd's settings that make a folder, and the root below which each does."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,33 @@ class BackupContext:
 
 @dataclass(frozen=True)
 class UnitContext:
-    """What one systemd service or timer may say; ``calendar`` is in systemd's own notation, UTC."""
+    """What one systemd service or timer may say; ``calendar`` is in systemd's own notation, UTC, or None: no timer.
+
+    ``made`` are folders that systemd makes, by the setting that has it do so, below that setting's root; ``writable``
+    are those that somebody else makes.
+    """
 
     name: str
     description: str
     os_user: str
     commands: tuple[str, ...]
-    calendar: str
+    after_success: tuple[str, ...]
+    needs: str | None
+    calendar: str | None
+    made: Mapping[str, tuple[str, ...]]
     writable: tuple[str, ...]
     timeout_seconds: int
+
+
+@dataclass(frozen=True)
+class _Plan:
+    name: str
+    description: str
+    commands: tuple[str, ...]
+    calendar: str | None
+    hours: int
+    after_success: tuple[str, ...] = ()
+    needs: str | None = None
 
 
 CONTEXTS: tuple[type, ...] = (BackupContext, UnitContext)
@@ -105,36 +127,57 @@ def context(inputs: Inputs) -> BackupContext:
 
 
 def units(ctx: BackupContext, os_user: str) -> tuple[UnitContext, ...]:
-    """Full backup on Sundays, a differential one on the other days, a dump each night, a drill each week."""
-    conf = f"{ctx.config}/backup/pgbackrest.conf"
-    writable = (ctx.repository, ctx.spool, ctx.lock, ctx.logs, ctx.dumps, ctx.metrics)
+    """Full backup on Sundays, a differential one on the other days, a dump each night.
+
+    Each backup first makes the stanzas, which changes nothing where they are there.
+    """
+    command = f"/usr/bin/pgbackrest --config={ctx.config}/backup/pgbackrest.conf"
+    succeeded = f"{ctx.config}/backup/backup-succeeded.sh"
+    report = (f"{succeeded} database {' '.join(stanza.name for stanza in ctx.stanzas)}",)
+
+    def each(step: str) -> tuple[str, ...]:
+        return tuple(f"{command} --stanza={stanza.name} {step}" for stanza in ctx.stanzas)
 
     def backup(kind: str) -> tuple[str, ...]:
-        command = f"/usr/bin/pgbackrest --config={conf}"
-        return tuple(f"{command} --stanza={stanza.name} --type={kind} backup" for stanza in ctx.stanzas)
+        return each(f"--type={kind} backup")
 
+    full, diff, daily = "Sun *-*-* 02:00:00 UTC", "Mon..Sat *-*-* 02:00:00 UTC", "*-*-* 03:00:00 UTC"
     planned = (
-        ("watoto-backup-full", "Full backup of the databases", backup("full"), "Sun *-*-* 02:00:00 UTC", 6),
-        ("watoto-backup-diff", "Differential backup", backup("diff"), "Mon..Sat *-*-* 02:00:00 UTC", 3),
-        (
-            "watoto-dump",
-            "Logical dump of the databases",
-            (f"{ctx.config}/backup/logical-dump.sh",),
-            "*-*-* 03:00:00 UTC",
-            3,
-        ),
-        (
-            "watoto-drill",
-            "Restore drill",
-            ("/usr/bin/env watoto restore --drill --latest",),
-            "Sat *-*-* 05:00:00 UTC",
-            3,
-        ),
+        _Plan(STANZA_UNIT, "Repository of the databases' backups and WAL", each("stanza-create"), None, 1),
+        _Plan("watoto-backup-full", "Full backup of the databases", backup("full"), full, 6, report, STANZA_UNIT),
+        _Plan("watoto-backup-diff", "Differential backup", backup("diff"), diff, 3, report, STANZA_UNIT),
+        _Plan("watoto-dump", "Logical dump of the databases", (f"{ctx.config}/backup/logical-dump.sh",), daily, 3),
     )
+    made, writable = _folders(ctx)
     return tuple(
-        UnitContext(name, description, os_user, commands, calendar, writable, hours * HOUR)
-        for name, description, commands, calendar, hours in planned
+        UnitContext(
+            name=plan.name,
+            description=plan.description,
+            os_user=os_user,
+            commands=plan.commands,
+            after_success=plan.after_success,
+            needs=plan.needs,
+            calendar=plan.calendar,
+            made=made,
+            writable=writable,
+            timeout_seconds=plan.hours * HOUR,
+        )
+        for plan in planned
     )
+
+
+def _folders(ctx: BackupContext) -> tuple[Mapping[str, tuple[str, ...]], tuple[str, ...]]:
+    """Give the folders that systemd makes for the job, by setting, and those that lie where it makes none.
+
+    The folder of measurements is the node exporter's, which others read: systemd would close it to them.
+    """
+    wanted = (ctx.repository, ctx.spool, ctx.lock, ctx.logs, ctx.dumps)
+    made = {
+        setting: tuple(path.removeprefix(root) for path in wanted if path.startswith(root))
+        for setting, root in MADE_BY_SYSTEMD.items()
+    }
+    left = tuple(path for path in wanted if not path.startswith(tuple(MADE_BY_SYSTEMD.values())))
+    return {setting: paths for setting, paths in made.items() if paths}, (*left, ctx.metrics)
 
 
 def files(inputs: Inputs) -> tuple[FileSpec, ...]:
@@ -144,11 +187,13 @@ def files(inputs: Inputs) -> tuple[FileSpec, ...]:
         FileSpec("backup/pgbackrest.conf", "backup/pgbackrest.conf.j2", ctx, secret=True),
         FileSpec("backup/pgpass", "postgresql/pgpass.j2", postgresql.PasswordFileContext(_logins(inputs)), secret=True),
         FileSpec("backup/logical-dump.sh", "backup/logical-dump.sh.j2", ctx, executable=True),
+        FileSpec("backup/backup-succeeded.sh", "backup/backup-succeeded.sh.j2", ctx, executable=True),
     ]
     for unit in units(ctx, values.name(inputs.places.os_user, "name of the system user")):
         found += [
             FileSpec(f"backup/systemd/{unit.name}.{kind}", f"backup/systemd/{kind}.j2", unit)
-            for kind in ("service", "timer")
+            for kind in ("service", "timer" if unit.calendar else None)
+            if kind
         ]
     return tuple(found)
 

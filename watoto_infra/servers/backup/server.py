@@ -7,7 +7,7 @@ from watoto_infra.servers.server import Requirement, Server
 
 SERVER = Server(
     family="backup",
-    summary="pgBackRest, the logical dump job, systemd services and timers of both and of the restore drill",
+    summary="pgBackRest, the logical dump job, systemd services and timers of both",
     checked_by="pgBackRest, shellcheck, systemd-analyze",
     requirements=(
         Requirement("pgbackrest", "pgbackrest", "backup configurations are checked by pgBackRest"),

@@ -199,6 +199,11 @@ def stanza(server: Endpoint) -> str:
     return f"watoto_lms_{shard}" if shard else "watoto_lms"
 
 
+def stanza_of_shard(shard: int) -> str:
+    """The stanza of a shard's cluster (0: the main one), as ``stanza`` gives it for the shard's servers."""
+    return f"watoto_lms_shard{shard}" if shard else "watoto_lms"
+
+
 def _archiving(inputs: Inputs, server: Endpoint) -> Parameters:
     """A segment is closed after 30 s at most, which with the upload stays far below the recovery point of 5 minutes.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import floor
+from typing import Literal
 
 from watoto_infra.derived.lms_environment import LmsEnvironment
-from watoto_infra.servers.prometheus.alert_thresholds import QUEUES, SECONDS, Burn, RulesContext
+from watoto_infra.servers.prometheus.alert_thresholds import QUEUES, SECONDS, Burn, Operation, Recovery, RulesContext
 
 PHASE = 40
 FIRES_AT = PHASE - 2
@@ -92,7 +93,8 @@ def _fires(case: Case) -> RuleTest:
     return RuleTest("fires and resolves", tuple(series.items()), expected)
 
 
-def _silent(case: Case, when: str, phases: Mapping[str, tuple[float, float]]) -> RuleTest:
+def silent(case: Case, when: str, phases: Mapping[str, tuple[float, float]]) -> RuleTest:
+    """The alert does not fire after a phase in which its series do so."""
     series = {name: _phase(*phase) for name, phase in phases.items()}
     return RuleTest(when, tuple(series.items()), (Expected(_firing(case), f"{FIRES_AT}m", 0),))
 
@@ -100,8 +102,8 @@ def _silent(case: Case, when: str, phases: Mapping[str, tuple[float, float]]) ->
 def _tests(cases: Sequence[Case]) -> tuple[RuleTest, ...]:
     return (
         *_packed([_fires(case) for case in cases]),
-        *_packed([_silent(case, "silent just under", case.under) for case in cases]),
-        *_packed([_silent(case, "silent without traffic", case.quiet) for case in cases]),
+        *_packed([silent(case, "silent just under", case.under) for case in cases]),
+        *_packed([silent(case, "silent without traffic", case.quiet) for case in cases]),
     )
 
 
@@ -167,6 +169,7 @@ def _guide(rules: RulesContext, app_server: LmsEnvironment) -> list[Case]:
             quiet={active: (0, 0), total: (0, 0)},
         ),
         _latency("SlowResponseTime", rules.slow_seconds),
+        *(_operation(operation) for operation in rules.operations),
         _latency("ApiSlowerThanObjective", rules.api_seconds),
         gauge("AppServerDown", up, 0, 1, 1),
         gauge("LmsDown", up, 0, 1, 1),
@@ -179,13 +182,34 @@ def _latency(alert: str, threshold: float) -> Case:
     """A histogram with 94 % of requests at or below the threshold fires; with 95 % it is exactly on it."""
 
     def share(percent: float) -> dict[str, tuple[float, float]]:
-        labels = f'method="GET",endpoint="/api/courses",{HOST}'
         bounds = {"0.01": 0.0, _bound(threshold): percent, "3.0": 100.0, "+Inf": 100.0}
-        return {
-            f'http_request_duration_seconds_bucket{{le="{le}",{labels}}}': (0, count) for le, count in bounds.items()
-        }
+        return histogram('method="GET",endpoint="/api/courses"', bounds)
 
     return Case(alert, share(94), share(95), share(100), quiet=share(0) | _nothing(share(0)))
+
+
+def histogram(labels: str, bounds: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """So many requests a minute up to each bound; the last is all of them."""
+    name, labels = "http_request_duration_seconds", f"{labels},{HOST}"
+    buckets = {f'{name}_bucket{{le="{le}",{labels}}}': (0.0, count) for le, count in bounds.items()}
+    return buckets | {f"{name}_count{{{labels}}}": (0.0, list(bounds.values())[-1])}
+
+
+EXAMPLES = {
+    "simple": 'method="GET",endpoint="/api/courses/<id:course_id>"',
+    "complex": 'method="GET",endpoint="/api/users/me/progress"',
+    "upload": 'method="PUT",endpoint="/api/media/<uuid:media_id>/content"',
+    "report": 'method="GET",endpoint="/api/courses/<id:course_id>/report"',
+}
+"""A route of each kind of request, with its method, as the LMS counts it."""
+
+
+def _operation(operation: Operation) -> Case:
+    def share(percent: float) -> dict[str, tuple[float, float]]:
+        return histogram(EXAMPLES[operation.name], {operation.bound: percent, "+Inf": 100.0})
+
+    labels = {"operation": operation.name}
+    return Case("OperationSlowerThanObjective", share(94), share(96), share(100), labels, _nothing(share(0)))
 
 
 def _bound(threshold: float) -> str:
@@ -318,21 +342,15 @@ def _recovery(rules: RulesContext) -> list[Case]:
             'watoto_drill_last_success_timestamp_seconds{drill="restore"}',
             rules.drill_max_age_seconds,
         ),
-        gauge(
-            "RecoveryTimeMissed",
-            'watoto_drill_rto_seconds{drill="restore"}',
-            rules.rto_seconds + 1,
-            rules.rto_seconds,
-            1,
-        ),
-        gauge(
-            "RecoveryPointMissed",
-            'watoto_drill_rpo_seconds{drill="restore"}',
-            rules.rpo_seconds + 1,
-            rules.rpo_seconds,
-            1,
-        ),
+        *(_missed(kind, recovery) for recovery in rules.recovery for kind in ("Time", "Point")),
     ]
+
+
+def _missed(kind: Literal["Time", "Point"], recovery: Recovery) -> Case:
+    metric, most = ("rto", recovery.rto_seconds) if kind == "Time" else ("rpo", recovery.rpo_seconds)
+    labels = {"data_class": recovery.data_class}
+    series = f'watoto_drill_{metric}_seconds{{drill="restore",data_class="{recovery.data_class}"}}'
+    return gauge(f"Recovery{kind}Missed", series, most + 1, most, 1, **labels)
 
 
 def _monitoring() -> list[Case]:

@@ -12,6 +12,7 @@ from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import FileSpec
 from watoto_infra.servers.alertmanager import server as alertmanager
 from watoto_infra.servers.prometheus.alert_cases import RuleTest, burn_tests, rule_tests
+from watoto_infra.servers.prometheus.alert_histories import first_failures, latency_histories, recovery_histories
 from watoto_infra.servers.prometheus.alert_thresholds import RulesContext, thresholds
 from watoto_infra.servers.prometheus.server import SAMPLE_LIMIT, SCRAPE_INTERVAL_SECONDS, SCRAPE_TIMEOUT_SECONDS
 from watoto_infra.servers.registry import servers
@@ -19,7 +20,9 @@ from watoto_infra.servers.server import Labels, ScrapeJob
 from watoto_infra.values.addresses import Endpoint
 
 SLO = "slo"
-RULE_FILES = ("watoto_lms_alerts", SLO, "infrastructure", "recovery", "monitoring")
+RECOVERY = "recovery"
+RULE_FILES = ("watoto_lms_alerts", SLO, "infrastructure", RECOVERY, "monitoring")
+TEST_FILES = ("alerts", SLO, RECOVERY)
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,11 @@ def files(inputs: Inputs) -> tuple[FileSpec, ...]:
     )
     files = [FileSpec("prometheus/prometheus.yml", "prometheus/prometheus.yml.j2", main)]
     files += [FileSpec(f"prometheus/rules/{name}.yml", f"prometheus/rules/{name}.yml.j2", rules) for name in RULE_FILES]
+    others = tuple(name for name in RULE_FILES if name != SLO)
     tests = {
-        "alerts": RuleTestsContext(tuple(name for name in RULE_FILES if name != SLO), 1, rule_tests(rules, app_server)),
-        SLO: RuleTestsContext((SLO,), 5, burn_tests(rules)),
+        "alerts": RuleTestsContext(others, 1, (*rule_tests(rules, app_server), *latency_histories(rules))),
+        SLO: RuleTestsContext((SLO,), 5, (*burn_tests(rules), *first_failures())),
+        RECOVERY: RuleTestsContext((RECOVERY,), 60, recovery_histories(rules)),
     }
     files += [
         FileSpec(f"prometheus/tests/{name}.yml", "prometheus/tests/rules.yml.j2", ctx) for name, ctx in tests.items()
