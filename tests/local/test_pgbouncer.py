@@ -48,6 +48,7 @@ def test_the_app_reaches_each_database_with_its_own_password(stack):
 
 
 def test_the_role_carries_the_timeout_that_a_pooled_connection_cannot_ask_for(stack):
+    assert asked(stack, "watoto_lms", "database", "SHOW lock_timeout") == "5s"
     assert asked(stack, "watoto_lms", "database", "SHOW statement_timeout") == "14s"
     assert asked(stack, "watoto_lms_shard1", "database-shard1", "SHOW statement_timeout", "watoto_user_shard1") == "14s"
 
@@ -81,6 +82,7 @@ def test_without_the_setting_none_runs(stack):
         dbname="watoto_lms",
     ) as connection:
         assert connection.execute("SHOW statement_timeout").fetchall() == [("0",)]
+        assert connection.execute("SHOW lock_timeout").fetchall() == [("0",)]
 
 
 def test_the_lms_is_told_addresses_by_which_it_comes_through_the_pool(stack):

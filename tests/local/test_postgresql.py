@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -196,6 +198,22 @@ def test_from_the_first_second_after_a_start_a_segment_is_closed_and_archived_af
     position = primary.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
     closed = f"EXISTS (SELECT FROM pg_stat_archiver WHERE right(last_archived_wal, 16) >= right('{position}', 16))"
     stack.wait(lambda: primary.holds(closed), "the segment is not archived", seconds=short_archive_timeout + 10)
+
+
+def test_an_index_built_beside_an_older_transaction_waits_for_it_and_is_valid(stack):
+    owner = ("watoto_user", stack.topology.secret("database"))
+    write(stack, "indexed")
+    with signed_in(stack, *owner) as older, signed_in(stack, *owner) as builder, ThreadPoolExecutor(1) as pool:
+        older.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        older.execute("SELECT count(*) FROM notes")
+        built = pool.submit(builder.execute, "CREATE INDEX CONCURRENTLY notes_text ON notes (text)")
+        time.sleep(6)
+        assert not built.done()
+        older.execute("COMMIT")
+        built.result(timeout=20)
+        valid = builder.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'notes_text'::regclass")
+        assert valid.fetchall() == [(True,)]
+        builder.execute("DROP INDEX notes_text")
 
 
 def test_a_killed_primary_and_a_killed_replica_come_back_with_every_committed_row(stack):

@@ -46,6 +46,23 @@ def test_a_replica_gets_what_its_primary_is_told_and_takes_no_writes(stack):
             replica.set("lesson", "two")
 
 
+def test_a_replica_that_missed_a_moment_of_writes_is_sent_those_and_not_everything(stack):
+    app = client(stack, "redis-state")
+    replication = app.info("replication")
+    known, seen = replication["master_replid"], replication["master_repl_offset"]
+    for number in range(300):
+        app.set(f"missed:{number}", "a" * 10_000)
+    as_replica = client(stack, "redis-state", "replica", "redis-state-replica")
+    as_replica.response_callbacks.clear()
+    connection = as_replica.connection_pool.get_connection()
+    try:
+        connection.send_command("PSYNC", known, seen + 1)
+        assert connection.read_response().startswith("CONTINUE")
+    finally:
+        connection.disconnect()
+    app.unlink(*(f"missed:{number}" for number in range(300)))
+
+
 def test_bringing_up_what_is_up_changes_nothing(stack):
     before = [stack.pid(name) for name in ALL]
     assert not stack.declare().changed

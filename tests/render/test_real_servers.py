@@ -126,7 +126,7 @@ def test_a_field_that_grafanas_schema_does_not_have_is_found(good, bad, stage_in
 
 
 FAULTS = {
-    "postgresql": ("wal_keep_size = 1GB", "wal_keep_segments = 32"),
+    "postgresql": ("wal_keep_size = 512MB", "wal_keep_segments = 32"),
     "pgbouncer": ("pool_mode = transaction", "pool_mode = sometimes"),
     "redis": ("maxmemory-policy allkeys-lru", "maxmemory-policy lru"),
     "alertmanager": ('alertname = "DeadMansSwitch"', "alertname = = x"),

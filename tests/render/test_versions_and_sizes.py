@@ -218,6 +218,26 @@ def test_more_app_connections_than_pgbouncer_takes_are_refused_with_the_numbers(
         use_cases.render(families("pgbouncer"), inputs, templates)
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("stage", ["phase1", "phase2", "phase3"])
+def test_postgresql_takes_all_connections_that_anybody_opens(stage_inputs, templates, stage, pooled):
+    inputs = stage_inputs(stage, database={"pgbouncer": pooled})
+    files = {file.path: file.text for file in use_cases.render(families("postgresql", "pgbouncer"), inputs, templates)}
+    pool = files["pgbouncer/pgbouncer.ini"]
+    app = r"; (\d+) connections of the app" if not pooled else r"max_db_connections = (\d+)"
+    opened = int(re.findall(app, pool)[0]) + 5  # the superuser's
+    taken = {int(found) for text in files.values() for found in re.findall(r"^max_connections = (\d+)", text, re.M)}
+    assert len(taken) == 1, "a replica with fewer than its primary does not start"
+    assert min(taken) >= max(200, opened + 10)
+
+
+def test_more_connections_than_postgresql_takes_are_refused_with_the_numbers(stage_inputs, templates):
+    many = {"max_size": 60, "instance_types": ["m7i.16xlarge"]}
+    with pytest.raises(RenderError, match="60 app servers may open"):
+        use_cases.render(families("postgresql"), stage_inputs(app=many), templates)
+    use_cases.render(families("postgresql"), stage_inputs(app=many, database={"pgbouncer": True}), templates)
+
+
 def test_the_gateway_in_front_of_an_app_server_needs_settings_alone(stage_inputs):
     context = gateway_context(stage_inputs().settings)
     assert context.role == "gateway"

@@ -11,7 +11,9 @@ from pulumi_aws import cloudwatch, elasticache
 
 from watoto_infra.components.context import Context
 from watoto_infra.components.generated_secret import GeneratedSecret, GeneratedSecretArgs
+from watoto_infra.derived.machines import of_instance_type
 from watoto_infra.derived.names import cache_secret
+from watoto_infra.derived.redis import backlog_mib
 from watoto_infra.settings.data import CacheGroupSettings, CacheSettings
 
 LOGS = ("slow-log", "engine-log")
@@ -135,8 +137,10 @@ class Cache(pulumi.ComponentResource):
 
     def _parameter_group(self) -> elasticache.ParameterGroup:
         family = f"redis{self._args.settings.engine_version.partition('.')[0]}"
+        memory_mib = of_instance_type(self._args.group.node_type).memory_mib
         parameters: list[elasticache.ParameterGroupParameterArgsDict] = [
-            {"name": "maxmemory-policy", "value": self._args.group.eviction.value}
+            {"name": "maxmemory-policy", "value": self._args.group.eviction.value},
+            {"name": "repl-backlog-size", "value": str(backlog_mib(memory_mib) * 2**20)},
         ]
         if self.cluster_mode:
             parameters.append({"name": "cluster-enabled", "value": "yes"})

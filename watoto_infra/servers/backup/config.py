@@ -10,6 +10,7 @@ from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.servers.postgresql import config as postgresql
+from watoto_infra.servers.postgresql.demand import dump_jobs
 from watoto_infra.values.addresses import Endpoint
 
 HOUR = 3600
@@ -98,7 +99,7 @@ def context(inputs: Inputs) -> BackupContext:
         retention_days=inputs.settings.storage.backup_retention_days,
         block_incremental=inputs.versions.at_least("pgbackrest", 2, 46),
         cipher_pass=inputs.secrets.get("backup-cipher"),
-        processes=max(2, inputs.database_machine.cores // 2),
+        processes=dump_jobs(inputs),
         spool=f"{data}/backups/spool",
         lock=f"{values.path(places.run, 'folder of sockets')}/pgbackrest",
         logs=f"{values.path(places.logs, 'folder of logs')}/pgbackrest",

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from watoto_infra.derived.background import BACKGROUND
-from watoto_infra.derived.lms_environment import lms_environment
 from watoto_infra.errors import RenderError
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs
@@ -18,11 +16,9 @@ from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.secrets import owner_name
 from watoto_infra.servers.pgbouncer.server import CLIENTS
 from watoto_infra.servers.postgresql import config as postgresql
+from watoto_infra.servers.postgresql.demand import POOL_SIZE, RESERVE, app_connections, most_app_servers
 from watoto_infra.values.addresses import Endpoint
 
-POOL_SIZE = 40
-RESERVE = 5
-"""Connections a waiting client may get beyond its pool."""
 MOST_FILES = 65_535
 """Open files one PgBouncer may have; each client and each server connection is one."""
 ROUNDS = 4096
@@ -62,18 +58,6 @@ def scram(password: str, salt: bytes) -> str:
     server = hmac.digest(salted, b"Server Key", "sha256")
     encoded = [base64.b64encode(part).decode() for part in (salt, client, server)]
     return f"SCRAM-SHA-256${ROUNDS}:{encoded[0]}${encoded[1]}:{encoded[2]}"
-
-
-def most_app_servers(inputs: Inputs) -> int:
-    """Most app servers of all services together."""
-    return sum(group.max_size for group in inputs.settings.app.groups)
-
-
-def app_connections(inputs: Inputs) -> int:
-    """Most connections of all app servers and background processes to one database."""
-    one = lms_environment(inputs.settings, inputs.machine)
-    per_server = one.web_workers * one.db_pool_size
-    return most_app_servers(inputs) * per_server + len(BACKGROUND) * one.db_pool_size
 
 
 def context(inputs: Inputs) -> PgbouncerContext:

@@ -12,11 +12,10 @@ from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import DatabaseEndpoints, is_loopback
 from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import FileSpec
+from watoto_infra.servers.postgresql.demand import SUPERUSER_RESERVED, max_connections
 from watoto_infra.templating import pgpass
 from watoto_infra.values.addresses import Endpoint
 
-MAX_CONNECTIONS = 200
-SUPERUSER_RESERVED = 5
 WORKERS = 8
 """max_worker_processes where there are fewer cores: PostgreSQL's default, which replicas must not fall below."""
 MANY_CORES = 4
@@ -64,7 +63,7 @@ class PasswordFileContext:
 CONTEXTS: tuple[type, ...] = (PostgresqlContext, PasswordFileContext)
 
 
-def sizes(machine: Machine, max_connections: int = MAX_CONNECTIONS) -> dict[str, str | int]:
+def sizes(machine: Machine, max_connections: int) -> dict[str, str | int]:
     """Size memory and parallelism as pgtune does for a web application on SSD, from 256 MiB to 100 GiB.
 
     Source: le0pard/pgtune, src/features/configuration/configurationSlice.js. ``work_mem`` is in kB, the rest in MB.
@@ -108,12 +107,13 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
     """Build the context of one server; it is a replica unless it is its own ``primary``."""
     settings, database = inputs.settings, inputs.settings.database
     is_replica = server is not primary
-    memory = sizes(inputs.database_machine)
+    connections = max_connections(inputs)
+    memory = sizes(inputs.database_machine, connections)
     memory["work_mem"] = min(int(memory["work_mem"]), database.work_mem_kib)
     declared = replica_parameters(database) if is_replica else primary_parameters(database)
     behaviour = {name: value for name, value in declared.items() if not name.startswith(RDS_ONLY_PREFIX)}
     behaviour.pop("work_mem")
-    behaviour |= {"lock_timeout": "5000", "autovacuum_max_workers": "4" if inputs.database_machine.cores >= 16 else "3"}  # noqa: PLR2004 - pgtune's step
+    behaviour["autovacuum_max_workers"] = "4" if inputs.database_machine.cores >= 16 else "3"  # noqa: PLR2004 - pgtune's step
     loopback = is_loopback(server.host)
     return PostgresqlContext(
         name=values.name(server.name, "name of a database server"),
@@ -124,7 +124,7 @@ def context(inputs: Inputs, server: Endpoint, primary: Endpoint) -> PostgresqlCo
             ("port", server.port),
             ("unix_socket_directories", values.path(inputs.places.run, "folder of sockets")),
             ("unix_socket_permissions", "0700"),
-            ("max_connections", MAX_CONNECTIONS),
+            ("max_connections", connections),
             ("superuser_reserved_connections", SUPERUSER_RESERVED),
             ("password_encryption", "scram-sha-256"),
             *_tls(inputs.server_tls(server.host)),
@@ -159,6 +159,8 @@ def _tls(tls: ServerTls | None) -> Parameters:
 def _wal(inputs: Inputs) -> Parameters:
     """WAL sizes; lz4 came with PostgreSQL 15. A slot may hold back a fifth of the storage.
 
+    Beside the slots the guide's 32 segments of 16 MB are kept, for a replica whose slot is not there yet.
+
     A server that was killed, or just copied, first brings its folder to the disk: from PostgreSQL 14 on all at once.
     """
     small = inputs.settings.usage.database_gib < 10  # noqa: PLR2004 - below it pgtune's web sizes do
@@ -170,7 +172,7 @@ def _wal(inputs: Inputs) -> Parameters:
         ("min_wal_size", "1GB" if small else "2GB"),
         ("max_wal_size", "4GB" if small else "8GB"),
         ("checkpoint_completion_target", "0.9"),
-        ("wal_keep_size", "1GB"),
+        ("wal_keep_size", "512MB"),
         ("max_slot_wal_keep_size", f"{max(4, inputs.settings.database.storage_gib // 5)}GB"),
     )
 

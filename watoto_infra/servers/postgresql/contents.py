@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from watoto_infra.derived.lms_environment import STATEMENT_TIMEOUT_SECONDS
 from watoto_infra.errors import ServiceFailed
@@ -15,8 +15,12 @@ from watoto_infra.servers.postgresql.psql import QUIET, Psql, identifier, litera
 from watoto_infra.servers.topology import Topology
 
 PROMOTE_SECONDS = 60
-POOLED_TIMEOUT = f"{STATEMENT_TIMEOUT_SECONDS}s"
-"""Through PgBouncer the LMS cannot ask for its own timeout, since others get the connection after it."""
+POOLED_LIMITS = {"lock_timeout": "5s", "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s"}
+"""Through PgBouncer the LMS cannot ask for its own limits, since others get the connection after it.
+
+Nobody else has them: an index that is built beside traffic waits for older transactions, and is left behind invalid
+when that is broken off.
+"""
 EXTENSION = "pg_stat_statements"
 
 
@@ -24,13 +28,13 @@ EXTENSION = "pg_stat_statements"
 class Role:
     """A role that can sign in; ``verifier`` is its SCRAM secret, ``rights`` what else it may.
 
-    ``timeout`` is how long its statements may take; empty: as each connection asks for itself.
+    ``limits`` are how long its statements may take and wait; without one, each connection asks for its own.
     """
 
     name: str
     verifier: str
     rights: str = ""
-    timeout: str = ""
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
 def roles(topology: Topology, shard: int) -> tuple[Role, ...]:
@@ -40,7 +44,7 @@ def roles(topology: Topology, shard: int) -> tuple[Role, ...]:
         Role(
             database.username,
             _verifier(topology, database.username, owner_name(shard)),
-            timeout=POOLED_TIMEOUT if database.pgbouncer else "",
+            limits=POOLED_LIMITS if database.pgbouncer else {},
         ),
         Role(REPLICATOR, _verifier(topology, REPLICATOR, "replicator"), rights="REPLICATION"),
         Role(MONITOR, _verifier(topology, MONITOR, MONITOR_SECRET)),
@@ -81,10 +85,11 @@ def fill(primary: Psql, wanted: tuple[Role, ...], database: str) -> None:
         primary.rows(f"CREATE EXTENSION {EXTENSION}", database=database)
 
 
-_ROLES = r"""
+_ROLES = """
 SELECT a.rolname, a.rolpassword, a.rolcanlogin, a.rolreplication, a.rolsuper OR a.rolcreaterole OR a.rolcreatedb,
        pg_has_role(a.oid, 'pg_monitor', 'member'),
-       (SELECT option FROM unnest(r.rolconfig) AS option WHERE option LIKE 'statement\_timeout=%')
+       (SELECT string_agg(option, ' ' ORDER BY option) FROM unnest(r.rolconfig) AS option
+        WHERE split_part(option, '=', 1) IN ('lock_timeout', 'statement_timeout'))
 FROM pg_authid AS a JOIN pg_roles AS r USING (oid)
 """
 
@@ -93,15 +98,16 @@ def _role_changes(wanted: tuple[Role, ...], found: dict[str, list[str]]) -> Iter
     for role in wanted:
         name, replicates = identifier(role.name), "t" if role.rights else "f"
         monitors = "t" if role.name == MONITOR else "f"
-        limits = f"statement_timeout={role.timeout}" if role.timeout else ""
+        limits = " ".join(f"{limit}={value}" for limit, value in sorted(role.limits.items()))
         if found.get(role.name) == [role.verifier, "t", replicates, "f", monitors, limits]:
             continue
         if role.name not in found:
             yield f"CREATE ROLE {name};"
         rights = f"LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB {role.rights or 'NOREPLICATION'}"
         yield f"ALTER ROLE {name} {rights} PASSWORD {literal(role.verifier)};"
-        change = f"SET statement_timeout = {literal(role.timeout)}" if role.timeout else "RESET statement_timeout"
-        yield f"ALTER ROLE {name} {change};"
+        for limit in POOLED_LIMITS:
+            value = role.limits.get(limit)
+            yield f"ALTER ROLE {name} " + (f"SET {limit} = {literal(value)};" if value else f"RESET {limit};")
         if monitors == "t":
             yield f"GRANT pg_monitor TO {name};"
 

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from watoto_infra.derived.machines import Machine, of_instance_type
+from watoto_infra.derived.redis import backlog_mib
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import FileSpec
@@ -41,6 +42,7 @@ class RedisContext:
     tls: ServerTls | None
     memory_mib: int
     max_memory_mib: int
+    backlog_mib: int
     max_clients: int
     eviction: str
     persistent: bool
@@ -69,6 +71,7 @@ def context(inputs: Inputs, role: str, endpoint: Endpoint, primary: Endpoint | N
         tls=inputs.server_tls(endpoint.host),
         memory_mib=machine.memory_mib,
         max_memory_mib=int(machine.memory_mib * USABLE),
+        backlog_mib=backlog_mib(machine.memory_mib),
         max_clients=MAX_CLIENTS,
         eviction=group.eviction.value,
         persistent=group.eviction is not EvictionPolicy.ALLKEYS_LRU,
