@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lms_app.settings import load_settings
 from tests.program.declared import IMAGE, Declared, Resource, bare, run
@@ -21,6 +22,8 @@ from watoto_infra.values.outputs import StackOutputs
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 SCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
+SERVICE = "kubernetes:core/v1:Service"
+POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 CONFIG, SECRET = "kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret"
 GROUP = "aws:autoscaling/group:Group"
 ON_PODS = {"platform": "kubernetes"}
@@ -75,8 +78,9 @@ def test_each_bounded_context_has_servers_an_address_an_autoscaler_and_its_paths
         pods = declared.one(DEPLOYMENT, group.name)
         assert pods.urn == group.urn
         assert pods.get("spec.replicas") == group.desired
-        address = declared.one("kubernetes:core/v1:Service", group.name)
-        assert address.get("spec.selector") == pods.get("spec.template.metadata.labels")
+        address, each = (declared.one(SERVICE, group.name + suffix) for suffix in ("", "-pods"))
+        assert address.get("spec.selector") == pods.get("spec.template.metadata.labels") == each.get("spec.selector")
+        assert each.get("spec.clusterIP") == "None", "its name stands for each pod and not for one address"
         assert pods.get("spec.selector.matchLabels") == pods.get("spec.template.metadata.labels")
         assert declared.one(SCALER, f"{group.name}-hpa").get("spec.maxReplicas") == group.max_size
 
@@ -182,13 +186,85 @@ def test_kong_in_pods_sends_each_context_its_paths_and_signs_in_to_count():
     files = gateway_files(declared)
 
     assert problems_in(files["kong.yml"]) == []
-    assert '{target: "watoto-identity:8000"' in files["kong.yml"]
+    assert '{target: "watoto-identity-pods:8000"' in files["kong.yml"]
     assert 'paths: ["/api/auth", "/api/users"]' in files["kong.yml"]
     (container,) = declared.one(DEPLOYMENT, "watoto-gateway").get("spec.template.spec.containers")
     (source,) = container["envFrom"]
     password = declared.one(SECRET, source["secretRef"]["name"]).get("stringData.REDIS_PASSWORD")
     assert password == PASSWORD
     assert "{vault://env/redis-password}" in files["kong.yml"]
+
+
+def test_only_a_pod_that_takes_no_connection_is_out_for_kong_and_a_slow_answer_is_asked_for_once():
+    files = gateway_files(phase3())
+    document = yaml.safe_load(files["kong.yml"])
+    for upstream in document["upstreams"]:
+        passive = upstream["healthchecks"]["passive"]["unhealthy"]
+        assert (passive["tcp_failures"], passive["timeouts"], passive["http_failures"]) == (2, 0, 0)
+        active = upstream["healthchecks"]["active"]
+        assert active["healthy"]["interval"] > 0, "who is out comes back only by the active checks"
+    assert {service["retries"] for service in document["services"]} == {2}
+    (seconds,) = re.findall(r"^nginx_http_proxy_next_upstream_timeout = (\d+)s$", files["kong.conf"], re.M)
+    for service in document["services"]:
+        assert service["connect_timeout"] < int(seconds) * 1000 < service["read_timeout"]
+
+
+def test_a_gateway_in_pods_is_ready_while_the_database_is_away_and_kongs_measurements_can_be_read():
+    declared = phase3()
+    pods = declared.one(DEPLOYMENT, "watoto-gateway").get("spec.template")
+    (container,) = pods["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/status/ready", "port": "status"}
+    assert f"status_listen = 0.0.0.0:{int(ports['status'])}" in gateway_files(declared)["kong.conf"]
+    assert pods["metadata"]["annotations"]["prometheus.io/port"] == str(int(ports["status"]))
+    nginx = phase3(gateway={"kind": "nginx"}).one(DEPLOYMENT, "watoto-gateway").get("spec.template.spec.containers.0")
+    assert nginx["readinessProbe"]["tcpSocket"] == {"port": "http"}
+
+
+def allowed(declared: Declared, way: str, name: str) -> set[tuple[str, int]]:
+    """Who may come to, or be gone to by, pods of this name: network, pods or namespace, and port."""
+    found = set()
+    for policy in declared.of(POLICY):
+        spec = plain(policy.inputs)["spec"]
+        if not selects(spec["podSelector"], name):
+            continue
+        for rule in spec.get(way, []):
+            peers = rule.get("from", rule.get("to", [{}]))
+            found |= {(whom(peer), port["port"]) for peer in peers for port in rule["ports"]}
+    return found
+
+
+def selects(selector: dict[str, Any], name: str) -> bool:
+    named = selector.get("matchLabels", {}).get("app.kubernetes.io/name", name) == name
+    expressions = selector.get("matchExpressions", [])
+    return named and all((name in one["values"]) == (one["operator"] == "In") for one in expressions)
+
+
+def whom(peer: dict[str, Any]) -> str:
+    if "ipBlock" in peer:
+        return str(peer["ipBlock"]["cidr"])
+    if "namespaceSelector" in peer:
+        return "namespace " + str(peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"])
+    names = ("watoto-gateway", "watoto-backend", "watoto-identity", "watoto-reports", "watoto-relay")
+    return "+".join(name for name in names if selects(peer["podSelector"], name)) if peer else "anyone"
+
+
+def test_pods_talk_to_nobody_but_whom_they_need():
+    declared = phase3()
+    everybody = [one for one in declared.of(POLICY) if plain(one.get("spec.podSelector")) == {}]
+    assert {"Ingress", "Egress"} in [set(one.get("spec.policyTypes")) for one in everybody]
+    assert declared.one(CONFIG, "amazon-vpc-cni").get("data") == {"enable-network-policy-controller": "true"}
+
+    servers = "watoto-backend+watoto-identity+watoto-reports"
+    vpc = load_stage("phase3", overrides={"app": {"image": IMAGE}}).settings.network.cidr
+    watched = "namespace monitoring"
+    assert allowed(declared, "ingress", "watoto-gateway") == {(vpc, 8080), (watched, 8101)}
+    assert allowed(declared, "egress", "watoto-gateway") == {("anyone", 53), (servers, 8000), (vpc, 6379)}
+    for name in ("watoto-backend", "watoto-identity", "watoto-reports"):
+        assert allowed(declared, "ingress", name) == {("watoto-gateway", 8000), (watched, 8000)}
+    assert allowed(declared, "ingress", "watoto-relay") == set()
+    needed = {(vpc, 5432), (vpc, 6379), (vpc, 5671), ("169.254.170.23/32", 80), ("0.0.0.0/0", 443), ("anyone", 53)}
+    assert allowed(declared, "egress", "watoto-backend") == allowed(declared, "egress", "watoto-relay") == needed
 
 
 @pytest.mark.local
@@ -210,7 +286,8 @@ def test_phase3_without_kong_has_an_nginx_in_pods_that_nginx_itself_takes(tmp_pa
     tested = [require_binary("nginx"), "-t", "-q", *words]
     done = subprocess.run(tested, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "server watoto-reports:8000" in files["nginx.conf"]
+    assert files["nginx.conf"].count("server watoto-reports:8000") == 2, "what a pod refuses is asked again"
+    assert "keepalive_time 60s;" in files["nginx.conf"], "new pods get their share"
 
 
 @pytest.mark.parametrize("stage", ["phase2", pytest.param("phase1", marks=pytest.mark.long)])

@@ -55,32 +55,48 @@ RULES: dict[str, Rule] = {
             and one.get("spec.template.spec.automountServiceAccountToken") is False
         ),
     ),
-    "containers gain no privilege, write only where they are given room, and have a limit of memory": (
+    "containers gain no privilege, write only where they are given room, and have limits of memory and disk": (
         DEPLOYMENT,
-        lambda one: all(
-            container["securityContext"]
-            == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-            and container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"]
-            for container in containers(one)
+        lambda one: (
+            all(
+                container["securityContext"]
+                == {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                }
+                and set(container["resources"]["limits"]) == {"memory", "ephemeral-storage"}
+                and container["resources"]["limits"].items() <= container["resources"]["requests"].items()
+                for container in containers(one)
+            )
+            and all(
+                volume["emptyDir"].get("sizeLimit")
+                for volume in one.get("spec.template.spec.volumes")
+                if "emptyDir" in volume
+            )
         ),
     ),
     "containers run an image by its digest": (
         DEPLOYMENT,
         lambda one: all("@sha256:" in container["image"] for container in containers(one)),
     ),
-    "pods spread over the zones": (
+    "pods spread over zones and nodes, and go where there is room when a zone is lost": (
         DEPLOYMENT,
         lambda one: (
-            one.get("spec.template.spec.topologySpreadConstraints.0.topologyKey") == "topology.kubernetes.io/zone"
+            [
+                (spread["topologyKey"], spread["whenUnsatisfiable"])
+                for spread in one.get("spec.template.spec.topologySpreadConstraints")
+            ]
+            == [("topology.kubernetes.io/zone", "ScheduleAnyway"), ("kubernetes.io/hostname", "ScheduleAnyway")]
         ),
     ),
     "nodes can always be emptied": (
         "kubernetes:policy/v1:PodDisruptionBudget",
-        lambda one: one.get("spec.maxUnavailable") == 1,
+        lambda one: one.get("spec.maxUnavailable") == 1 and one.get("spec.unhealthyPodEvictionPolicy") == "AlwaysAllow",
+    ),
+    "a policy of the network says which ways it closes": (
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        lambda one: bool(one.get("spec.policyTypes")),
     ),
     "service accounts hand out no token": (
         "kubernetes:core/v1:ServiceAccount",

@@ -138,7 +138,8 @@ FAULTS = {
 KONG_PROPERTIES = {
     *("database", "declarative_config", "proxy_listen", "admin_listen", "status_listen", "anonymous_reports"),
     *("nginx_worker_processes", "nginx_events_worker_connections", "nginx_main_worker_rlimit_nofile"),
-    *("nginx_http_client_max_body_size", "upstream_keepalive_idle_timeout", "headers"),
+    *("nginx_http_proxy_next_upstream_timeout", "nginx_http_client_max_body_size"),
+    *("upstream_keepalive_idle_timeout", "headers"),
     *("trusted_ips", "real_ip_header", "real_ip_recursive"),
     "nginx_http_keepalive_timeout",
 }

@@ -5,11 +5,14 @@ Shared by the program, which puts it in pods, and by rendering, which knows the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from watoto_infra.derived.nginx import READ_TIMEOUT_SECONDS, NginxContext
+from watoto_infra.derived.nginx import READ_TIMEOUT_SECONDS, AppService, NginxContext, pods_of
 from watoto_infra.settings.stage import StageSettings
 
+STATUS_PORT = 8101
+"""Where Kong says whether it is ready, and shows its measurements."""
 WEIGHT = 100
 """Kong's weight of a target without one of its own; weights of the stage count in hundreds."""
 
@@ -31,6 +34,11 @@ class KongService:
     paths: tuple[str, ...]
     targets: tuple[KongTarget, ...]
 
+    @property
+    def retries(self) -> int:
+        """Each server once, and at least one other try: a name may stand for many."""
+        return max(2, len(self.targets))
+
 
 @dataclass(frozen=True)
 class KongContext:
@@ -38,6 +46,7 @@ class KongContext:
 
     declarative_file: str
     listen: str
+    status_listen: str
     workers: int
     worker_connections: int
     open_files: int
@@ -67,6 +76,7 @@ class KongPlace:
 
     declarative_file: str
     listen: str
+    status_listen: str
     redis_host: str
     redis_port: int
     redis_tls: bool
@@ -78,12 +88,28 @@ MAIN_PATHS = ("/api", "/pages", "~/$")
 """The pages are a shell at / and their files; all the rest is the API's."""
 
 
-def kong_context(settings: StageSettings, balancer: NginxContext, place: KongPlace) -> KongContext:
-    """Build the context: servers and sizes are nginx's own, without backups, which Kong does not know."""
+def pod_targets(settings: StageSettings) -> Mapping[str, tuple[KongTarget, ...]]:
+    """Give the targets of each service in pods: a name that Kong looks up again, and that stands for each ready pod."""
+    return {
+        group.service: (KongTarget(f"{pods_of(group)}:{settings.app.port}", WEIGHT),) for group in settings.app.groups
+    }
+
+
+def kong_context(
+    settings: StageSettings,
+    balancer: NginxContext,
+    place: KongPlace,
+    targets: Mapping[str, tuple[KongTarget, ...]] | None = None,
+) -> KongContext:
+    """Build the context: servers and sizes are nginx's own, without backups, which Kong does not know.
+
+    ``targets`` take the place of nginx's servers, by service.
+    """
     gateway, health = settings.gateway, settings.load_balancer.health_check
     return KongContext(
         declarative_file=place.declarative_file,
         listen=place.listen,
+        status_listen=place.status_listen,
         workers=balancer.workers,
         worker_connections=balancer.worker_connections,
         open_files=balancer.open_files,
@@ -96,7 +122,7 @@ def kong_context(settings: StageSettings, balancer: NginxContext, place: KongPla
                 "lms" if service is balancer.main else service.name,
                 service.upstream,
                 service.paths or MAIN_PATHS,
-                tuple(KongTarget(one.address, one.weight * WEIGHT) for one in service.servers if not one.backup),
+                targets[service.name] if targets else _targets(service),
             )
             for service in balancer.services
         ),
@@ -114,3 +140,7 @@ def kong_context(settings: StageSettings, balancer: NginxContext, place: KongPla
         nested_redis=place.nested_redis,
         max_body_mib=gateway.max_body_mib,
     )
+
+
+def _targets(service: AppService) -> tuple[KongTarget, ...]:
+    return tuple(KongTarget(one.address, one.weight * WEIGHT) for one in service.servers if not one.backup)

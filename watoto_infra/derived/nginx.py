@@ -7,7 +7,7 @@ the addresses of a whole stack besides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
@@ -51,6 +51,8 @@ HEADER_FIELD_KIB = 8
 
 POD_PORT = 8080
 """Port of the gateway in pods, where no process may take one below 1024."""
+POD_CONNECTION_SECONDS = 60
+"""How long a connection to the pods of a service is used."""
 POD_WORKERS = 2
 """nginx processes of a pod of the gateway."""
 STATUS_LISTEN = "127.0.0.1:8081"
@@ -161,6 +163,7 @@ class NginxContext:
     keepalive_seconds: int
     upstream_keepalive: int
     upstream_idle_seconds: int
+    upstream_connection_seconds: int | None
     read_timeout_seconds: int
     tries: int
     request_line: int
@@ -228,6 +231,7 @@ class Site:
     static_root: str | None = None
     tls: Tls | None = None
     access_log: str = "access.log"
+    connection_seconds: int | None = None
 
 
 def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxContext:
@@ -252,6 +256,7 @@ def nginx_context(settings: StageSettings, site: Site, gates: Gates) -> NginxCon
         keepalive_seconds=settings.load_balancer.idle_timeout_seconds + BEYOND_THE_BALANCER_SECONDS,
         upstream_keepalive=UPSTREAM_KEEPALIVE,
         upstream_idle_seconds=UPSTREAM_IDLE_SECONDS,
+        upstream_connection_seconds=site.connection_seconds,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         tries=max(len(service.servers) for service in site.services),
         request_line=REQUEST_LINE,
@@ -288,18 +293,28 @@ def gateway_context(settings: StageSettings, gates: Gates = Gates(http2_directiv
 
 
 def pod_gateway_context(settings: StageSettings) -> NginxContext:
-    """Build the context of the gateway in pods of its own: each service answers under one name in the cluster."""
+    """Build the context of the gateway in pods of its own: each service answers under one name in the cluster.
+
+    The name is looked up once and stands for one address, which gives each connection to some pod. It is written twice,
+    so that what one pod refuses is asked again; connections end after a while, so that new pods get their share.
+    """
     services = tuple(
-        AppService(group.service, group.paths, (Server(f"{deployment(group)}:{settings.app.port}"),))
+        AppService(group.service, group.paths, (Server(f"{deployment(group)}:{settings.app.port}"),) * 2)
         for group in settings.app.groups
     )
     site = _behind_balancer(settings, services, POD_WORKERS, POD_PORT, access_log="/dev/stdout")
+    site = replace(site, connection_seconds=POD_CONNECTION_SECONDS)
     return nginx_context(settings, site, Gates(http2_directive=False, mlkem=False))
 
 
 def deployment(group: ServerGroup) -> str:
     """Give the name of a service's Deployment, and of the Service in front of it."""
     return f"watoto-{group.service}"
+
+
+def pods_of(group: ServerGroup) -> str:
+    """Give the name that stands for the address of each pod of a service that is ready."""
+    return f"{deployment(group)}-pods"
 
 
 def _behind_balancer(

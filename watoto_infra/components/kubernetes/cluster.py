@@ -28,6 +28,7 @@ CLUSTER_POLICIES = (
     "AmazonEKSNetworkingPolicy",
 )
 NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodeMinimalPolicy")
+NETWORK = "amazon-vpc-cni"
 METRICS = "metrics-server"
 """The add-on that autoscalers of pods read processor time and memory from; Auto Mode does not bring it along."""
 
@@ -74,6 +75,14 @@ class Cluster(pulumi.ComponentResource):
             enable_config_map_mutable=True,
             enable_secret_mutable=True,
             opts=self._child,
+        )
+        # Without it policies of the network are taken and not acted on (EKS user guide, "Use Network Policies with EKS
+        # Auto Mode"); the built-in node class acts on them as they are.
+        k8s.core.v1.ConfigMap(
+            NETWORK,
+            metadata={"name": NETWORK, "namespace": "kube-system"},
+            data={"enable-network-policy-controller": "true"},
+            opts=pulumi.ResourceOptions(parent=self, provider=self.provider),
         )
         self.register_outputs(
             {

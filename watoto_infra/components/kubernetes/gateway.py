@@ -21,10 +21,11 @@ from watoto_infra.components.kubernetes.pod import (
     confined,
     labels,
     resources,
+    scratch,
     spread_over_zones,
 )
 from watoto_infra.components.kubernetes.server_group import ROLLING, disruption_budget, metadata
-from watoto_infra.derived.kong import KongPlace, kong_context
+from watoto_infra.derived.kong import STATUS_PORT, KongPlace, kong_context, pod_targets
 from watoto_infra.derived.nginx import POD_PORT, SNIPPETS, pod_gateway_context
 from watoto_infra.settings.gateway import GatewayKind
 from watoto_infra.settings.stage import StageSettings
@@ -60,12 +61,15 @@ class Gateway(pulumi.ComponentResource):
     """The Deployment `watoto-gateway`, its configuration, and its tie to the load balancer."""
 
     serving: Sequence[pulumi.Resource]
+    status_port: int | None
+    """Where the measurements are; nginx has none in its pods."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("watoto:app:Gateway", name, {}, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         self._kind = args.settings.gateway.kind
+        self.status_port = STATUS_PORT if self._kind is GatewayKind.KONG else None
         files = self._files()
         kept = core.v1.ConfigMap(
             NAME,
@@ -106,7 +110,9 @@ class Gateway(pulumi.ComponentResource):
         def rendered(template: str) -> pulumi.Output[str]:
             state = self._args.state
             at = pulumi.Output.all(state.primary_address, state.group.port)
-            return at.apply(lambda at: templates.render(template, kong_context(settings, nginx, _place(*at))))
+            return at.apply(
+                lambda at: templates.render(template, kong_context(settings, nginx, _place(*at), pod_targets(settings)))
+            )
 
         return {path: rendered(template) for path, template in KONG_FILES.items()}
 
@@ -124,18 +130,14 @@ class Gateway(pulumi.ComponentResource):
         digest = pulumi.Output.all(**files).apply(
             lambda held: hashlib.sha256("".join(held[path] for path in sorted(held)).encode()).hexdigest()
         )
-        probe: core.v1.ProbeArgsDict = {
-            "http_get": {"path": self._args.settings.load_balancer.health_check.path, "port": "http"},
-            "period_seconds": 5,
-            "timeout_seconds": 3,
-        }
         container: core.v1.ContainerArgsDict = {
             "image": self._args.image,
             **_COMMANDS[self._kind],
-            "ports": [{"name": "http", "container_port": POD_PORT}],
+            "ports": [{"name": "http", "container_port": POD_PORT}, *_STATUS_PORTS[self._kind]],
             "resources": resources(CPU_MILLICORES, MEMORY_MIB),
             "security_context": UNPRIVILEGED,
-            "readiness_probe": probe,
+            # Ready is who can pass requests on, also while the database is away: else nobody would say so to callers.
+            "readiness_probe": {**_READY[self._kind], "period_seconds": 5, "timeout_seconds": 3},
             # Alive is who takes connections, also while no app server answers.
             "liveness_probe": {"tcp_socket": {"port": "http"}, "period_seconds": 10, "failure_threshold": 6},
             "lifecycle": {"pre_stop": {"sleep": {"seconds": DRAIN_SECONDS}}},
@@ -145,7 +147,7 @@ class Gateway(pulumi.ComponentResource):
             ],
         }
         return {
-            "metadata": {"labels": labels(NAME), "annotations": {DIGEST_NOTE: digest}},
+            "metadata": {"labels": labels(NAME), "annotations": {DIGEST_NOTE: digest, **self._measured()}},
             "spec": {
                 "automount_service_account_token": False,
                 "enable_service_links": False,
@@ -161,10 +163,15 @@ class Gateway(pulumi.ComponentResource):
                             "items": [{"key": _key(path), "path": path} for path in files],
                         },
                     },
-                    {"name": "work", "empty_dir": {}},
+                    scratch("work"),
                 ],
             },
         }
+
+    def _measured(self) -> dict[str, str]:
+        """How a Prometheus that finds pods by their annotations comes to Kong's measurements."""
+        port = self.status_port
+        return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)} if port else {}
 
     def _bind(self, service: core.v1.Service) -> pulumi.Resource:
         spec: dict[str, Any] = {
@@ -182,6 +189,14 @@ class Gateway(pulumi.ComponentResource):
         )
 
 
+_STATUS_PORTS: Mapping[GatewayKind, list[core.v1.ContainerPortArgsDict]] = {
+    GatewayKind.NGINX: [],
+    GatewayKind.KONG: [{"name": "status", "container_port": STATUS_PORT}],
+}
+_READY: Mapping[GatewayKind, core.v1.ProbeArgsDict] = {
+    GatewayKind.NGINX: {"tcp_socket": {"port": "http"}},
+    GatewayKind.KONG: {"http_get": {"path": "/status/ready", "port": "status"}},
+}
 _COMMANDS: Mapping[GatewayKind, core.v1.ContainerArgsDict] = {
     GatewayKind.NGINX: {
         "name": "nginx",
@@ -205,6 +220,7 @@ def _place(host: str, port: int) -> KongPlace:
     return KongPlace(
         declarative_file=f"{FOLDER}/kong.yml",
         listen=f"0.0.0.0:{POD_PORT}",
+        status_listen=f"0.0.0.0:{STATUS_PORT}",
         redis_host=host,
         redis_port=int(port),
         redis_tls=True,

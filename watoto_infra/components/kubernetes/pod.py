@@ -23,6 +23,8 @@ DRAIN_SECONDS = 15
 END_SECONDS = DRAIN_SECONDS + max(WEB_STOP_SECONDS, JOB_STOP_SECONDS)
 """A pod that is to end serves until everybody knows, and then gets as long as its process does anywhere."""
 JOB_METRICS_PORT = 9200
+DISK_MIB = 1_024
+"""Of a node's disk for one container: its log, reports on their way to a bucket, bodies that a gateway holds."""
 JOB_CPU_MILLICORES, JOB_MEMORY_MIB = 200, 384
 ALIVE = (
     "import urllib.request;"
@@ -36,19 +38,16 @@ def labels(name: str) -> dict[str, str]:
 
 
 def spread_over_zones(name: str) -> list[core.v1.TopologySpreadConstraintArgsDict]:
-    """As many pods of one revision in each zone as in the others; on different nodes where that is possible."""
+    """Even over zones and nodes where that is possible: when a zone is lost, the others take what it had."""
     return [
         {
             "max_skew": 1,
             "topology_key": key,
-            "when_unsatisfiable": otherwise,
+            "when_unsatisfiable": "ScheduleAnyway",
             "label_selector": {"match_labels": labels(name)},
             "match_label_keys": ["pod-template-hash"],
         }
-        for key, otherwise in (
-            ("topology.kubernetes.io/zone", "DoNotSchedule"),
-            ("kubernetes.io/hostname", "ScheduleAnyway"),
-        )
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
 
 
@@ -71,9 +70,14 @@ UNPRIVILEGED: core.v1.SecurityContextArgsDict = {
 
 
 def resources(cpu_millicores: int, memory_mib: int) -> core.v1.ResourceRequirementsArgsDict:
-    """Processor time is promised and more may be taken; memory is promised and no more may be."""
-    memory = f"{memory_mib}Mi"
-    return {"requests": {"cpu": f"{cpu_millicores}m", "memory": memory}, "limits": {"memory": memory}}
+    """Processor time is promised and more may be taken; memory and disk are promised and no more may be."""
+    limits = {"memory": f"{memory_mib}Mi", "ephemeral-storage": f"{DISK_MIB}Mi"}
+    return {"requests": {"cpu": f"{cpu_millicores}m", **limits}, "limits": limits}
+
+
+def scratch(name: str) -> core.v1.VolumeArgsDict:
+    """A folder that ends with the pod, of the pod's own disk."""
+    return {"name": name, "empty_dir": {"size_limit": f"{DISK_MIB}Mi"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +139,7 @@ class LmsPods:
                 "topology_spread_constraints": spread_over_zones(name),
                 "init_containers": [migrate],
                 "containers": [container],
-                "volumes": [{"name": "tmp", "empty_dir": {}}],
+                "volumes": [scratch("tmp")],
             },
         }
 

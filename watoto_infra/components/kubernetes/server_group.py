@@ -12,7 +12,7 @@ import pulumi
 from pulumi_kubernetes import apps, autoscaling, core, meta, policy
 
 from watoto_infra.components.kubernetes.pod import LmsPods, labels
-from watoto_infra.derived.nginx import deployment
+from watoto_infra.derived.nginx import deployment, pods_of
 from watoto_infra.settings.app import ScalingKind, ServerGroup
 
 CALM_SECONDS = 300
@@ -29,29 +29,34 @@ class ServerGroupArgs:
 
 
 class Servers(pulumi.ComponentResource):
-    """One Deployment with its Service, its disruption budget and, unless scaled by hand, its autoscaler."""
+    """One Deployment, the names it answers under, its disruption budget and, unless scaled by hand, its autoscaler."""
 
     deployment: apps.v1.Deployment
-    service: core.v1.Service
+    names: tuple[core.v1.Service, ...]
 
     def __init__(self, name: str, args: ServerGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("watoto:app:Servers", name, {}, opts)
         self._args, self._name = args, deployment(args.group)
         self._child = pulumi.ResourceOptions(parent=self)
         self.deployment = self._make_deployment()
-        self.service = core.v1.Service(
-            self._name,
-            metadata=metadata(self._name, args.namespace),
-            spec={
-                "selector": labels(self._name),
-                "ports": [{"name": "http", "port": args.pods.settings.port, "target_port": "http"}],
-            },
-            opts=self._child,
-        )
+        self.names = (self._answers_as(self._name, {}), self._answers_as(pods_of(args.group), {"cluster_ip": "None"}))
         disruption_budget(self._name, args.namespace, self._child)
         if args.pods.settings.scaling.kind is ScalingKind.TARGET_TRACKING:
             self._scale()
         self.register_outputs({"name": self._name})
+
+    def _answers_as(self, name: str, kind: core.v1.ServiceSpecArgsDict) -> core.v1.Service:
+        """One address for all pods, or with ``cluster_ip`` None a name that gives the address of each."""
+        return core.v1.Service(
+            name,
+            metadata=metadata(name, self._args.namespace),
+            spec={
+                "selector": labels(self._name),
+                "ports": [{"name": "http", "port": self._args.pods.settings.port, "target_port": "http"}],
+                **kind,
+            },
+            opts=self._child,
+        )
 
     def _make_deployment(self) -> apps.v1.Deployment:
         args = self._args
@@ -114,10 +119,17 @@ def metadata(name: str, namespace: pulumi.Input[str]) -> meta.v1.ObjectMetaArgsD
 
 
 def disruption_budget(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
-    """Let nodes be emptied one pod at a time; a budget of none would keep nodes from ever being replaced."""
+    """Let nodes be emptied one pod at a time; a budget of none would keep nodes from ever being replaced.
+
+    A pod that serves nobody may always go: else some that never become ready keep their node for ever.
+    """
     policy.v1.PodDisruptionBudget(
         name,
         metadata=metadata(name, namespace),
-        spec={"max_unavailable": 1, "selector": {"match_labels": labels(name)}},
+        spec={
+            "max_unavailable": 1,
+            "selector": {"match_labels": labels(name)},
+            "unhealthy_pod_eviction_policy": "AlwaysAllow",
+        },
         opts=opts,
     )

@@ -14,7 +14,9 @@ from watoto_infra.components.context import Context
 from watoto_infra.components.identity import StorageAccess, storage_statements
 from watoto_infra.components.kubernetes.cluster import Cluster
 from watoto_infra.components.kubernetes.configuration import Configuration
+from watoto_infra.components.kubernetes.gateway import NAME as GATEWAY
 from watoto_infra.components.kubernetes.gateway import Gateway, GatewayArgs
+from watoto_infra.components.kubernetes.isolation import IsolationArgs, isolate
 from watoto_infra.components.kubernetes.pod import CONFIGURATION, LmsPods, labels
 from watoto_infra.components.kubernetes.server_group import ServerGroupArgs, Servers, metadata
 from watoto_infra.components.policies import assumed_by, document
@@ -77,10 +79,14 @@ class Workloads(pulumi.ComponentResource):
                 image=args.gateway_image,
                 state=args.state,
                 target_group_arn=args.target_group_arn,
-                services=[one for servers in self.servers.values() for one in (servers.service, servers.deployment)],
+                services=[one for servers in self.servers.values() for one in (*servers.names, servers.deployment)],
             ),
             self._child,
         )
+        gateway = IsolationArgs(
+            settings=args.settings, namespace=self._namespace, gateway=GATEWAY, status_port=self.gateway.status_port
+        )
+        isolate(gateway, self._child)
         self.register_outputs({"namespace": self._namespace, "role_arn": self.role_arn})
 
     def _identify(self) -> tuple[pulumi.Output[str], core.v1.ServiceAccount]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watoto_infra.derived.kong import KongContext, KongPlace, kong_context
+from watoto_infra.derived.kong import STATUS_PORT, KongContext, KongPlace, kong_context
 from watoto_infra.rendering import values
 from watoto_infra.rendering.endpoints import is_loopback
 from watoto_infra.rendering.inputs import Inputs
@@ -15,10 +15,11 @@ CONTEXTS: tuple[type, ...] = (KongContext,)
 
 def context(inputs: Inputs) -> KongContext:
     """Build the context: Kong counts requests in the Redis of the state group."""
-    state = inputs.endpoints.state
+    state, proxy = inputs.endpoints.state, inputs.endpoints.one(PROXY)
     place = KongPlace(
         declarative_file=values.path(f"{inputs.places.config}/kong/kong.yml", "declarative configuration"),
-        listen=str(inputs.endpoints.one(PROXY)),
+        listen=str(proxy),
+        status_listen=f"{proxy.host}:{STATUS_PORT}",
         redis_host=values.host(state.host, "address of the state group"),
         redis_port=state.port,
         redis_tls=not is_loopback(state.host),
