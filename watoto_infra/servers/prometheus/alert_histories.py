@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from watoto_infra.servers.prometheus.alert_cases import EXAMPLES, HOST, Case, Expected, RuleTest, histogram, silent
+from watoto_infra.servers.prometheus.alert_cases import EXAMPLES, HOST, histogram
+from watoto_infra.servers.prometheus.alert_tests import Case, Expected, RuleTest, silent
 from watoto_infra.servers.prometheus.alert_thresholds import HOUR, RulesContext
 
 UP = f'up{{job="node",{HOST}}}'

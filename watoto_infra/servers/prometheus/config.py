@@ -11,8 +11,9 @@ from watoto_infra.rendering.endpoints import Endpoints
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.model import FileSpec
 from watoto_infra.servers.alertmanager import server as alertmanager
-from watoto_infra.servers.prometheus.alert_cases import RuleTest, burn_tests, rule_tests
+from watoto_infra.servers.prometheus.alert_cases import burn_tests, rule_tests
 from watoto_infra.servers.prometheus.alert_histories import first_failures, latency_histories, recovery_histories
+from watoto_infra.servers.prometheus.alert_tests import RuleTest
 from watoto_infra.servers.prometheus.alert_thresholds import RulesContext, thresholds
 from watoto_infra.servers.prometheus.server import SAMPLE_LIMIT, SCRAPE_INTERVAL_SECONDS, SCRAPE_TIMEOUT_SECONDS
 from watoto_infra.servers.registry import servers
