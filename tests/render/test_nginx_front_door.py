@@ -255,7 +255,7 @@ def gunicorn_limits() -> dict[str, int]:
         "LMS_REDIS_STATE_URL": "redis://127.0.0.1:1/0",
         "LMS_AMQP_URL": "amqp://nobody@127.0.0.1:1/",
     }
-    command = [program, "--print-config", "--config", str(sources / "lms_app/gunicorn.conf.py"), "lms_app.wsgi:app"]
+    command = [program, "--print-config", "--config", str(sources / "lms_app/serving/gunicorn.conf.py")]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
     return {name: int(value) for name, value in re.findall(r"^(limit_\w+)\s*= (\d+)$", said, re.M)}
 
