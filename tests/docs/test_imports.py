@@ -20,7 +20,7 @@ KNOWS = {
     "lms": {"pgbouncer", "postgresql"},
     "pgbouncer": {"postgresql"},
     "postgresql": {"pgbouncer"},
-    "rabbitmq": {"prometheus"},
+    "prometheus": {"postgresql"},
 }
 """Whose files or processes are made for whom, so that the one reads the other's modules. Anybody may read a ``server``
 module: names and ports of a server are everybody's."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from lms_app.job_kinds import Queue
 from tests.local.topologies import place_files, temporary_home, topology_of
 from watoto_infra.derived.background import BACKGROUND, jobs
-from watoto_infra.derived.names import WORKERS
+from watoto_infra.derived.names import QUEUES, WORKERS
 from watoto_infra.servers.lms import process as lms
-from watoto_infra.servers.prometheus.alert_thresholds import QUEUES
 from watoto_infra.servers.topology import Topology
 from watoto_infra.settings import load_stage
 from watoto_infra.supervision.service import Service, Task
@@ -61,5 +61,5 @@ def test_every_process_of_the_lms_stands_still_while_rows_move_between_databases
     assert [task.name for task in moving] == [lms.PLACEMENT]
 
 
-def test_every_worker_has_a_queue_of_its_own():
-    assert len(WORKERS) == len(set(QUEUES)) == 3
+def test_every_worker_has_the_queue_that_the_lms_publishes_its_jobs_to():
+    assert set(QUEUES) == {f"{worker}_queue" for worker in WORKERS} == {queue.value for queue in Queue}

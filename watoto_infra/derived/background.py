@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watoto_infra.derived.names import WORKERS
+from watoto_infra.derived.names import QUEUES, WORKERS
 
 if TYPE_CHECKING:
     from watoto_infra.settings.app import AppSettings
@@ -32,10 +32,8 @@ class BackgroundProcess:
 
 BACKGROUND = (
     *(
-        BackgroundProcess(
-            f"worker-{kind}", kind, ("worker", f"{kind}_queue"), f"the worker of {kind}_queue", kind == "email"
-        )
-        for kind in WORKERS
+        BackgroundProcess(f"worker-{kind}", kind, ("worker", queue), f"the worker of {queue}", kind == "email")
+        for kind, queue in zip(WORKERS, QUEUES, strict=True)
     ),
     BackgroundProcess("relay", "relay", ("relay",), "the relay from outbox to broker"),
     BackgroundProcess(

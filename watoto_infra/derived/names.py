@@ -14,6 +14,8 @@ SERVICE_ACCOUNTS = "watoto/service-accounts"
 
 WORKERS = ("email", "notification", "analytics")
 """One kind of job worker for each queue."""
+QUEUES = tuple(f"{worker}_queue" for worker in WORKERS)
+"""The broker's queues, in the order of their workers; the LMS publishes its jobs to them."""
 
 
 def cache_secret(role: str) -> str:

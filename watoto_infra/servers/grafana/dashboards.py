@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watoto_infra.servers.prometheus.alert_thresholds import QUEUES, RulesContext
+from watoto_infra.derived.names import QUEUES
+from watoto_infra.servers.prometheus.alert_thresholds import RulesContext
 from watoto_infra.values.contracts import Json
 
 COLUMNS = 24

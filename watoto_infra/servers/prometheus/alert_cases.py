@@ -7,6 +7,7 @@ from math import floor
 from typing import Literal
 
 from watoto_infra.derived.lms_environment import LmsEnvironment
+from watoto_infra.derived.names import QUEUES
 from watoto_infra.servers.prometheus.alert_tests import (
     FIRES_AT,
     RESOLVED_AT,
@@ -18,7 +19,7 @@ from watoto_infra.servers.prometheus.alert_tests import (
     number,
     tests_of,
 )
-from watoto_infra.servers.prometheus.alert_thresholds import QUEUES, SECONDS, Burn, Operation, Recovery, RulesContext
+from watoto_infra.servers.prometheus.alert_thresholds import SECONDS, Burn, Operation, Recovery, RulesContext
 
 
 def rule_tests(rules: RulesContext, app_server: LmsEnvironment) -> tuple[RuleTest, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from watoto_infra.derived.names import QUEUES
 from watoto_infra.errors import RenderError
 from watoto_infra.servers.postgresql.config import stanza_of_shard
 from watoto_infra.settings.objectives import DataClass, ObjectiveSettings, RecoverySettings
 from watoto_infra.settings.stage import StageSettings
 
-QUEUES = ("email_queue", "notification_queue", "analytics_queue")
 HOUR = 3600
 DAY = 24 * HOUR
 BURNS = (

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from watoto_infra.derived.machines import Machine
+from watoto_infra.derived.names import QUEUES
 from watoto_infra.rendering import values
 from watoto_infra.rendering.inputs import Inputs, ServerTls
 from watoto_infra.rendering.model import FileSpec
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.servers.endpoints import LOOPBACK
-from watoto_infra.servers.prometheus.alert_thresholds import QUEUES
 from watoto_infra.servers.rabbitmq.server import MANAGEMENT, METRICS
 from watoto_infra.settings.data import BrokerDeployment
 from watoto_infra.values.contracts import Json
