@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -82,6 +85,22 @@ def test_an_index_left_invalid_by_an_interrupted_migration_is_built_anew(empty_s
     migrate(shards, replace(EngineOptions(), pool_timeout=5))
     sql = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_active_users'::regclass"
     assert empty_server.query(sql) == [(True,)]
+
+
+def test_an_index_is_built_however_long_an_older_transaction_reads(empty_server):
+    shards, options = one_database(empty_server), EngineOptions(lock_timeout_ms=500)
+    migrate(shards, options)
+    empty_server.query("DROP TABLE shard_placement")  # a later revision's
+    empty_server.query("UPDATE alembic_version SET version_num = '0001'")
+    with psycopg.connect(empty_server.url()) as older, ThreadPoolExecutor(1) as pool:
+        older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        older.execute("SELECT count(*) FROM users")
+        migrated = pool.submit(migrate, shards, options)
+        time.sleep(2)
+        assert not migrated.done()
+        older.commit()
+        migrated.result(timeout=30)
+    assert empty_server.query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
 
 
 def test_without_the_right_to_create_pg_stat_statements_the_schema_is_made_and_the_log_says_what_to_do(
