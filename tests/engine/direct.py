@@ -2,7 +2,7 @@
 
 It asks what ``programs/things.py`` asks, in the order the SDK would: a resource is registered once all it refers to is
 answered, and those that are ready at the same time are registered at the same time. A test holds the two against each
-other (``test_direct_registration_asks_what_the_sdk_asks``).
+other (``test_direct_registration_asks_what_the_sdk_asks``). An entry's ``type`` is served here alone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class DirectHost:
         options = entry.get("opts", {})
         component = entry.get("kind") == "component"
         return Goal(
-            type="test:index:Group" if component else "mem:index:Thing",
+            type=entry.get("type", "test:index:Group" if component else "mem:index:Thing"),
             name=entry["name"],
             custom=not component,
             inputs=inputs,

@@ -20,7 +20,7 @@ from watoto_infra.engine.embedded.host import HostFactory, ProgramHost
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.state.store import StackStore
 from watoto_infra.engine.embedded.warm_host import WarmHosts
-from watoto_infra.values.contracts import Allowances, Plan, Program, Result, Step, StepOutcome
+from watoto_infra.values.contracts import Allowances, DataBearing, Plan, Program, Result, Step, StepOutcome
 
 THINGS = "tests.engine.programs.things"
 THING = "mem:index:Thing"
@@ -57,7 +57,7 @@ class ThingStack:
     folder: Path
     faults: Faults = field(default_factory=Faults)
     volatile: bool = False
-    data_bearing_names: set[str] = field(default_factory=set)
+    data_bearing: DataBearing = lambda type_, inputs: inputs.get("data") is True
     parallel: int = 8
     in_memory: bool = False
     direct: bool = False
@@ -76,9 +76,9 @@ class ThingStack:
     def new_engine(self) -> EmbeddedEngine:
         return EmbeddedEngine(
             self.store,
-            {"mem": lambda: MemoryProvider(self.cloud, self.faults, volatile=self.volatile)},
+            dict.fromkeys(("mem", "aws"), lambda: MemoryProvider(self.cloud, self.faults, volatile=self.volatile)),
             stack="test",
-            data_bearing=lambda type_, inputs: inputs.get("data") is True,
+            data_bearing=self.data_bearing,
             parallel=self.parallel,
             host=self.hosts or (DirectHost if self.direct else WarmHosts() if self.preload else ProgramHost),
         )
@@ -135,6 +135,11 @@ class ThingStack:
         """Make things vanish behind the engine's back."""
         with self.cloud.changing() as content:
             content["things"] = {i: t for i, t in content["things"].items() if t["resource"] not in names}
+
+    def change(self, name: str, **inputs: Any) -> None:
+        """Change a thing behind the engine's back."""
+        with self.cloud.changing() as content:
+            next(entry for entry in content["things"].values() if entry["resource"] == name)["inputs"].update(inputs)
 
     def destroy(self, *, allow: Allowances = Allowances()) -> Result:
         return self.engine.destroy(self.watcher, expect=self.engine.preview_destroy(), allow=allow)

@@ -10,8 +10,8 @@ import pytest
 from tests.engine.harness import ThingStack, done, shown, thing, urn_of
 from watoto_infra.engine.embedded.deletion import deletion_step
 from watoto_infra.engine.embedded.guard import refuse_forbidden
-from watoto_infra.errors import DataAtRisk, NoSuchStack, ProviderError, StackLocked, UsageError
-from watoto_infra.values.contracts import Allowances, Op
+from watoto_infra.errors import DataAtRisk, NoSuchStack, PlanViolated, ProviderError, StackLocked, UsageError
+from watoto_infra.values.contracts import SECRET_MARK, Allowances, Op
 
 
 def data_thing(name: str, **props):
@@ -239,6 +239,69 @@ def test_drift_names_what_was_changed_by_hand_and_up_mends_it(quick_stack: Thing
     assert shown(quick_stack.preview(graph, refresh=True)) == {"a": "update", "b": "same"}
     assert done(quick_stack.up(graph, refresh=True)) == [("update", "a")]
     assert not quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan.has_changes
+
+
+def test_drift_names_what_was_changed_by_hand_until_it_is_mended_however_often_it_was_read(quick_stack: ThingStack):
+    graph = [thing("a", props={"value": "1"}), thing("b")]
+    quick_stack.up(graph)
+    quick_stack.change("a", value="by hand")
+    plan = quick_stack.preview(graph, refresh=True)
+
+    def refreshed():
+        quick_stack.engine.refresh(quick_stack.watcher, dry_run=False)
+
+    def failed():
+        quick_stack.faults.failing = {("update", "a")}
+        assert quick_stack.up(graph, refresh=True).failures
+        quick_stack.faults.failing = set()
+
+    def refused():
+        others = quick_stack.program([thing("c"), thing("a", props={"value": "1"}, refs={"of": "c.serial"})])
+        with pytest.raises(PlanViolated):
+            quick_stack.engine.up(others, quick_stack.watcher, expect=plan)
+
+    def interrupted():
+        quick_stack.watcher.on_start = lambda step: quick_stack.interrupt()
+        changed = [*graph, thing("c"), thing("d", refs={"of": "c.serial"})]
+        quick_stack.faults.failing = {("update", "a")}
+        quick_stack.up(changed, refresh=True)
+        quick_stack.watcher.on_start = None
+        quick_stack.faults.failing = set()
+
+    for read in (refreshed, failed, refused, interrupted):
+        read()
+        drift = quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan
+        [change] = next(step for step in drift.steps if step.name == "a").changes
+        assert (change.path, change.before, change.after) == ("value", "1", "by hand"), read
+        [change] = next(step for step in quick_stack.preview(graph).steps if step.name == "a").changes
+        assert (change.before, change.after) == ("by hand", "1"), read
+    assert quick_stack.store.load() == quick_stack.new_engine()._store.load()
+    assert ("update", "a") in done(quick_stack.up(graph, refresh=True))
+    assert ops(quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan) == {"a": "same", "b": "same"}
+
+
+def test_a_property_that_is_to_be_ignored_stays_as_somebody_set_it(quick_stack: ThingStack):
+    graph = [thing("a", props={"value": "1", "other": "1"}, opts={"ignore_changes": ["value"]})]
+    quick_stack.up(graph)
+    quick_stack.change("a", value="by hand")
+    quick_stack.engine.refresh(quick_stack.watcher, dry_run=False)
+    assert not quick_stack.preview(graph).has_changes
+    graph[0]["props"]["other"] = "2"
+    quick_stack.up(graph)
+    assert quick_stack.cloud.by_name()["a"]["inputs"]["value"] == "by hand"
+
+
+def test_what_was_read_of_a_secret_is_kept_encrypted(stack: ThingStack):
+    graph = [thing("a", props={"value": "1", "word": "xyzzy"}, secrets=["word"])]
+    stack.up(graph)
+    stack.change("a", word="plugh", value="by hand")
+    stack.engine.refresh(stack.watcher, dry_run=False)
+    assert "plugh" not in stack.store.state_path.read_text()
+    drift = stack.engine.refresh(stack.watcher, dry_run=True).plan
+    assert {(c.path, c.before, c.after) for step in drift.steps for c in step.changes} == {
+        ("value", "1", "by hand"),
+        ("word", SECRET_MARK, SECRET_MARK),
+    }
 
 
 def test_drift_names_what_was_deleted_by_hand_and_up_makes_it_again(quick_stack: ThingStack):

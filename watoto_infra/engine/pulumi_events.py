@@ -70,6 +70,7 @@ class RunLog:
         self._begun: dict[str, tuple[OpType, float]] = {}
         self._ended: set[tuple[str, OpType]] = set()
         self._components: dict[str, Step] = {}
+        self._before_refresh: dict[str, Mapping[str, Any]] = {}
 
     def __call__(self, event: EngineEvent) -> None:
         """Take one event; the SDK calls this from a thread of its own, one event at a time."""
@@ -103,6 +104,8 @@ class RunLog:
             return
         self._begun[metadata.urn] = (metadata.op, time.perf_counter())
         if metadata.op is OpType.REFRESH:
+            if metadata.old is not None:
+                self._before_refresh[metadata.urn] = metadata.old.inputs or {}
             return
         step = self._step(metadata)
         if planning:
@@ -146,16 +149,22 @@ class RunLog:
 
     def _step(self, metadata: StepEventMetadata) -> Step:
         state = metadata.old or metadata.new
-        inputs = masked(state.inputs or {}) if state else {}
         return Step(
             OPS[metadata.op],
             metadata.urn,
             metadata.type,
             parent=(state.parent or None) if state else None,
             changes=_changes(metadata),
-            data_bearing=bool(state and state.custom and self._data_bearing(metadata.type, inputs)),
+            data_bearing=bool(state and state.custom) and self._bears_data(metadata),
             notes=_notes(metadata),
         )
+
+    def _bears_data(self, metadata: StepEventMetadata) -> bool:
+        """Judge by what is declared, was declared, and was there before this run read anything; never by that read."""
+        declared = [state.inputs or {} for state in (metadata.new, metadata.old) if state is not None]
+        before = self._before_refresh.get(metadata.urn)
+        known = [*declared, *([before] if before is not None else [])]
+        return any(self._data_bearing(metadata.type, masked(inputs)) for inputs in known)
 
     def _refreshed(self, metadata: StepEventMetadata) -> Step:
         gone = metadata.op is OpType.DELETE

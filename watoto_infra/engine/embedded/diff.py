@@ -8,7 +8,7 @@ from dataclasses import replace
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
 from watoto_infra.engine.embedded import paths
-from watoto_infra.engine.embedded.state.model import Properties
+from watoto_infra.engine.embedded.state.model import Properties, ResourceState
 from watoto_infra.engine.embedded.state.values import plain
 from watoto_infra.providers.base import DiffResponse, PropertyDiffKind
 from watoto_infra.values.contracts import Change, ChangeKind
@@ -121,6 +121,12 @@ def mark_secrets(properties: Properties, template: Properties, names: Iterable[s
         key: value.with_secret(True) if key in named else copy_secret_marks(template.get(key), value)
         for key, value in properties.items()
     }
+
+
+def as_read(state: ResourceState, inputs: Properties) -> ResourceState:
+    """Give the state with what was read of its inputs, and with nothing where that is what was declared."""
+    read = mark_secrets(inputs, state.inputs)
+    return replace(state, read_inputs=read if compare(state.inputs, read) else None)
 
 
 def _compare(

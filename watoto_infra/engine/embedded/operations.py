@@ -155,15 +155,15 @@ class Operations:
     def read(self, state: ResourceState) -> ResourceState | None:
         """Ask the provider for a resource's state; None if it is gone. Records nothing.
 
-        What was secret stays secret: services answer in clear.
+        The inputs stay as declared; what was read of them stands beside. What was secret stays secret: services answer
+        in clear.
         """
         provider = self._pool.get(state.provider, state.urn)
         request = ReadRequest(state.urn, state.id or "", dict(state.outputs), dict(state.inputs))
         response = call_provider(provider.read(request), operation="read", urn=state.urn)
         if not response.resource_id:
             return None
-        inputs = diff.mark_secrets(response.inputs, state.inputs) if response.inputs else state.inputs
-        now = replace(state, id=response.resource_id, inputs=inputs)
+        now = replace(diff.as_read(state, response.inputs or state.inputs), id=response.resource_id)
         outputs = diff.mark_secrets(_with_secrets(now, response.properties), state.outputs)
         return replace(now, outputs=outputs, simulated=response.simulated or state.simulated)
 

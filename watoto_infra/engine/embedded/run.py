@@ -121,7 +121,9 @@ class Run:
             raise UsageError(
                 f"{urn}: there is no {goal.type} with id {goal.read_id}", hint=f"see {goal.source_position}"
             )
-        self._snapshot.put_new(replace(state, inputs=goal.inputs), old=self._snapshot.unregistered.get(urn))
+        self._snapshot.put_new(
+            replace(state, inputs=goal.inputs, read_inputs=None), old=self._snapshot.unregistered.get(urn)
+        )
         self._report_done(Step(Op.READ, urn, goal.type, parent=goal.parent))
         return _result(state)
 
@@ -208,14 +210,15 @@ class Run:
     def _step(self, planned: PlannedStep) -> Step:
         """Give a step as the plan shows it."""
         new, old = planned.new, planned.old
-        inputs = old.inputs if old is not None else new.inputs
+        declared = [new.inputs, *([old.inputs] if old is not None else [])]
         return Step(
             planned.op,
             new.urn,
             new.type,
             changes=planned.changes,
             may_replace=planned.may_replace,
-            data_bearing=new.custom and self._data_bearing(new.type, plain_properties(inputs)),
+            data_bearing=new.custom
+            and any(self._data_bearing(new.type, plain_properties(inputs)) for inputs in declared),
             notes=(PROTECTED,) if new.protect and planned.op is Op.REPLACE else (),
             parent=new.parent,
         )

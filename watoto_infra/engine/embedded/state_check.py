@@ -29,8 +29,8 @@ class Refreshed:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What somebody changed: differences of the inputs; other outputs follow from those."""
-        return diff.compare(self.old.inputs, self.new.inputs) if self.new is not None else ()
+        """What is not as it was declared and applied: differences of the inputs; other outputs follow from those."""
+        return diff.compare(self.new.inputs, self.new.present_inputs) if self.new is not None else ()
 
 
 class StateCheck:
@@ -104,9 +104,8 @@ class StateCheck:
         if adopted is None:
             self._snapshot.abandon(operation.token)
             return
-        inputs = diff.mark_secrets(adopted.inputs, goal.inputs)
         outputs = diff.mark_secrets(adopted.properties, goal.inputs, goal.additional_secret_outputs)
-        state = replace(goal, id=adopted.resource_id, inputs=inputs, outputs=outputs)
+        state = replace(diff.as_read(goal, adopted.inputs), id=adopted.resource_id, outputs=outputs)
         former = self._snapshot.unregistered.get(goal.urn)
         exists = former is not None and not former.pending_replacement and former.id != state.id
         self._snapshot.correct(state, former=former if exists else None, token=operation.token)

@@ -96,7 +96,7 @@ class StepGenerator:
         inputs: Properties = goal.inputs
         if old is not None:
             for text in goal.ignore_changes:
-                inputs = paths.reset(old.inputs, inputs, paths.parse(text))
+                inputs = paths.reset(old.present_inputs, inputs, paths.parse(text))
         if provider is not None:
             inputs = self._check(goal, urn, provider, old.inputs if old is not None else {}, inputs)
         new = _new_state(goal, urn, inputs, old)
@@ -108,14 +108,14 @@ class StepGenerator:
             return PlannedStep(Op.UPDATE if changes else Op.SAME, goal, new, old, changes)
         response = self._diff(goal, urn, provider, old, inputs)
         if deleted:
-            changes = diff.from_provider(response, old.inputs, old.outputs, inputs)
+            changes = diff.from_provider(response, old.present_inputs, old.outputs, inputs)
             return PlannedStep(Op.REPLACE, goal, new, old, changes, provider=provider)
         return self._from_diff(PlannedStep(Op.SAME, goal, new, old, provider=provider), response, old)
 
     def _from_diff(self, planned: PlannedStep, response: DiffResponse, old: ResourceState) -> PlannedStep:
         """Complete a step by the provider's comparison of old state and new inputs."""
         goal, inputs = planned.goal, planned.new.inputs
-        changes = diff.from_provider(response, old.inputs, old.outputs, inputs)
+        changes = diff.from_provider(response, old.present_inputs, old.outputs, inputs)
         changes = diff.mark_replacing(changes, goal.replace_on_changes)
         forcing = [change for change in changes if change.kind.replaces]
         other_provider = _provider_changed(old.provider, goal.provider)
@@ -154,7 +154,7 @@ class StepGenerator:
         request = DiffRequest(urn, old.id or "", dict(old.outputs), dict(inputs), list(goal.ignore_changes))
         response: DiffResponse = call_provider(provider.diff(request), operation="diff", urn=urn)
         if response.changes is None and not response.detailed_diff:
-            response.changes = bool(diff.compare(old.inputs, inputs))
+            response.changes = bool(diff.compare(old.present_inputs, inputs))
         return response
 
 
@@ -177,7 +177,7 @@ def dependent_replacements(
         if state.provider_urn in replaced:
             replaced[state.urn] = state
         elif unknown:
-            response = compare(state, diff.with_unknowns(state.inputs, unknown))
+            response = compare(state, diff.with_unknowns(state.present_inputs, unknown))
             if response.replaces or any(detail.kind in _REPLACING for detail in response.detailed_diff.values()):
                 replaced[state.urn] = state
     del replaced[first.urn]

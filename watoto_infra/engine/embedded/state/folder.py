@@ -1,8 +1,9 @@
 """The folder of a stack's state, as far as it can be read without passphrase and without importing pulumi.
 
 The state file is itself a deployment that ``pulumi stack import`` reads. What Pulumi has no place for stands beside the
-deployment, under ``watoto``: a serial number, the stage, tokens of pending operations, which resources were simulated
-(their places in the list of resources, continued by that of pending operations), and a checksum over the document.
+deployment, under ``watoto``: a serial number, the stage, tokens of pending operations, which resources were simulated,
+what was read of those that somebody changed, and a checksum over the document. Resources are told by their places in
+the list of resources, continued by that of pending operations.
 """
 
 from __future__ import annotations

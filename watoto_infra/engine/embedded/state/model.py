@@ -42,8 +42,11 @@ class ResourceState:
     ``provider`` is a provider reference, ``<provider urn>::<provider id>``. ``delete`` marks a pending delete, the old
     half of a replacement that still has to be deleted: it shares its URN with the new half. ``pending_replacement``
     marks a resource deleted before its replacement was created. ``simulated`` marks a resource whose last operation the
-    local control plane answered with "not implemented"; it is kept beside the deployment, because Pulumi has no such
-    field.
+    local control plane answered with "not implemented".
+
+    ``inputs`` are what the program last declared and an operation applied: no read changes them, so what somebody did
+    by hand can neither pass for declared nor take a declaration back. ``read_inputs`` are the inputs as they were last
+    read, where they differ. Pulumi has neither of the last two, so they are kept beside the deployment.
     """
 
     urn: str
@@ -73,6 +76,12 @@ class ResourceState:
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
     simulated: bool = False
+    read_inputs: Properties | None = None
+
+    @property
+    def present_inputs(self) -> Properties:
+        """The inputs as they were last read or applied, whichever was later."""
+        return self.inputs if self.read_inputs is None else self.read_inputs
 
     @property
     def name(self) -> str:

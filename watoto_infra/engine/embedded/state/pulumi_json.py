@@ -136,7 +136,10 @@ _WITHOUT_MEANING = {"stackTrace"}
 
 
 def resource_to_json(resource: ResourceState, crypter: Crypter) -> dict[str, Json]:
-    """Give a resource as a deployment holds it, its secrets encrypted. ``simulated`` has no place there."""
+    """Give a resource as a deployment holds it, its secrets encrypted.
+
+    ``simulated`` and ``read_inputs`` have no place there.
+    """
     fields: dict[str, Json] = {"urn": resource.urn, "custom": resource.custom}
     for field in _FIELDS:
         value = getattr(resource, field.attribute)

@@ -15,7 +15,7 @@ from watoto_infra.engine.embedded.state.pulumi_json import (
     resource_to_json,
     to_deployment,
 )
-from watoto_infra.engine.embedded.state.values import Crypter
+from watoto_infra.engine.embedded.state.values import Crypter, properties_from_json, properties_to_json
 from watoto_infra.values.contracts import Json
 
 Key = tuple[str, str | None]
@@ -30,13 +30,16 @@ def snapshot_of(state: StateFile, crypter: Crypter) -> Snapshot:
     own = state.document["watoto"]
     snapshot = from_deployment(state.document, lambda _type, _state: crypter)
     simulated = frozenset(own["simulated"])
+    read = {int(place): properties_from_json(inputs, crypter) for place, inputs in own.get("read", {}).items()}
+
+    def completed(index: int, resource: ResourceState) -> ResourceState:
+        return replace(resource, simulated=index in simulated, read_inputs=read.get(index))
+
     return replace(
         snapshot,
-        resources=tuple(
-            replace(resource, simulated=index in simulated) for index, resource in enumerate(snapshot.resources)
-        ),
+        resources=tuple(completed(index, resource) for index, resource in enumerate(snapshot.resources)),
         pending=tuple(
-            replace(pending, token=token, resource=replace(pending.resource, simulated=index in simulated))
+            replace(pending, token=token, resource=completed(index, pending.resource))
             for index, (pending, token) in enumerate(
                 zip(snapshot.pending, own["tokens"], strict=True), start=len(snapshot.resources)
             )
@@ -47,16 +50,18 @@ def snapshot_of(state: StateFile, crypter: Crypter) -> Snapshot:
 def state_bytes(snapshot: Snapshot, crypter: Crypter, *, salt: str, serial: int, stage: str | None) -> bytes:
     """Give the content of a state file whose secrets ``crypter`` encrypts and ``salt`` opens again."""
     document = to_deployment(snapshot, crypter, salt)
+    resources = (*snapshot.resources, *(pending.resource for pending in snapshot.pending))
     own: dict[str, Json] = {
         "format": FORMAT,
         "serial": serial,
         "stage": stage,
         "tokens": [pending.token for pending in snapshot.pending],
-        "simulated": [
-            index
-            for index, resource in enumerate((*snapshot.resources, *(pending.resource for pending in snapshot.pending)))
-            if resource.simulated
-        ],
+        "simulated": [index for index, resource in enumerate(resources) if resource.simulated],
+        "read": {
+            str(index): properties_to_json(resource.read_inputs, crypter)
+            for index, resource in enumerate(resources)
+            if resource.read_inputs is not None
+        },
     }
     document["watoto"] = own
     own["checksum"] = checksum_of(document)
@@ -126,9 +131,14 @@ def replay(working: WorkingSnapshot, journal: JournalContent, crypter: Crypter) 
 
 def _resource_entry(resource: ResourceState, crypter: Crypter) -> dict[str, Json]:
     entry: dict[str, Json] = {"resource": resource_to_json(resource, crypter)}
-    return entry | {"simulated": True} if resource.simulated else entry
+    if resource.simulated:
+        entry["simulated"] = True
+    if resource.read_inputs is not None:
+        entry["read"] = properties_to_json(resource.read_inputs, crypter)
+    return entry
 
 
 def _entry_resource(entry: Mapping[str, Json], crypter: Crypter) -> ResourceState:
     resource = resource_from_json(entry["resource"], crypter)
-    return replace(resource, simulated=True) if entry.get("simulated") else resource
+    read = properties_from_json(entry["read"], crypter) if "read" in entry else None
+    return replace(resource, simulated=bool(entry.get("simulated")), read_inputs=read)
