@@ -114,6 +114,7 @@ class Faults:
     on_point: tuple[tuple[str, str, str], Callable[[], None]] | None = None
     down: bool = False
     lost_answers: set[str] = field(default_factory=set)
+    rescues: dict[str, str] = field(default_factory=dict)
     reads: int = 0
 
     def meet(self, operation: str, resource: str, moment: str) -> None:
@@ -202,7 +203,7 @@ class MemoryProvider(Provider):
         self._faults.meet("read", request.name, "before")
         thing = self._cloud.things.get(request.resource_id)
         if thing is None:
-            return ReadResponse(None)
+            return ReadResponse(None, rescue=self._faults.rescues.get(request.name, ""))
         inputs = {key: from_plain(value) for key, value in thing["inputs"].items()}
         return ReadResponse(request.resource_id, self._outputs(inputs, PropertyValue(request.resource_id)), inputs)
 

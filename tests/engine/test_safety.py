@@ -312,6 +312,64 @@ def test_drift_names_what_was_deleted_by_hand_and_up_makes_it_again(quick_stack:
     assert done(quick_stack.up([thing("a"), thing("b")], refresh=True)) == [("create", "a")]
 
 
+def test_what_was_seen_as_gone_and_is_there_again_is_taken_back_and_nothing_is_replaced(quick_stack: ThingStack):
+    graph = [thing("key"), thing("db", props={"data": True}, refs={"fixed": "key.serial"})]
+    quick_stack.up(graph)
+    kept = quick_stack.cloud.things
+    quick_stack.lose({"key"})
+    for _ in range(2):
+        quick_stack.engine.refresh(quick_stack.watcher, dry_run=False)
+        assert ops(quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan)["key"] == "delete"
+    with pytest.raises(DataAtRisk):
+        quick_stack.up(graph, refresh=True)
+    with quick_stack.cloud.changing() as content:
+        content["things"] = kept
+    assert not quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan.has_changes
+    assert not done(quick_stack.up(graph, refresh=True))
+    assert quick_stack.cloud.things == kept
+
+
+def test_what_was_seen_as_gone_and_is_there_again_is_destroyed_with_the_rest(quick_stack: ThingStack):
+    quick_stack.up([thing("key"), thing("other")])
+    kept = quick_stack.cloud.things
+    quick_stack.lose({"key"})
+    quick_stack.engine.refresh(quick_stack.watcher, dry_run=False)
+    with quick_stack.cloud.changing() as content:
+        content["things"] = kept
+    quick_stack.destroy()
+    assert not quick_stack.cloud.things
+
+
+def test_what_can_still_be_had_back_says_how_in_drift_and_in_the_plan(quick_stack: ThingStack):
+    quick_stack.up([thing("key"), thing("other")])
+    quick_stack.lose({"key", "other"})
+    quick_stack.faults.rescues = {"key": "`cloud restore key` takes it back"}
+    for plan in (
+        quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan,
+        quick_stack.preview([thing("key"), thing("other")], refresh=True),
+    ):
+        assert [step.name for step in plan.steps if "`cloud restore key` takes it back" in step.notes] == ["key"]
+
+
+def test_elements_of_a_list_that_have_names_are_told_by_them_whatever_their_order(quick_stack: ThingStack):
+    def settings(**values: str):
+        return [{"name": name, "value": value} for name, value in values.items()]
+
+    graph = [thing("a", props={"parameters": settings(work_mem="4", shared="8", gone="1")})]
+    quick_stack.up(graph)
+    quick_stack.change("a", parameters=settings(shared="8", new="2", work_mem="5"))
+    drift = quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan
+    assert [(c.path, c.before, c.after) for step in drift.steps for c in step.changes] == [
+        ("parameters[gone]", {"name": "gone", "value": "1"}, None),
+        ("parameters[new]", None, {"name": "new", "value": "2"}),
+        ("parameters[work_mem].value", "4", "5"),
+    ]
+    quick_stack.up(graph, refresh=True)
+    graph[0]["props"]["parameters"][0]["value"] = "6"
+    [step] = [step for step in quick_stack.preview(graph).steps if step.changes]
+    assert [(c.path, c.before, c.after) for c in step.changes] == [("parameters[work_mem].value", "4", "6")]
+
+
 def test_refresh_takes_what_is_there_into_the_state(quick_stack: ThingStack):
     graph = [thing("a", props={"value": "1"})]
     quick_stack.up(graph)

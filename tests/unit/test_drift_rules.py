@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from watoto_infra.errors import UsageError
-from watoto_infra.review.drift import read_rules, without_ignored
+from watoto_infra.review.drift import differing, drift_as_json, read_rules, without_ignored
 from watoto_infra.values.contracts import Change, ChangeKind, Op, Plan, Step
+from watoto_infra.values.documents import DriftDocument, RunDocument
 
 GROUP = "urn:pulumi:local::watoto::aws:autoscaling/group:Group::watoto-backend-asg"
 CHANGES = (
@@ -39,6 +42,31 @@ def test_a_resource_whose_every_change_is_ignored_has_not_drifted(tmp_path: Path
 
 def test_a_rule_for_another_resource_leaves_this_one_alone(tmp_path: Path):
     assert without_ignored(drifted(), rules(tmp_path, "*::other *")) == drifted()
+
+
+def test_everything_that_differs_is_counted_what_is_gone_too():
+    gone = Step(
+        Op.DELETE, "urn:pulumi:local::watoto::aws:ec2/natGateway:NatGateway::nat", "aws:ec2/natGateway:NatGateway"
+    )
+    same = Step(Op.SAME, "urn:pulumi:local::watoto::aws:ec2/vpc:Vpc::vpc", "aws:ec2/vpc:Vpc")
+    plan = replace(drifted(), steps=(*drifted().steps, gone, same))
+    assert [step.name for step in differing(plan)] == ["watoto-backend-asg", "nat"]
+
+
+def test_the_document_says_when_the_state_was_last_applied_and_last_read():
+    def run(when: str, kind: str, result: str) -> RunDocument:
+        return {"when": when, "kind": kind, "stage": "phase2", "result": result}
+
+    runs = [
+        run("1", "up", "done"),
+        run("2", "up", "failed"),
+        run("3", "refresh", "done"),
+        run("4", "destroy", "killed"),
+    ]
+    for known, applied, read in ((runs, "1", "3"), (runs[:2], "1", "2"), (runs[:1], "1", "1"), ([], None, None)):
+        document = drift_as_json(drifted(), known)
+        TypeAdapter(DriftDocument).validate_python(document, strict=True)
+        assert (document["last_applied"], document["last_read"]) == (applied, read)
 
 
 def test_a_line_that_is_no_rule_is_named_with_file_and_line(tmp_path: Path):

@@ -28,7 +28,14 @@ from watoto_infra.cli.sessions import Session, open_session
 from watoto_infra.deployment import Confirm, Declined, UnexpectedChanges
 from watoto_infra.errors import ChangesFound, UsageError
 from watoto_infra.providers.resource_types import facts_of
-from watoto_infra.review.drift import read_rules, without_ignored
+from watoto_infra.review.drift import (
+    differing,
+    drift_as_json,
+    last_applied,
+    last_read,
+    read_rules,
+    without_ignored,
+)
 from watoto_infra.review.markdown import plan_markdown
 from watoto_infra.review.plan_json import plan_as_json, result_as_json
 from watoto_infra.review.text import plan_lines, result_lines, run_line
@@ -137,10 +144,15 @@ def drift(
         plan = session.deployment.drift(progress)
     if ignore_file is not None:
         plan = without_ignored(plan, read_rules(ignore_file))
-    _print_plan(plan, PlanFormat.JSON if as_json else PlanFormat.TEXT, diff=True)
+    runs = session.history()
+    if as_json:
+        console.data_json(drift_as_json(plan, runs))
+    else:
+        console.data("\n".join(plan_lines(plan, diff=True)))
+        console.note(f"last applied {last_applied(runs) or 'never'}, last read {last_read(runs) or 'never'}")
     if plan.has_changes:
         raise ChangesFound(
-            f"stack {session.stack} is not what its state says: {len(_changed(plan))} resource(s) differ",
+            f"stack {session.stack} is not as it was last applied: {len(differing(plan))} resource(s) differ",
             hint="`watoto up` brings them back to what the program declares",
         )
 
@@ -221,7 +233,3 @@ def _report(done: Result | Declined, *, as_json: bool) -> None:
         console.data_json(result_as_json(done))
     else:
         console.note("\n".join(result_lines(done, lambda type_: facts_of(type_).kept_as_manifest)))
-
-
-def _changed(plan: Plan) -> list[str]:
-    return [step.urn for step in plan.steps if step.changes]

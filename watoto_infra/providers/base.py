@@ -93,7 +93,10 @@ class CreateResponse(SdkCreateResponse):
 
 
 class ReadResponse(SdkReadResponse):
-    """``resource_id`` is None when the thing is gone; ``inputs`` are shaped like the program's, with real values."""
+    """``resource_id`` is None when the thing is gone; ``inputs`` are shaped like the program's, with real values.
+
+    ``rescue`` says how a thing can be had back whose deletion is not final yet ("": it cannot).
+    """
 
     def __init__(
         self,
@@ -101,9 +104,11 @@ class ReadResponse(SdkReadResponse):
         properties: Properties | None = None,
         inputs: Properties | None = None,
         simulated: bool = False,
+        rescue: str = "",
     ) -> None:
         super().__init__(resource_id, properties, inputs)
         self.simulated = simulated
+        self.rescue = rescue
 
 
 class UpdateResponse(SdkUpdateResponse):

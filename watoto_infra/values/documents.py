@@ -36,7 +36,7 @@ class StepDocument(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """`watoto preview --format json` and `watoto drift --json`."""
+    """`watoto preview --format json`."""
 
     schema_version: int
     stack: str
@@ -46,6 +46,16 @@ class PlanDocument(TypedDict):
     summary: dict[str, int]
     policy: list[Any]
     digest: str
+
+
+class DriftDocument(PlanDocument):
+    """`watoto drift --json`: what is not as it was last declared and applied.
+
+    `last_applied` is when an `up` last ended well, `last_read` when the resources were last read into the state.
+    """
+
+    last_applied: str | None
+    last_read: str | None
 
 
 class OperationDocument(StepDocument):

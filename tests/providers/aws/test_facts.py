@@ -12,11 +12,13 @@ from pulumi import _types
 
 from tests.providers.aws.cases_iam import CASES as IAM
 from tests.providers.aws.cases_rds import INSTANCE
+from tests.providers.aws.every_case import CASES as ALL_CASES
 from tests.providers.aws.test_tables import every_entry, methods, package_class
-from tests.providers.world import World, client
+from tests.providers.world import Made, World, client
 from watoto_infra.providers.aws.fields import ChangeEffect, Kind
 from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.aws.registry import RESOURCES
+from watoto_infra.providers.aws.shape import fill
 from watoto_infra.providers.aws.table import Resource
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -150,3 +152,33 @@ def test_what_was_hung_on_a_role_by_hand_is_listed(world: World) -> None:
         "aws:iam/rolePolicy:RolePolicy": ["by-hand"],
         "aws:iam/instanceProfile:InstanceProfile": [],
     }
+
+
+@pytest.mark.local
+@pytest.mark.parametrize(
+    "entry", [entry for entry in RESOURCES.values() if entry.recovery_window], ids=lambda e: e.type
+)
+def test_what_is_pending_deletion_is_gone_with_the_command_that_takes_it_back_and_then_there_again(
+    world: World, entry: Resource
+) -> None:
+    assert entry.recovery_window is not None
+    case = next(case for case in ALL_CASES if case.type == entry.type)
+    made = world.make(entry.type, {**case.inputs(world), entry.recovery_window.days: 14})
+    world.delete(made)
+    seen = world.read(made)
+    assert seen.resource_id is None
+    assert seen.rescue.startswith("its deletion is not final yet: `aws ")
+    assert made.id in seen.rescue
+    for call in entry.recovery_window.undo:
+        getattr(client(world, entry.service), call.op)(**fill(call.args, {"id": made.id}))
+    again = world.read(made)
+    assert again.resource_id == made.id
+    assert not world.diff(Made(made.urn, made.id, made.inputs, again.properties), made.inputs).changes
+
+
+@pytest.mark.local
+def test_what_is_gone_for_good_names_no_rescue(world: World) -> None:
+    case = next(case for case in ALL_CASES if case.type == "aws:ec2/eip:Eip")
+    made = world.make(case.type, case.inputs(world))
+    world.delete(made)
+    assert world.read(made).rescue == ""

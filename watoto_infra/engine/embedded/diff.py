@@ -28,9 +28,12 @@ _REPLACING = {
 }
 
 
-def compare(old: Properties, new: Properties) -> tuple[Change, ...]:
-    """List the differences, in order of path; an unknown new value counts as different."""
-    changes = _compare(PropertyValue(dict(old)), PropertyValue(dict(new)), (), secret=False)
+def compare(old: Properties, new: Properties, *, by_name: bool = False) -> tuple[Change, ...]:
+    """List the differences, in order of path; an unknown new value counts as different.
+
+    ``by_name``: the elements of two lists are paired by their names, where they have names, whatever their order.
+    """
+    changes = _compare(PropertyValue(dict(old)), PropertyValue(dict(new)), (), secret=False, by_name=by_name)
     return tuple(sorted(changes, key=lambda change: change.path))
 
 
@@ -48,7 +51,8 @@ def from_provider(
     changes = []
     for text, detail in response.detailed_diff.items():
         path = paths.parse(text)
-        before = paths.lookup(old_inputs, path) if detail.input_diff else paths.lookup(old_outputs, path)
+        there = paths.by_name(path, old_inputs if paths.lookup(new_inputs, path) is None else new_inputs)
+        before = paths.lookup(old_inputs if detail.input_diff else old_outputs, there)
         after = paths.lookup(new_inputs, path)
         changes.append(_change(path, _KINDS[detail.kind], before, after))
     return mark_replacing(tuple(sorted(changes, key=lambda change: change.path)), response.replaces)
@@ -129,8 +133,18 @@ def as_read(state: ResourceState, inputs: Properties) -> ResourceState:
     return replace(state, read_inputs=read if compare(state.inputs, read) else None)
 
 
+def shown_by_name(changes: Iterable[Change], old: Properties, new: Properties) -> tuple[Change, ...]:
+    """Give the changes with the elements of lists told by their names, as people are shown them."""
+
+    def path(change: Change) -> str:
+        keys = paths.parse(change.path)
+        return paths.write(paths.by_name(keys, old if paths.lookup(new, keys) is None else new))
+
+    return tuple(replace(change, path=path(change)) for change in changes)
+
+
 def _compare(
-    old: PropertyValue | None, new: PropertyValue | None, path: paths.Path, *, secret: bool
+    old: PropertyValue | None, new: PropertyValue | None, path: paths.Path, *, secret: bool, by_name: bool
 ) -> Iterator[Change]:
     if old is None or new is None:
         if old is not new:
@@ -140,14 +154,26 @@ def _compare(
     before, after = old.value, new.value
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            yield from _compare(before.get(key), after.get(key), (*path, key), secret=secret)
+            yield from _compare(before.get(key), after.get(key), (*path, key), secret=secret, by_name=by_name)
     elif isinstance(before, tuple) and isinstance(after, tuple):
-        for index in range(max(len(before), len(after))):
-            was = before[index] if index < len(before) else None
-            becomes = after[index] if index < len(after) else None
-            yield from _compare(was, becomes, (*path, index), secret=secret)
+        for element, was, becomes in _paired(before, after, by_name=by_name):
+            yield from _compare(was, becomes, (*path, element), secret=secret, by_name=by_name)
     elif isinstance(after, Computed) or before != after or old.is_secret != new.is_secret:
         yield _change(path, ChangeKind.UPDATE, old, new, secret=secret)
+
+
+def _paired(
+    before: Sequence[PropertyValue], after: Sequence[PropertyValue], *, by_name: bool
+) -> Iterator[tuple[paths.Key, PropertyValue | None, PropertyValue | None]]:
+    """Pair the elements of two lists: by their names if asked and both lists have names, else by their places."""
+    names = [paths.element_names(elements) for elements in (before, after)] if by_name else [None, None]
+    if names[0] is not None and names[1] is not None:
+        olds, news = dict(zip(names[0], before, strict=True)), dict(zip(names[1], after, strict=True))
+        yield from ((name, olds.get(name), news.get(name)) for name in sorted({*olds, *news}))
+        return
+    for index in range(max(len(before), len(after))):
+        was = before[index] if index < len(before) else None
+        yield index, was, after[index] if index < len(after) else None
 
 
 def _change(

@@ -181,6 +181,7 @@ class EmbeddedEngine:
         snapshot = RunSnapshot(self._store.load())
         pool = ProviderPool(self._providers, snapshot.olds)
         check = StateCheck(snapshot, pool, Operations(snapshot, pool, dry_run=True), parallel=self._parallel)
+        check.look_for_gone()
         check.check_forgetful(may_be_down=True)
         check.resolve_pending_operations()
         states = deletion_order([*snapshot.unregistered.values(), *snapshot.to_delete])
@@ -200,6 +201,7 @@ class EmbeddedEngine:
             parts = self._parts(recorder.snapshot(), progress, recorder=recorder, guard=PlanGuard(expect))
             deletion = self._deletion(parts)
             with stopping_on_interrupt(parts.control.interrupt, progress):
+                parts.check.look_for_gone()
                 parts.check.check_forgetful(may_be_down=True)
                 parts.check.resolve_pending_operations()
                 deletion.delete([*parts.snapshot.unregistered.values(), *parts.snapshot.to_delete])
@@ -331,8 +333,10 @@ def _fail_if_forgotten(parts: _RunParts) -> None:
 def _refresh_step(resource: Refreshed) -> Step:
     old, changes = resource.old, resource.changes
     op = Op.DELETE if resource.new is None else Op.UPDATE if changes else Op.SAME
-    notes = ("gone: `watoto up` creates it again",) if resource.new is None else ()
-    return Step(op, old.urn, old.type, parent=old.parent, changes=changes, notes=notes)
+    notes = ["gone: `watoto up` creates it again"] if resource.new is None else []
+    if resource.rescue:
+        notes.append(resource.rescue)
+    return Step(op, old.urn, old.type, parent=old.parent, changes=changes, notes=tuple(notes))
 
 
 def _maybe_replaced(step: Step, snapshot: RunSnapshot) -> Step:

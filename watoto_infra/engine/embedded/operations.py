@@ -8,7 +8,7 @@ all the same: the next run looks (``state_check.py``). In a dry run providers on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -32,14 +32,22 @@ from watoto_infra.providers.base import (
 from watoto_infra.values.contracts import Op
 
 
+def is_managed(state: ResourceState) -> bool:
+    """Tell whether a state stands, or stood, for something real that belongs to the program."""
+    return state.custom and not state.type.startswith(PROVIDER_TYPE_PREFIX) and not state.external
+
+
 def has_physical_resource(state: ResourceState) -> bool:
     """Tell whether a state stands for something real that its provider would have to delete."""
-    return (
-        state.custom
-        and not state.type.startswith(PROVIDER_TYPE_PREFIX)
-        and not state.external
-        and not state.pending_replacement
-    )
+    return is_managed(state) and not state.pending_replacement
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at a resource found. ``now``: None when it is gone. ``rescue``: how to have it back, in words."""
+
+    now: ResourceState | None
+    rescue: str = ""
 
 
 class Operations:
@@ -153,7 +161,11 @@ class Operations:
         return response or DeleteResponse()
 
     def read(self, state: ResourceState) -> ResourceState | None:
-        """Ask the provider for a resource's state; None if it is gone. Records nothing.
+        """Ask the provider for a resource's state, as ``look`` does; None if it is gone."""
+        return self.look(state).now
+
+    def look(self, state: ResourceState) -> Look:
+        """Ask the provider for a resource's state. Records nothing.
 
         The inputs stay as declared; what was read of them stands beside. What was secret stays secret: services answer
         in clear.
@@ -162,10 +174,10 @@ class Operations:
         request = ReadRequest(state.urn, state.id or "", dict(state.outputs), dict(state.inputs))
         response = call_provider(provider.read(request), operation="read", urn=state.urn)
         if not response.resource_id:
-            return None
+            return Look(None, response.rescue)
         now = replace(diff.as_read(state, response.inputs or state.inputs), id=response.resource_id)
         outputs = diff.mark_secrets(_with_secrets(now, response.properties), state.outputs)
-        return replace(now, outputs=outputs, simulated=response.simulated or state.simulated)
+        return Look(replace(now, outputs=outputs, simulated=response.simulated or state.simulated))
 
     def _begin(self, kind: OperationKind, state: ResourceState) -> str | None:
         return None if self._dry_run else self._snapshot.begin(kind, state)

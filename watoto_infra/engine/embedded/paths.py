@@ -1,4 +1,7 @@
-"""Property paths as Pulumi writes them: ``tags.Name``, ``ingress[0].fromPort``, ``tags["a.b"]``, ``tags.*``."""
+"""Property paths as Pulumi writes them: ``tags.Name``, ``ingress[0].fromPort``, ``tags["a.b"]``, ``tags.*``.
+
+People are shown the elements of a list by their names where they have names: ``parameters[work_mem].value``.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,25 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from watoto_infra.engine.embedded.state.model import Properties
 
+
+class ElementName(str):
+    """Tells an element of a list by its name."""
+
+    __slots__ = ()
+
+
 Key = str | int
 Path = tuple[Key, ...]
 
+NAMING = ("name", "key", "id", "username")
+"""Properties that may name the elements of a list: the first that every element has, each with another text."""
+
 ANY = "*"
-_TOKEN = re.compile(r'\.?(?P<name>[^.\[\]"]+)|\[(?P<index>\d+)\]|\[(?P<star>\*)\]|\.?\["(?P<quoted>(?:[^"\\]|\\.)*)"\]')
+_TOKEN = re.compile(
+    r'\.?(?P<name>[^.\[\]"]+)|\[(?P<index>\d+)\]|\[(?P<star>\*)\]|\.?\["(?P<quoted>(?:[^"\\]|\\.)*)"\]'
+    r'|\[(?P<element>[^\[\]"*]+)\]'
+)
+_ELEMENT_NAME = re.compile(r'(?!\d+\Z)[^\[\]"*]+')
 _SIMPLE_NAME = re.compile(r'[^.\[\]"*]+')
 
 
@@ -30,6 +47,8 @@ def parse(text: str) -> Path:
             keys.append(int(token["index"]))
         elif token["quoted"] is not None:
             keys.append(re.sub(r"\\(.)", r"\1", token["quoted"]))
+        elif token["element"] is not None:
+            keys.append(ElementName(token["element"]))
         else:
             keys.append(token["name"] or ANY)
     return tuple(keys)
@@ -39,7 +58,7 @@ def write(path: Path) -> str:
     """Write a path; ``parse`` reads it back."""
     text = ""
     for key in path:
-        if isinstance(key, int):
+        if isinstance(key, int | ElementName):
             text += f"[{key}]"
         elif _SIMPLE_NAME.fullmatch(key):
             text += f".{key}" if text else key
@@ -64,6 +83,28 @@ def lookup(properties: Properties, path: Path) -> PropertyValue | None:
             return None
         secret = secret or value.is_secret
     return value.with_secret(secret) if value is not None else None
+
+
+def element_names(elements: Sequence[PropertyValue]) -> list[ElementName] | None:
+    """Give the names of a list's elements, in order; None where they have none that tell them apart."""
+    held = [element.value for element in elements]
+    for naming in NAMING:
+        names = [value[naming].value if isinstance(value, Mapping) and naming in value else None for value in held]
+        texts = [ElementName(name) for name in names if isinstance(name, str) and _ELEMENT_NAME.fullmatch(name)]
+        if len(texts) == len(held) == len(set(texts)) and texts:
+            return texts
+    return None
+
+
+def by_name(path: Path, properties: Properties) -> Path:
+    """Give the path with the elements of lists told by their names, where they have names in ``properties``."""
+    value: PropertyValue | None = PropertyValue(dict(properties))
+    keys: list[Key] = []
+    for key in path:
+        names = element_names(value.value) if value is not None and isinstance(value.value, tuple) else None
+        keys.append(names[key] if names is not None and isinstance(key, int) and key < len(names) else key)
+        value = _child(value, key)
+    return tuple(keys)
 
 
 def reset(old: Properties, new: Properties, path: Path) -> dict[str, PropertyValue]:
@@ -102,6 +143,9 @@ def _reset(old: PropertyValue | None, new: PropertyValue | None, path: Path) -> 
 
 def _child(value: PropertyValue | None, key: Key) -> PropertyValue | None:
     held = value.value if value is not None else None
+    if isinstance(key, ElementName):
+        names = element_names(held) if isinstance(held, tuple) else None
+        return held[names.index(key)] if isinstance(held, tuple) and names and key in names else None
     if isinstance(held, Mapping):
         return held.get(str(key))
     if isinstance(held, Sequence) and not isinstance(held, str) and isinstance(key, int) and key < len(held):

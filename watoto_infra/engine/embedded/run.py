@@ -215,11 +215,14 @@ class Run:
             planned.op,
             new.urn,
             new.type,
-            changes=planned.changes,
+            changes=diff.shown_by_name(planned.changes, old.present_inputs if old is not None else {}, new.inputs),
             may_replace=planned.may_replace,
             data_bearing=new.custom
             and any(self._data_bearing(new.type, plain_properties(inputs)) for inputs in declared),
-            notes=(PROTECTED,) if new.protect and planned.op is Op.REPLACE else (),
+            notes=(
+                *((PROTECTED,) if new.protect and planned.op is Op.REPLACE else ()),
+                *self._snapshot.findings.get(old.urn if old is not None else new.urn, ()),
+            ),
             parent=new.parent,
         )
 

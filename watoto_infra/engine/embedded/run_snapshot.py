@@ -20,7 +20,8 @@ class RunSnapshot:
     ``olds`` is every live resource as it was at the start, corrected by what was read since. ``unregistered`` are those
     of them that the program has not registered yet: what stays there when it ends is deleted. ``news`` are the
     resources it has registered, in that order. ``to_delete`` are old halves of replacements (Pulumi's
-    ``delete: true``), ``pending_operations`` those that an earlier run left open.
+    ``delete: true``), ``pending_operations`` those that an earlier run left open. ``findings`` are sentences for people
+    about what the check of the state found, by URN.
     """
 
     def __init__(self, snapshot: Snapshot, recorder: Recorder | None = None) -> None:
@@ -31,6 +32,7 @@ class RunSnapshot:
         self.news: dict[str, ResourceState] = {}
         self.to_delete: list[ResourceState] = [state for state in snapshot.resources if state.delete]
         self.pending_operations: tuple[PendingOperation, ...] = snapshot.pending
+        self.findings: dict[str, tuple[str, ...]] = {}
 
     def begin(self, kind: OperationKind, state: ResourceState) -> str | None:
         """Record that an operation starts, and give its token (32 hex digits); None when nothing is recorded.

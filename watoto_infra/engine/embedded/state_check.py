@@ -1,17 +1,19 @@
 """Compares the state with what really exists before a run: refreshes it, and notices a control plane that forgot.
 
 A live resource that is gone keeps its entry, marked ``pending_replacement``: the next run creates it again from its old
-inputs, so that automatic names stay, and nobody tries to delete it.
+inputs, so that automatic names stay, and nobody tries to delete it. It is looked for at every refresh, because a
+deletion can be taken back: then its entry counts again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from watoto_infra.engine.embedded import diff
-from watoto_infra.engine.embedded.operations import Operations, has_physical_resource
+from watoto_infra.engine.embedded.operations import Operations, has_physical_resource, is_managed
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, call_provider
 from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState
@@ -22,15 +24,18 @@ from watoto_infra.values.contracts import Change
 
 @dataclass(frozen=True)
 class Refreshed:
-    """One resource that was read: its old state, and its new one (None: it is gone)."""
+    """One resource that was read: its old state, its new one (None: it is gone), and how to have it back, in words."""
 
     old: ResourceState
     new: ResourceState | None
+    rescue: str = ""
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What is not as it was declared and applied: differences of the inputs; other outputs follow from those."""
-        return diff.compare(self.new.inputs, self.new.present_inputs) if self.new is not None else ()
+        if self.new is None:
+            return ()
+        return diff.compare(self.new.inputs, self.new.present_inputs, by_name=True)
 
 
 class StateCheck:
@@ -46,8 +51,13 @@ class StateCheck:
         self._parallel = parallel
 
     def refresh_all(self) -> list[Refreshed]:
-        """Read every resource in the state."""
-        return self._read_all(self._unregistered())
+        """Read every resource in the state, also those that were gone when they were last read."""
+        return self._read_all([*self._unregistered(), *self._gone()])
+
+    def look_for_gone(self) -> None:
+        """Take back what was gone and is there again. A provider that does not answer leaves it gone."""
+        with suppress(ProviderError):
+            self._read_all(self._gone())
 
     def check_reached(self) -> list[Refreshed]:
         """Ask each forgetful control plane for the first resource that this run reached, as ``check_forgetful`` does.
@@ -133,6 +143,11 @@ class StateCheck:
         else:
             self._snapshot.correct(now or replace(state, pending_replacement=True), token=operation.token)
 
+    def _gone(self) -> list[ResourceState]:
+        """Give the entries of what is gone, where the state has a provider to ask and an id to ask for."""
+        gone = [state for state in self._snapshot.unregistered.values() if state.pending_replacement and state.id]
+        return [state for state in gone if is_managed(state) and state.provider_urn in self._snapshot.olds]
+
     def _unregistered(self) -> list[ResourceState]:
         return [state for state in self._snapshot.unregistered.values() if has_physical_resource(state)]
 
@@ -141,16 +156,20 @@ class StateCheck:
             return list(threads.map(self._read, states))
 
     def _read(self, state: ResourceState) -> Refreshed:
-        now = self._operations.read(state)
-        if now is None:
-            return self._mark_gone(state)
+        look = self._operations.look(state)
+        if look.now is None:
+            return self._mark_gone(state, look.rescue)
+        now = replace(look.now, pending_replacement=False)
         if now != state:
             self._snapshot.correct(now)
         return Refreshed(state, now)
 
-    def _mark_gone(self, state: ResourceState) -> Refreshed:
-        self._snapshot.correct(replace(state, pending_replacement=True))
-        return Refreshed(state, None)
+    def _mark_gone(self, state: ResourceState, rescue: str = "") -> Refreshed:
+        if not state.pending_replacement:
+            self._snapshot.correct(replace(state, pending_replacement=True))
+        if rescue:
+            self._snapshot.findings[state.urn] = (rescue,)
+        return Refreshed(state, None, rescue)
 
     def _drop_pending_operations(self, reference: str) -> None:
         """Drop what was under way at a provider that has lost everything."""

@@ -187,6 +187,15 @@ def _unless_gone(operation: Operation, op: str, arguments: dict[str, Any]) -> No
             raise
 
 
+def rescue(operation: Operation) -> str:
+    """Say how a thing that was just read as gone can be had back; "" where its deletion is final."""
+    entry, window = operation.entry, operation.entry.recovery_window
+    if window is None or not (entry.gone_when and search(entry.gone_when, operation.item)):
+        return ""
+    commands = " && ".join(str(operation.fill(command)) for command in window.commands)
+    return f"its deletion is not final yet: `{commands}` takes it back"
+
+
 def find(operation: Operation) -> dict[str, Any] | None:
     """Find what a killed create had made; sets ``operation.id`` and gives the outputs, None when there is nothing."""
     entry = operation.entry

@@ -180,7 +180,7 @@ class AwsProvider(base.Provider):
         except ServiceError as error:
             raise _failed(request.urn, "read", error) from error
         if outputs is None:
-            return base.ReadResponse(None)
+            return base.ReadResponse(None, rescue=lifecycle.rescue(operation))
         secret = _secret(entry, request.properties, request.inputs)
         return base.ReadResponse(
             request.resource_id,

@@ -149,12 +149,13 @@ class AutoName:
 class RecoveryWindow:
     """AWS deletes the thing only after some days, and until then its deletion can be taken back.
 
-    ``days`` is the property that says after how many; ``undo`` are the calls that take it back; meanwhile no other
-    thing can have the value of a property in ``blocks``.
+    ``days`` is the property that says after how many; ``undo`` are the calls that take it back, ``commands`` the same
+    for AWS's command line; meanwhile no other thing can have the value of a property in ``blocks``.
     """
 
     days: str
     undo: tuple[Call, ...]
+    commands: tuple[str, ...]
     blocks: tuple[str, ...] = ()
 
 

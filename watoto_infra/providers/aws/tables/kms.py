@@ -95,7 +95,9 @@ KEY = Resource(
     bears_data=True,
     # A key whose deletion is taken back is disabled (KMS API, CancelKeyDeletion).
     recovery_window=RecoveryWindow(
-        days="deletionWindowInDays", undo=(Call("cancel_key_deletion", OF_THE_KEY), Call("enable_key", OF_THE_KEY))
+        days="deletionWindowInDays",
+        undo=(Call("cancel_key_deletion", OF_THE_KEY), Call("enable_key", OF_THE_KEY)),
+        commands=("aws kms cancel-key-deletion --key-id {id}", "aws kms enable-key --key-id {id}"),
     ),
     dependents=(Dependents("aws:kms/alias:Alias", "name", "list_aliases", OF_THE_KEY, "Aliases[].AliasName"),),
 )

@@ -64,7 +64,10 @@ SECRET = Resource(
     gone_when="DeletedDate",
     auto_name=AutoName("name", 512),
     recovery_window=RecoveryWindow(
-        days="recoveryWindowInDays", undo=(Call("restore_secret", OF_THE_SECRET),), blocks=("name",)
+        days="recoveryWindowInDays",
+        undo=(Call("restore_secret", OF_THE_SECRET),),
+        commands=("aws secretsmanager restore-secret --secret-id {id}",),
+        blocks=("name",),
     ),
     dependents=(
         Dependents(
