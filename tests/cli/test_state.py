@@ -77,7 +77,7 @@ def test_show_of_one_resource_gives_its_properties_with_secrets_masked(filled):
 
 def test_show_names_what_a_killed_run_left_open(filled):
     filled.begin("up").start(OperationKind.CREATING, thing("open", id=None))
-    assert f"creating {urn('open')}: begun by a run that was killed" in state("show").stdout
+    assert f"creating {urn('open')}: how it ended is not known" in state("show").stdout
     assert json.loads(state("show", "--json").stdout)["pending"] == [{"operation": "creating", "urn": urn("open")}]
 
 

@@ -44,6 +44,7 @@ from watoto_infra.providers.base import (
     IncompleteCreateError,
     InvokeRequest,
     InvokeResponse,
+    NothingDoneError,
     PropertyDiff,
     PropertyDiffKind,
     Provider,
@@ -173,7 +174,7 @@ class MemoryProvider(Provider):
         with self._cloud.changing() as content:
             taken = [t for t in content["things"].values() if "name" in t["inputs"]]
             if "name" in properties and any(t["inputs"]["name"] == properties["name"] for t in taken):
-                raise ProviderError(f"create of {request.urn} failed: the name {properties['name']} is taken")
+                raise NothingDoneError(f"create of {request.urn} failed: the name {properties['name']} is taken")
             identifier = f"id-{content['next']}"
             content["next"] += 1
             content["things"][identifier] = {

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pulumi import automation
 
 from tests.engine.harness import THINGS, ThingStack, Watcher, done, shown, thing
 from tests.engine.official import PASSPHRASE, OfficialCli, state_the_version
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
 from watoto_infra.engine.pulumi_cli import PulumiCliEngine
+from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.errors import (
     DataAtRisk,
     MissingProgram,
@@ -285,3 +287,12 @@ def test_a_damaged_settings_file_is_named(some_cli, content):
     with pytest.raises(StateError, match=r"Pulumi\.test\.yaml") as caught:
         make(some_cli, {})
     assert "\n" not in caught.value.message
+
+
+def test_a_secret_whose_name_is_pending_deletion_is_refused_with_the_commands_that_help():
+    urn = "urn:pulumi:aws::watoto::aws:secretsmanager/secret:Secret::watoto-cache-state"
+    words = "You can't create this secret because a secret with this name is already scheduled for deletion."
+    failed = explain(automation.CommandError(automation.CommandResult("", "", 1)), [(urn, words)])
+    assert failed.message.startswith(urn)
+    for command in ("restore-secret", "delete-secret", "pulumi import"):
+        assert command in (failed.hint or "")

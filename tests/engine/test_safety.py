@@ -10,6 +10,7 @@ import pytest
 from tests.engine.harness import ThingStack, done, shown, thing, urn_of
 from watoto_infra.engine.embedded.deletion import deletion_step
 from watoto_infra.engine.embedded.guard import refuse_forbidden
+from watoto_infra.engine.embedded.state_check import ADOPTED
 from watoto_infra.errors import DataAtRisk, NoSuchStack, PlanViolated, ProviderError, StackLocked, UsageError
 from watoto_infra.values.contracts import SECRET_MARK, Allowances, Op
 
@@ -399,6 +400,32 @@ def test_a_creation_the_service_did_but_did_not_answer_is_adopted(quick_stack: T
     assert not result.failures
     assert len(quick_stack.cloud.things) == 1
     assert quick_stack.store.load().pending == ()
+
+
+def test_what_is_taken_over_is_said_by_the_plan(quick_stack: ThingStack):
+    quick_stack.faults.lost_answers = {"a"}
+    quick_stack.up([thing("a", props={"value": "1"})])
+    said = ("info", f"{urn_of('a')}: {ADOPTED}", urn_of("a"))
+    for value, op in (("2", "update"), ("1", "same")):
+        quick_stack.watcher.messages.clear()
+        plan = quick_stack.preview([thing("a", props={"value": value})])
+        assert shown(plan) == {"a": op}
+        assert [step.name for step in plan.steps if ADOPTED in step.notes] == ["a"]
+        assert (said in quick_stack.watcher.messages) == (op == "same")
+    quick_stack.up([thing("a", props={"value": "1"})])
+    assert not any(step.notes for step in quick_stack.preview([thing("a", props={"value": "1"})]).steps)
+
+
+def test_a_creation_that_was_refused_is_over_and_takes_over_nothing(quick_stack: ThingStack):
+    quick_stack.up([thing("theirs", props={"name": "taken"})])
+    theirs = quick_stack.cloud.things
+    graph = [thing("theirs", props={"name": "taken"}), thing("ours", props={"name": "taken"})]
+    for _ in range(2):
+        assert "is taken" in str(quick_stack.up(graph).failures[0].error)
+        assert quick_stack.store.load().pending == ()
+        assert quick_stack.cloud.things == theirs
+    graph[1]["props"]["name"] = "free"
+    assert done(quick_stack.up(graph)) == [("create", "ours")]
 
 
 def test_commands_on_a_stack_that_does_not_exist_say_so(quick_stack: ThingStack):

@@ -109,7 +109,7 @@ def test_a_program_of_objects_comes_up_changes_is_put_right_and_goes(tmp_path: P
         "update school": "metadata.labels.tier",
         "update settings": "data.WORKERS",
         "update keys": "stringData.KEY",
-        "update lms": "spec.template.spec.containers[0].image",
+        "update lms": "spec.template.spec.containers[lms].image",
     }
     assert "hunter" not in repr(plan)
     stack.up(labels='{"tier": "web"}', workers="3", key="hunter3", image="lms@sha256:1")

@@ -219,6 +219,7 @@ class Database(pulumi.ComponentResource):
             label,
             description="Sends figures of the operating system below the databases",
             assume_role_policy=assumed_by("monitoring.rds.amazonaws.com"),
+            force_detach_policies=True,
             tags=self._args.context.tags(label),
             opts=self._child,
         )

@@ -42,6 +42,7 @@ class FlowLogs(pulumi.ComponentResource):
             "watoto-flow-logs",
             description="Writes the VPC's flow logs",
             assume_role_policy=assumed_by("vpc-flow-logs.amazonaws.com"),
+            force_detach_policies=True,
             tags=tags,
             opts=child,
         )

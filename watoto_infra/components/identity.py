@@ -67,6 +67,7 @@ class Identity(pulumi.ComponentResource):
             "watoto-backend",
             description="The LMS's app servers",
             assume_role_policy=assumed_by("ec2.amazonaws.com"),
+            force_detach_policies=True,
             tags=tags,
             opts=child,
         )

@@ -69,8 +69,18 @@ def _in_a_run(diagnostics: Diagnostics) -> WatotoError | None:
             last = [part for part in words.splitlines() if part.strip()][-1].strip()
             return ProgramError(f"the program failed: {last}", hint="mend the program and run again")
         if urn:
-            return ProviderError(f"{urn}: {line}", hint="mend the cause and run again")
+            return ProviderError(f"{urn}: {line}", hint=_remedy(line))
     return None
+
+
+def _remedy(line: str) -> str:
+    """Say what to do where a service's words tell it."""
+    if "scheduled for deletion" in line:
+        return (
+            "have it back with `aws secretsmanager restore-secret --secret-id NAME` and `pulumi import` it, or end it"
+            " with `aws secretsmanager delete-secret --secret-id NAME --force-delete-without-recovery`; then run again"
+        )
+    return "mend the cause and run again"
 
 
 def _in_its_own_words(error: automation.CommandError) -> WatotoError:

@@ -11,7 +11,8 @@ How a provider answers:
 * ``diff`` compares old state (outputs) with new inputs; ``detailed_diff`` is exact, ``replaces`` names top-level keys.
 * ``create(preview=True)`` and ``update(preview=True)`` touch nothing and mark what is not known yet as computed.
 * ``read`` answers ``resource_id=None`` when the thing is gone; ``delete`` of a thing that is gone succeeds.
-* Failures are ``errors.ProviderError`` naming URN, operation and the service's own words.
+* Failures are ``errors.ProviderError`` naming URN, operation and the service's own words; ``NothingDoneError`` where
+  the service refused, so that surely nothing was done.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ __all__ = [
     "IncompleteCreateError",
     "InvokeRequest",
     "InvokeResponse",
+    "NothingDoneError",
     "Properties",
     "PropertyDiff",
     "PropertyDiffKind",
@@ -85,11 +87,17 @@ class CreateRequest(SdkCreateRequest):
 
 
 class CreateResponse(SdkCreateResponse):
-    """``simulated``: the emulator does not implement the operation; nothing stands behind the id."""
+    """``simulated``: the emulator does not implement the operation; nothing stands behind the id.
 
-    def __init__(self, resource_id: str | None, properties: Properties, simulated: bool = False) -> None:
+    ``note`` is what people must know of a create that is previewed, beside that it is one.
+    """
+
+    def __init__(
+        self, resource_id: str | None, properties: Properties, simulated: bool = False, note: str = ""
+    ) -> None:
         super().__init__(resource_id, properties)
         self.simulated = simulated
+        self.note = note
 
 
 class ReadResponse(SdkReadResponse):
@@ -160,6 +168,10 @@ class IncompleteCreateError(ProviderError):
         super().__init__(message, hint="run `watoto up` again: it continues from what exists")
         self.resource_id = resource_id
         self.properties = dict(properties)
+
+
+class NothingDoneError(ProviderError):
+    """The service refused the operation in so many words, so it had no effect: there is nothing to look for."""
 
 
 class Provider(SdkProvider):

@@ -11,6 +11,7 @@ from watoto_infra.values.documents import SCHEMA_VERSION, HeldDocument, StateDoc
 from watoto_infra.values.held import HeldResource, HeldState
 
 INDENT = "  "
+END_UNKNOWN = "how it ended is not known (the run was killed, or no answer came); the next `watoto up` looks"
 
 
 def state_as_json(stack: str, stage: str | None, held: HeldState) -> StateDocument:
@@ -25,14 +26,14 @@ def state_as_json(stack: str, stage: str | None, held: HeldState) -> StateDocume
 
 
 def state_lines(held: HeldState) -> Iterator[str]:
-    """Draw the resources as a tree under their parents, then what a killed run left open."""
+    """Draw the resources as a tree under their parents, then the operations whose end is not known."""
     children: defaultdict[str | None, list[HeldResource]] = defaultdict(list)
     live = {resource.urn for resource in held.resources if not resource.delete}
     for resource in held.resources:
         children[resource.parent if resource.parent in live else None].append(resource)
     yield from _branch(children, None, 0)
     for work in held.pending:
-        yield f"{work.operation} {work.urn}: begun by a run that was killed; the next one looks for it"
+        yield f"{work.operation} {work.urn}: {END_UNKNOWN}"
     yield f"{len(held.resources)} resources"
 
 

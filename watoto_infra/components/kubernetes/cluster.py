@@ -140,6 +140,7 @@ class Cluster(pulumi.ComponentResource):
             f"watoto-{label}",
             description=f"EKS: {label}",
             assume_role_policy=assumed_by(service, tagging_sessions=label == "cluster"),
+            force_detach_policies=True,
             tags=self._args.context.tags(f"watoto-{label}"),
             opts=self._child,
         )

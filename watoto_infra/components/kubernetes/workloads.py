@@ -96,6 +96,7 @@ class Workloads(pulumi.ComponentResource):
             label,
             description="The LMS's pods",
             assume_role_policy=assumed_by("pods.eks.amazonaws.com", tagging_sessions=True),
+            force_detach_policies=True,
             tags=args.context.tags(label),
             opts=self._child,
         )

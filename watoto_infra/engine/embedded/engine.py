@@ -113,6 +113,9 @@ class EmbeddedEngine:
         only_filter.check_all_matched()
         for step in deletions:
             progress.planned(step)
+        for step in parts.control.steps:
+            if step.op in QUIET_OPS:  # no plan shows them
+                _tell(step, progress)
         registered = [
             _maybe_replaced(step, snapshot) if step.urn in run.maybe_replaced else step for step in parts.control.steps
         ]
@@ -316,6 +319,12 @@ class EmbeddedEngine:
         steps = tuple(_refresh_step(resource) for resource in sorted(refreshed, key=lambda resource: resource.old.urn))
         plan = Plan(self._stack, self._store.stage or "", steps, refreshed=True)
         return Result(plan, tuple(StepOutcome(step, 0.0) for step in steps), time.perf_counter() - begin)
+
+
+def _tell(step: Step, progress: Progress) -> None:
+    """Say what was found out about a resource."""
+    for note in step.notes:
+        progress.message("info", f"{step.urn}: {note}", step.urn)
 
 
 def _fail_if_forgotten(parts: _RunParts) -> None:

@@ -2,7 +2,8 @@
 
 An operation is in the journal before it starts and after it ends. What a provider says exists is recorded even when a
 later part of its creation failed. An operation that failed stays pending, because a failed call may have had its effect
-all the same: the next run looks (``state_check.py``). In a dry run providers only say what would come out.
+all the same: the next run looks (``state_check.py``). Only a refusal by the service surely had none. In a dry run
+providers only say what would come out.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ from watoto_infra.providers.base import (
     DeleteRequest,
     DeleteResponse,
     IncompleteCreateError,
+    NothingDoneError,
     Provider,
     ReadRequest,
     UpdateRequest,
 )
 from watoto_infra.values.contracts import Op
+
+NOTHING_WAS_DONE = (UnsupportedFeature, InvalidInputs, NothingDoneError)
+"""Errors after which an operation surely had no effect."""
 
 
 def is_managed(state: ResourceState) -> bool:
@@ -53,7 +58,8 @@ class Look:
 class Operations:
     """The operations of one run on real resources, each recorded in the snapshot before and after.
 
-    Where a provider does not support what is asked, or refuses the inputs, nothing was done and nothing stays pending.
+    Where a provider does not support what is asked, or the inputs or the operation are refused, nothing was done and
+    nothing stays pending.
     Every method raises ``ProviderError``, ``UnsupportedFeature`` or ``InvalidInputs`` as the provider does, and
     ``StateError`` when the state cannot be written.
     """
@@ -92,9 +98,11 @@ class Operations:
                 _stamped(incomplete, created=True), old=old, old_to_delete=old_to_delete, token=token
             )
             raise
-        except (UnsupportedFeature, InvalidInputs):
+        except NOTHING_WAS_DONE:
             self._snapshot.abandon(token)
             raise
+        if response.note:
+            self._snapshot.findings[state.urn] = (*self._snapshot.findings.get(state.urn, ()), response.note)
         new = replace(
             state,
             id=response.resource_id or None,
@@ -119,7 +127,7 @@ class Operations:
         )
         try:
             response = call_provider(provider.update(request), operation="update", urn=state.urn)
-        except (UnsupportedFeature, InvalidInputs):
+        except NOTHING_WAS_DONE:
             self._snapshot.abandon(token)
             raise
         outputs = _with_secrets(state, response.properties)
@@ -155,7 +163,7 @@ class Operations:
         request = DeleteRequest(state.urn, state.id or "", dict(state.outputs), timeout)
         try:
             response = call_provider(provider.delete(request), operation="delete", urn=state.urn)
-        except (UnsupportedFeature, InvalidInputs):
+        except NOTHING_WAS_DONE:
             self._snapshot.abandon(token)
             raise
         return response or DeleteResponse()

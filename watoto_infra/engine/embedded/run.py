@@ -200,7 +200,7 @@ class Run:
             planned = replace(planned, old=self._snapshot.olds[planned.old.urn])
         if self._dry_run:
             state = self._operations.perform(planned)
-            self._control.plan(step)
+            self._control.plan(self._step(planned))  # its provider may have said more
             return _result(state)
         if planned.op is Op.REPLACE:
             step = replace(step, op=Op.CREATE_REPLACEMENT)

@@ -21,6 +21,9 @@ from watoto_infra.errors import ProviderError
 from watoto_infra.providers.base import AdoptRequest
 from watoto_infra.values.contracts import Change
 
+ADOPTED = "made by an earlier run that got no answer: it is taken over"
+"""The note on what an earlier run began to make and did not know to be there."""
+
 
 @dataclass(frozen=True)
 class Refreshed:
@@ -119,6 +122,7 @@ class StateCheck:
         former = self._snapshot.unregistered.get(goal.urn)
         exists = former is not None and not former.pending_replacement and former.id != state.id
         self._snapshot.correct(state, former=former if exists else None, token=operation.token)
+        self._snapshot.findings[goal.urn] = (ADOPTED,)
 
     def _reread(self, operation: PendingOperation) -> None:
         """See what an update or a deletion came to."""

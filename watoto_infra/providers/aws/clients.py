@@ -18,18 +18,29 @@ from watoto_infra.values.addresses import EMULATOR_CREDENTIALS
 GLOBAL_REGION = "us-east-1"
 """Requests to services without regions (IAM, CloudFront) are signed for this region."""
 
+CLIENT_ERROR = 4
+"""First digit of the HTTP status of an answer that blames the request."""
+
 READING = ("describe_", "get_", "list_", "head_")
 """Prefixes of the methods that change nothing."""
 
 
-class ServiceError(Exception):
-    """A call was refused. ``code`` is the service's error code, ``words`` its own message."""
+UNDECIDED = frozenset({"RequestTimeout", "RequestTimeoutException"})
+"""Codes of answers that leave open whether the service did what was asked, although they blame the request."""
 
-    def __init__(self, operation: str, code: str, words: str) -> None:
+
+class ServiceError(Exception):
+    """A call failed. ``code`` is the service's error code, ``words`` its own message.
+
+    ``refused``: the service answered that it will not do it, so this call had no effect.
+    """
+
+    def __init__(self, operation: str, code: str, words: str, *, refused: bool = False) -> None:
         super().__init__(f"{operation}: {code}: {words}")
         self.operation = operation
         self.code = code
         self.words = words
+        self.refused = refused
 
 
 class NotImplementedByEmulatorError(ServiceError):
@@ -89,7 +100,9 @@ class Clients:
         except ClientError as error:
             told = error.response.get("Error", {})
             code, words = str(told.get("Code", "")), str(told.get("Message", ""))
-            raise self._refusal(service, operation, code, words) from error
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            refused = status // 100 == CLIENT_ERROR and code not in UNDECIDED
+            raise self._refusal(service, operation, code, words, refused=refused) from error
         except ResponseParserError as error:
             raise self._refusal(service, operation, "unreadable answer", str(error)) from error
         except BotoCoreError as error:
@@ -98,13 +111,13 @@ class Clients:
         return answer
 
     @staticmethod
-    def _refusal(service: str, operation: str, code: str, words: str) -> ServiceError:
+    def _refusal(service: str, operation: str, code: str, words: str, *, refused: bool = False) -> ServiceError:
         bare = is_bare_page(words) or code == words == "404" or (code, words) == ("404", "Not Found")
         if bare and (service, operation) in NOT_IMPLEMENTED:
             return NotImplementedByEmulatorError(operation, "NotImplemented", "the emulator does not implement it")
         if is_bare_page(words):
             return ServiceError(operation, code, "the emulator failed on this request (its log says why)")
-        return ServiceError(operation, code, " ".join(words.split()))
+        return ServiceError(operation, code, " ".join(words.split()), refused=refused)
 
 
 def _twice(method: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:

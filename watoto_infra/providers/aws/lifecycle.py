@@ -8,10 +8,10 @@ from typing import Any
 
 from watoto_infra.providers.aws import tagging
 from watoto_infra.providers.aws.clients import NotImplementedByEmulatorError, ServiceError
-from watoto_infra.providers.aws.compare import is_empty
+from watoto_infra.providers.aws.compare import differences, is_empty
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.reading import EVERYTHING, outputs, read, read_item
-from watoto_infra.providers.aws.requests import create_request, update_request
+from watoto_infra.providers.aws.requests import create_request, sent_at_create, update_request
 from watoto_infra.providers.aws.shape import properties, search
 from watoto_infra.providers.aws.table import OP_TAG, Item, Resource
 
@@ -26,7 +26,13 @@ class IncompleteError(Exception):
 
 
 def create(operation: Operation) -> dict[str, Any]:
-    """Make the thing and give its outputs; ``operation.id`` is set as soon as the service has answered."""
+    """Make the thing and give its outputs; ``operation.id`` is set as soon as the service has answered.
+
+    Where its name is held by a thing of ours whose deletion is not final yet, that is taken back and changed to what is
+    asked for.
+    """
+    if is_pending_deletion(operation):
+        return _take_back(operation)
     try:
         operation.id = _make(operation)
     except NotImplementedByEmulatorError:
@@ -36,6 +42,50 @@ def create(operation: Operation) -> dict[str, Any]:
         return _settled(operation)
     except ServiceError as error:
         raise IncompleteError(error, _as_far_as_it_got(operation)) from error
+
+
+def is_pending_deletion(operation: Operation) -> bool:
+    """Tell whether a thing whose deletion is not final holds the name; if so ``id`` and ``item`` are that thing's."""
+    entry, window = operation.entry, operation.entry.recovery_window
+    if window is None or not window.blocks or entry.find is None:
+        return False
+    try:
+        operation.id = _found_id(operation)
+        there = bool(operation.id) and read(operation) is None and bool(search(entry.gone_when, operation.item))
+    except ServiceError as error:
+        if error.code not in entry.gone:
+            raise
+        there = False
+    if not there:
+        operation.id, operation.item = "", {}
+    return there
+
+
+def _take_back(operation: Operation) -> dict[str, Any]:
+    entry, window = operation.entry, operation.entry.recovery_window
+    assert window is not None
+    assert entry.tags is not None
+    if not has_our_tags(operation):
+        reason = f"{operation.id} holds the name and has not this stack's tags; {rescue(operation)}"
+        raise ServiceError(entry.create.op, "PendingDeletion", reason, refused=True)
+    for call in window.undo:
+        operation.run(call)
+    try:
+        operation.state = read(operation) or {}
+        tagging.change(entry.tags, operation, operation.created_tags)
+        _apply(
+            operation,
+            frozenset(item.field for item in differences(entry.all_fields, operation.state, operation.inputs)),
+        )
+        return _settled(operation)
+    except ServiceError as error:
+        raise IncompleteError(error, _as_far_as_it_got(operation)) from error
+
+
+def has_our_tags(operation: Operation) -> bool:
+    """Tell whether what was read has all the tags that we would give it."""
+    entry, wanted = operation.entry, operation.desired_tags
+    return entry.tags is not None and bool(wanted) and wanted.items() <= tagging.raw(entry.tags, operation.item).items()
 
 
 def _as_far_as_it_got(operation: Operation) -> dict[str, Any]:
@@ -200,13 +250,7 @@ def find(operation: Operation) -> dict[str, Any] | None:
     """Find what a killed create had made; sets ``operation.id`` and gives the outputs, None when there is nothing."""
     entry = operation.entry
     try:
-        if entry.create.id_is_known:
-            operation.id = operation.known_id()
-        elif entry.find is not None and entry.find.do is not None:
-            operation.id = entry.find.do(operation) or ""
-        elif entry.find is not None:
-            answer = operation.call(entry.find.op, **operation.fill(entry.find.args))
-            operation.id = str(search(operation.fill(entry.find.id), answer) or "")
+        operation.id = operation.known_id() if entry.create.id_is_known else _found_id(operation)
         found = read(operation) if operation.id else None
     except NotImplementedByEmulatorError:
         return None
@@ -214,7 +258,7 @@ def find(operation: Operation) -> dict[str, Any] | None:
         if error.code in entry.gone:
             return None
         raise
-    if found is None or not _ours(entry, operation):
+    if found is None or not _ours(entry, found, operation):
         return None
     if entry.finish is not None:
         entry.finish(operation)
@@ -222,8 +266,33 @@ def find(operation: Operation) -> dict[str, Any] | None:
     return found
 
 
-def _ours(entry: Resource, operation: Operation) -> bool:
-    """Tell a thing of the same name that another operation made from ours; an untagged one is taken for ours."""
-    if entry.tags is None:
-        return True
-    return tagging.raw(entry.tags, operation.item).get(OP_TAG, operation.token) == operation.token
+def _found_id(operation: Operation) -> str:
+    """Give the id of what the entry's ``find`` finds, "" when there is nothing."""
+    find = operation.entry.find
+    if find is None:
+        return operation.id
+    if find.do is not None:
+        return find.do(operation) or ""
+    return str(search(operation.fill(find.id), operation.call(find.op, **operation.fill(find.args))) or "")
+
+
+def _ours(entry: Resource, found: dict[str, Any], operation: Operation) -> bool:
+    """Tell a thing that our operation made from one of the same name that somebody else made.
+
+    Ours has the operation's token or all the tags that we would give it; where the service takes no tags at the create,
+    and there are none, it is just as the create asked for it.
+    """
+    if entry.tags is not None:
+        tags = tagging.raw(entry.tags, operation.item)
+        if OP_TAG in tags and not _may_be_taken_back(entry):
+            return tags[OP_TAG] == operation.token
+        if has_our_tags(operation):
+            return True
+        if tags or entry.tags.create:
+            return False
+    return not differences([item for item in entry.fields if sent_at_create(item)], found, operation.inputs)
+
+
+def _may_be_taken_back(entry: Resource) -> bool:
+    """Tell whether a thing with an earlier operation's token may be ours: its deletion was taken back."""
+    return entry.recovery_window is not None and bool(entry.recovery_window.blocks)

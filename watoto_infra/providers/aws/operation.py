@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from watoto_infra.providers.aws.clients import GLOBAL_REGION, Clients, ServiceError
+from watoto_infra.providers.aws.clients import GLOBAL_REGION, READING, Clients, ServiceError
 from watoto_infra.providers.aws.shape import fill
 from watoto_infra.providers.aws.table import OP_TAG, Call, Item, Resource
 
@@ -21,7 +21,8 @@ class Operation(Mapping[str, Any]):
 
     ``inputs`` are what the program asks for (empty on read and delete), ``state`` the last known outputs (empty on
     create), ``item`` what the last read reported, ``simulated`` the properties whose last change the emulator does not
-    implement, ``tag_values`` what stands for ``{tags}`` and ``{tag_keys}`` during a tag call.
+    implement, ``tag_values`` what stands for ``{tags}`` and ``{tag_keys}`` during a tag call. ``acted``: some call that
+    changes things was answered well, or not at all.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Operation(Mapping[str, Any]):
         self.timeout = timeout or entry.timeout
         self.default_tags = dict(default_tags or {})
         self.item: Item = {}
+        self.acted = False
         self.simulated: set[str] = set(self.state.get("__simulated") or ())
         self.tag_values: dict[str, Any] = {}
         self._reserved: dict[str, Callable[[], Any]] = {
@@ -62,7 +64,14 @@ class Operation(Mapping[str, Any]):
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call the entry's service; raises ``ServiceError``."""
-        return self.clients.call(self.entry.service, self.region, operation, **arguments)
+        changing = not operation.startswith(READING)
+        try:
+            answer = self.clients.call(self.entry.service, self.region, operation, **arguments)
+        except ServiceError as error:
+            self.acted = self.acted or (changing and not error.refused)
+            raise
+        self.acted = self.acted or changing
+        return answer
 
     def run(self, call: Call, **more: Any) -> dict[str, Any]:
         """Make a table's call with its braces filled."""

@@ -154,7 +154,8 @@ class AwsProvider(base.Provider):
         entry = resource(request.type, request.urn)
         inputs, secret = to_plain_map(request.properties), _secret(entry, request.properties)
         if request.preview or has_unknown(inputs):
-            return base.CreateResponse("", to_property_map(_unborn(entry, inputs), secret))
+            unborn = to_property_map(_unborn(entry, inputs), secret)
+            return base.CreateResponse("", unborn, note=self._what_is_taken_back(entry, request.urn, inputs))
         operation = self._operation(
             entry, inputs=inputs, token=getattr(request, "token", None), timeout=request.timeout
         )
@@ -167,9 +168,21 @@ class AwsProvider(base.Provider):
                 properties=to_property_map(self._local(entry, request.urn, error.outputs), secret),
             ) from error
         except ServiceError as error:
-            raise _failed(request.urn, "create", error) from error
+            raise _failed(request.urn, "create", error, operation) from error
         shown = to_property_map(self._local(entry, request.urn, outputs), secret)
         return base.CreateResponse(operation.id, shown, bool(operation.simulated))
+
+    def _what_is_taken_back(self, entry: Resource, urn: str, inputs: Mapping[str, Any]) -> str:
+        """Say, in a preview, that a create will take back a thing whose deletion is not final yet; "" where not."""
+        window = entry.recovery_window
+        if window is None or any(not inputs.get(name) or has_unknown(inputs[name]) for name in window.blocks):
+            return ""
+        operation = self._operation(entry, inputs=inputs)
+        try:
+            pending = lifecycle.is_pending_deletion(operation) and lifecycle.has_our_tags(operation)
+        except ServiceError as error:
+            raise _failed(urn, "create", error) from error
+        return f"{operation.id} is pending deletion: it is taken back" if pending else ""
 
     async def read(self, request: base.ReadRequest) -> base.ReadResponse:
         entry = resource(request.type, request.urn)
@@ -202,7 +215,7 @@ class AwsProvider(base.Provider):
         try:
             outputs = lifecycle.update(operation, {item.field for item in found})
         except ServiceError as error:
-            raise _failed(request.urn, "update", error) from error
+            raise _failed(request.urn, "update", error, operation) from error
         shown = to_property_map(self._local(entry, request.urn, outputs), secret)
         return base.UpdateResponse(shown, bool(operation.simulated))
 
@@ -214,7 +227,7 @@ class AwsProvider(base.Provider):
         try:
             simulated = lifecycle.delete(operation)
         except ServiceError as error:
-            raise _failed(request.urn, "delete", error) from error
+            raise _failed(request.urn, "delete", error, operation) from error
         left = entry.delete.left_behind
         left = left(operation) if callable(left) else str(operation.fill(left))
         return base.DeleteResponse(simulated, f"{request.resource_id} ({left})" if left else None)
@@ -350,8 +363,10 @@ def _setting(value: Any) -> Any:
         raise InvalidInputs(f"provider setting is not JSON: {value!r}") from error
 
 
-def _failed(urn: str, operation: str, error: ServiceError) -> ProviderError:
+def _failed(urn: str, operation: str, error: ServiceError, done: Operation | None = None) -> ProviderError:
+    """Give the error for people; ``done``, the operation that failed, tells whether it had any effect."""
     hint = None
     if error.code in {"EndpointConnectionError", "ConnectionClosedError", "ConnectTimeoutError", "ReadTimeoutError"}:
         hint = "the control plane does not answer: `watoto start` starts it, `watoto status` shows it"
-    return ProviderError(f"{urn}: {operation} failed: {error}", hint=hint)
+    kind = base.NothingDoneError if done is not None and error.refused and not done.acted else ProviderError
+    return kind(f"{urn}: {operation} failed: {error}", hint=hint)

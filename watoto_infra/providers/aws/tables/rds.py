@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from watoto_infra.providers.aws.clients import ServiceError
@@ -110,10 +111,23 @@ def delete_instance(operation: Operation) -> None:
         if not request["FinalDBSnapshotIdentifier"]:
             reason = "set `finalSnapshotIdentifier`, or `skipFinalSnapshot` to lose the data"
             raise ServiceError("delete_db_instance", "InvalidParameterCombination", reason)
+        request["FinalDBSnapshotIdentifier"] = _free_snapshot_name(operation, request["FinalDBSnapshotIdentifier"])
     if operation.state.get("replicateSourceDb") is None:
         # A replica has no automated backups of its own unless asked for, and RDS refuses the parameter for it.
         request["DeleteAutomatedBackups"] = bool(operation["deleteAutomatedBackups"])
     operation.call("delete_db_instance", DBInstanceIdentifier=operation.id, **request)
+
+
+def _free_snapshot_name(operation: Operation, name: str) -> str:
+    """Give the name, with the time behind it where an earlier instance of that name left a snapshot."""
+    try:
+        operation.call("describe_db_snapshots", DBSnapshotIdentifier=name)
+    except ServiceError as error:
+        if error.code in {"DBSnapshotNotFound", "DBSnapshotNotFoundFault"}:
+            return name
+        raise
+    operation.state["finalSnapshotIdentifier"] = f"{name}-{datetime.now(UTC):%Y%m%d%H%M%S}"
+    return str(operation.state["finalSnapshotIdentifier"])
 
 
 def final_snapshot(operation: Operation) -> str:

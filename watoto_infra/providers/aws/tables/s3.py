@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watoto_infra.providers.aws.clients import ServiceError
 from watoto_infra.providers.aws.fields import computed_from, flag, text
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.table import AutoName, Call, Create, Delete, Item, Read, Resource, Tags
@@ -16,11 +17,35 @@ BUCKET_TAGS = Tags(
 
 
 def create_bucket(operation: Operation) -> str:
-    """Make the bucket; outside us-east-1 the region is said in the body (S3 API, CreateBucket)."""
+    """Make the bucket; outside us-east-1 the region is said in the body (S3 API, CreateBucket).
+
+    In us-east-1 S3 answers well where the account has the bucket already; it is refused here as it is elsewhere, unless
+    it has our tags: somebody else's bucket is not taken over.
+    """
     name = operation.inputs["bucket"]
+    if _has_another_owner(operation, name):
+        reason = "the account has a bucket of that name, and it has not this stack's tags"
+        raise ServiceError("create_bucket", "BucketAlreadyOwnedByYou", reason, refused=True)
     place = {"CreateBucketConfiguration": {"LocationConstraint": operation.region}}
     operation.call("create_bucket", Bucket=name, **(place if operation.region != "us-east-1" else {}))
     return str(name)
+
+
+def _has_another_owner(operation: Operation, name: str) -> bool:
+    try:
+        operation.call("head_bucket", Bucket=name)
+    except ServiceError as error:
+        if error.code == "404":
+            return False
+        raise
+    try:
+        tags = operation.call("get_bucket_tagging", Bucket=name)["TagSet"]
+    except ServiceError as error:
+        if error.code != "NoSuchTagSet":
+            raise
+        tags = []
+    wanted = operation.desired_tags.items()
+    return not (wanted and wanted <= {tag["Key"]: tag["Value"] for tag in tags}.items())
 
 
 def bucket_region(operation: Operation) -> Item:
