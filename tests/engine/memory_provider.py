@@ -5,6 +5,7 @@ asked for is in its inputs:
 
 * ``fixed``: changing it forces a replacement; ``name``: a fixed physical name, so it is deleted before it is replaced.
 * ``value``, ``tags`` and any other property: changed in place. ``echo`` comes out again as the output ``echoed``.
+* ``hangs_on``: the id of another thing, at which it is listed.
 * ``fail`` (a list of operations) makes them fail.
 
 Behaviour that no input should carry comes from ``Faults``: latency, failures and kill points by operation.
@@ -41,6 +42,7 @@ from watoto_infra.providers.base import (
     DeleteResponse,
     DiffRequest,
     DiffResponse,
+    Hanging,
     IncompleteCreateError,
     InvokeRequest,
     InvokeResponse,
@@ -206,7 +208,13 @@ class MemoryProvider(Provider):
         if thing is None:
             return ReadResponse(None, rescue=self._faults.rescues.get(request.name, ""))
         inputs = {key: from_plain(value) for key, value in thing["inputs"].items()}
-        return ReadResponse(request.resource_id, self._outputs(inputs, PropertyValue(request.resource_id)), inputs)
+        hanging = [
+            Hanging("mem:index:Thing", "serial", identifier)
+            for identifier, other in self._cloud.things.items()
+            if other["inputs"].get("hangs_on") == request.resource_id
+        ]
+        outputs = self._outputs(inputs, PropertyValue(request.resource_id))
+        return ReadResponse(request.resource_id, outputs, inputs, hanging=hanging)
 
     async def update(self, request: UpdateRequest) -> UpdateResponse:
         outputs = self._outputs(request.news, PropertyValue(request.resource_id))

@@ -352,6 +352,26 @@ def test_what_can_still_be_had_back_says_how_in_drift_and_in_the_plan(quick_stac
         assert [step.name for step in plan.steps if "`cloud restore key` takes it back" in step.notes] == ["key"]
 
 
+def test_what_somebody_hung_on_a_resource_is_drift_of_its_owner_until_it_is_gone(quick_stack: ThingStack):
+    graph = [thing("role"), thing("policy", refs={"hangs_on": "role.serial"}), thing("other")]
+    quick_stack.up(graph)
+    assert not quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan.has_changes
+    things = quick_stack.cloud.things
+    role = next(identifier for identifier, entry in things.items() if entry["resource"] == "role")
+    with quick_stack.cloud.changing() as content:
+        content["things"]["id-99"] = {"resource": "by hand", "inputs": {"hangs_on": role}, "token": ""}
+    for _ in range(2):
+        drift = quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan
+        [step] = [step for step in drift.steps if step.op is not Op.SAME]
+        assert (step.name, [change.path for change in step.changes]) == ("role", ["Thing[id-99]"])
+        quick_stack.watcher.messages.clear()
+        assert not done(quick_stack.up(graph, refresh=True))
+        assert [urn for _, text, urn in quick_stack.watcher.messages if "Thing[id-99]" in text] == [urn_of("role")]
+    with quick_stack.cloud.changing() as content:
+        del content["things"]["id-99"]
+    assert not quick_stack.engine.refresh(quick_stack.watcher, dry_run=True).plan.has_changes
+
+
 def test_elements_of_a_list_that_have_names_are_told_by_them_whatever_their_order(quick_stack: ThingStack):
     def settings(**values: str):
         return [{"name": name, "value": value} for name, value in values.items()]

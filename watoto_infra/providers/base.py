@@ -18,6 +18,7 @@ How a provider answers:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import (
@@ -58,6 +59,7 @@ __all__ = [
     "DeleteResponse",
     "DiffRequest",
     "DiffResponse",
+    "Hanging",
     "IncompleteCreateError",
     "InvokeRequest",
     "InvokeResponse",
@@ -100,10 +102,20 @@ class CreateResponse(SdkCreateResponse):
         self.note = note
 
 
+@dataclass(frozen=True)
+class Hanging:
+    """Something that was found to hang on a thing: a resource of ``type`` whose ``property`` (or id) is ``name``."""
+
+    type: str
+    property: str
+    name: str
+
+
 class ReadResponse(SdkReadResponse):
     """``resource_id`` is None when the thing is gone; ``inputs`` are shaped like the program's, with real values.
 
-    ``rescue`` says how a thing can be had back whose deletion is not final yet ("": it cannot).
+    ``rescue`` says how a thing can be had back whose deletion is not final yet ("": it cannot). ``hanging`` is what was
+    found to hang on the thing, whether or not the program declares it.
     """
 
     def __init__(
@@ -112,11 +124,14 @@ class ReadResponse(SdkReadResponse):
         properties: Properties | None = None,
         inputs: Properties | None = None,
         simulated: bool = False,
+        *,
         rescue: str = "",
+        hanging: Collection[Hanging] = (),
     ) -> None:
         super().__init__(resource_id, properties, inputs)
         self.simulated = simulated
         self.rescue = rescue
+        self.hanging = tuple(hanging)
 
 
 class UpdateResponse(SdkUpdateResponse):

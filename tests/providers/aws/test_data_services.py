@@ -177,3 +177,20 @@ def test_a_distribution_that_is_to_be_retained_is_disabled_and_left(world: World
     assert "retained" in (world.delete(made).left_behind or "")
     config = client(world, "cloudfront").get_distribution_config(Id=made.id)["DistributionConfig"]
     assert config["Enabled"] is False
+
+
+def test_a_value_that_was_put_into_a_secret_by_hand_is_found_and_ours_is_made_the_current_one_again(
+    world: World,
+) -> None:
+    held = world.make(SECRET, {"name": f"watoto-{world.number()}"})
+    ours = world.make(VERSION, {"secretId": held.id, "secretString": "ours"})
+    service = client(world, "secretsmanager")
+    for value in ("by hand", "by hand again"):
+        service.put_secret_value(SecretId=held.id, SecretString=value)
+        seen = world.read(ours)
+        drifted = Made(ours.urn, ours.id, seen.inputs, seen.properties)
+        assert world.diff(drifted, ours.inputs).diffs == ["versionStages"]
+        mended = world.update(drifted, ours.inputs)
+        assert service.get_secret_value(SecretId=held.id)["SecretString"] == "ours"
+        assert not world.diff(mended, ours.inputs).changes
+        assert to_plain_map(world.read(mended).inputs) == to_plain_map(ours.inputs)

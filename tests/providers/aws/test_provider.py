@@ -13,7 +13,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from tests.providers.aws import cases_autoscaling
 from tests.providers.aws.cases_ec2 import GROUP, SUBNET, VPC, free_range, new_vpc, vpc
 from tests.providers.aws.cases_iam import ROLE, trust
-from tests.providers.world import Made, World
+from tests.providers.world import Made, World, client
 from watoto_infra.errors import ProviderError, UnsupportedFeature
 from watoto_infra.providers import base
 from watoto_infra.providers.aws.provider import AwsProvider
@@ -240,3 +240,15 @@ def test_a_group_moves_from_one_template_to_a_mix_of_instances_and_back(world: W
     back = world.update(mixed, group.inputs)
     assert not world.diff(back, group.inputs).changes
     assert to_plain_map(world.read(back).inputs) == to_plain_map(group.inputs)
+
+
+def test_a_gateway_that_was_deleted_by_hand_is_made_again_with_its_address(world: World) -> None:
+    gateway, address = "aws:ec2/natGateway:NatGateway", world.make("aws:ec2/eip:Eip")
+    inputs = {"subnetId": world.make(SUBNET, {"vpcId": new_vpc(world), "cidrBlock": "10.20.0.0/24"}).id}
+    first = world.make(gateway, {**inputs, "allocationId": address.id})
+    client(world, "ec2").delete_nat_gateway(NatGatewayId=first.id)
+    assert world.read(first).resource_id is None
+    again = world.make(gateway, {**inputs, "allocationId": address.id})
+    assert again["publicIp"] == first["publicIp"]
+    world.delete(again)
+    world.delete(address)

@@ -169,6 +169,7 @@ class EmbeddedEngine:
         begin = time.perf_counter()
         if dry_run:
             parts = self._parts(self._store.load(), progress, dry_run=True)
+            parts.check.resolve_pending_operations()
             return self._refresh_result(parts.check.refresh_all(), begin)
         with hold_lock(self._store.folder, "refresh"), self._store.begin("refresh") as recorder:
             parts = self._parts(recorder.snapshot(), progress, recorder=recorder)
@@ -342,10 +343,7 @@ def _fail_if_forgotten(parts: _RunParts) -> None:
 def _refresh_step(resource: Refreshed) -> Step:
     old, changes = resource.old, resource.changes
     op = Op.DELETE if resource.new is None else Op.UPDATE if changes else Op.SAME
-    notes = ["gone: `watoto up` creates it again"] if resource.new is None else []
-    if resource.rescue:
-        notes.append(resource.rescue)
-    return Step(op, old.urn, old.type, parent=old.parent, changes=changes, notes=tuple(notes))
+    return Step(op, old.urn, old.type, parent=old.parent, changes=changes, notes=resource.notes)
 
 
 def _maybe_replaced(step: Step, snapshot: RunSnapshot) -> Step:

@@ -25,6 +25,7 @@ from watoto_infra.providers.base import (
     CreateRequest,
     DeleteRequest,
     DeleteResponse,
+    Hanging,
     IncompleteCreateError,
     NothingDoneError,
     Provider,
@@ -49,10 +50,14 @@ def has_physical_resource(state: ResourceState) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at a resource found. ``now``: None when it is gone. ``rescue``: how to have it back, in words."""
+    """What a look at a resource found. ``now``: None when it is gone. ``rescue``: how to have it back, in words.
+
+    ``hanging`` is what hangs on it.
+    """
 
     now: ResourceState | None
     rescue: str = ""
+    hanging: tuple[Hanging, ...] = ()
 
 
 class Operations:
@@ -185,7 +190,8 @@ class Operations:
             return Look(None, response.rescue)
         now = replace(diff.as_read(state, response.inputs or state.inputs), id=response.resource_id)
         outputs = diff.mark_secrets(_with_secrets(now, response.properties), state.outputs)
-        return Look(replace(now, outputs=outputs, simulated=response.simulated or state.simulated))
+        simulated = response.simulated or state.simulated
+        return Look(replace(now, outputs=outputs, simulated=simulated), hanging=response.hanging)
 
     def _begin(self, kind: OperationKind, state: ResourceState) -> str | None:
         return None if self._dry_run else self._snapshot.begin(kind, state)

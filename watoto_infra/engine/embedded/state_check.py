@@ -12,14 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from watoto_infra.engine.embedded import diff
+from watoto_infra.engine.embedded import diff, paths
 from watoto_infra.engine.embedded.operations import Operations, has_physical_resource, is_managed
 from watoto_infra.engine.embedded.provider_pool import ProviderPool, call_provider
 from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
 from watoto_infra.engine.embedded.state.model import OperationKind, PendingOperation, ResourceState
+from watoto_infra.engine.embedded.state.values import plain
 from watoto_infra.errors import ProviderError
-from watoto_infra.providers.base import AdoptRequest
-from watoto_infra.values.contracts import Change
+from watoto_infra.providers.base import AdoptRequest, Hanging
+from watoto_infra.values.contracts import Change, ChangeKind
+
+NOT_DECLARED = "hangs on it and is not declared; `watoto up` leaves it to you"
+"""The note on a resource that somebody hung something on."""
 
 ADOPTED = "made by an earlier run that got no answer: it is taken over"
 """The note on what an earlier run began to make and did not know to be there."""
@@ -27,18 +31,29 @@ ADOPTED = "made by an earlier run that got no answer: it is taken over"
 
 @dataclass(frozen=True)
 class Refreshed:
-    """One resource that was read: its old state, its new one (None: it is gone), and how to have it back, in words."""
+    """One resource that was read: its old state, its new one (None: it is gone), and how to have it back, in words.
+
+    ``hanging`` is what hangs on it, and once all is read what of that is not declared.
+    """
 
     old: ResourceState
     new: ResourceState | None
     rescue: str = ""
+    hanging: tuple[Hanging, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What is not as it was declared and applied: differences of the inputs; other outputs follow from those."""
         if self.new is None:
             return ()
-        return diff.compare(self.new.inputs, self.new.present_inputs, by_name=True)
+        changed = diff.compare(self.new.inputs, self.new.present_inputs, by_name=True)
+        return (*changed, *(_added(one) for one in self.hanging))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people must know of it, in sentences."""
+        gone = ("gone: `watoto up` creates it again",) if self.new is None else ()
+        return (*gone, *((self.rescue,) if self.rescue else ()), *((NOT_DECLARED,) if self.hanging else ()))
 
 
 class StateCheck:
@@ -55,7 +70,27 @@ class StateCheck:
 
     def refresh_all(self) -> list[Refreshed]:
         """Read every resource in the state, also those that were gone when they were last read."""
-        return self._read_all([*self._unregistered(), *self._gone()])
+        refreshed = [
+            self._with_undeclared(resource) for resource in self._read_all([*self._unregistered(), *self._gone()])
+        ]
+        for resource in refreshed:
+            if resource.hanging:
+                said = ", ".join(_added(one).path for one in resource.hanging)
+                self._snapshot.findings[resource.old.urn] = (f"{said}: {NOT_DECLARED}",)
+        return refreshed
+
+    def _with_undeclared(self, resource: Refreshed) -> Refreshed:
+        """Give what was read with those things that hang on it and that no resource of the state stands for."""
+        owner = resource.old
+        if not resource.hanging:
+            return resource
+        theirs = [
+            state
+            for state in (*self._snapshot.unregistered.values(), *self._snapshot.to_delete)
+            if owner.urn in state.needs() or owner.id in map(plain, state.inputs.values())
+        ]
+        declared = [one for one in resource.hanging if any(_stands_for(state, one) for state in theirs)]
+        return replace(resource, hanging=tuple(one for one in resource.hanging if one not in declared))
 
     def look_for_gone(self) -> None:
         """Take back what was gone and is there again. A provider that does not answer leaves it gone."""
@@ -166,7 +201,7 @@ class StateCheck:
         now = replace(look.now, pending_replacement=False)
         if now != state:
             self._snapshot.correct(now)
-        return Refreshed(state, now)
+        return Refreshed(state, now, hanging=look.hanging)
 
     def _mark_gone(self, state: ResourceState, rescue: str = "") -> Refreshed:
         if not state.pending_replacement:
@@ -184,6 +219,21 @@ class StateCheck:
         self._snapshot.pending_operations = tuple(
             operation for operation in pending if operation.resource.provider != reference
         )
+
+
+def _stands_for(state: ResourceState, found: Hanging) -> bool:
+    """Tell whether what was found hanging is what a state stands for."""
+    if state.type != found.type:
+        return False
+    if found.property == "id":
+        return state.id == found.name
+    value = state.outputs.get(found.property) or state.inputs.get(found.property)
+    return value is not None and plain(value) == found.name
+
+
+def _added(one: Hanging) -> Change:
+    kind = one.type.rpartition(":")[2]
+    return Change(paths.write((kind, paths.ElementName(one.name))), ChangeKind.ADD, None, one.name)
 
 
 def _resource_to_probe(states: list[ResourceState], durable: Collection[str]) -> ResourceState:

@@ -10,12 +10,14 @@ from moto import backends
 from moto.ec2.exceptions import InvalidSubnetIdError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.utils import parse_user_data
 from moto.eks.exceptions import InvalidParameterException
 from moto.eks.models import EKSBackend
 from moto.elasticache.models import ElastiCacheBackend
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, FakeMultipart, S3Backend
+from moto.secretsmanager.models import SecretsManagerBackend
 
 
 def patch_moto() -> None:
@@ -29,6 +31,8 @@ def patch_moto() -> None:
     _let_delete_markers_go()
     _give_clusters_their_security_group()
     _keep_the_rest_of_a_clusters_settings()
+    _free_the_addresses_of_deleted_gateways()
+    _answer_with_the_current_version_of_a_secret()
 
 
 def _decode_user_data() -> None:
@@ -169,3 +173,31 @@ def _keep_the_rest_of_a_clusters_settings() -> None:
         return update(self, name, **named)
 
     EKSBackend.update_cluster_config = updating
+
+
+def _free_the_addresses_of_deleted_gateways() -> None:
+    """Let a deleted gateway's address be used again, and its interface be gone, as on AWS; moto keeps both."""
+    delete = NatGatewayBackend.delete_nat_gateway
+
+    def deleting(self: Any, nat_gateway_id: str) -> Any:
+        gateway = delete(self, nat_gateway_id)
+        for address in self.addresses:
+            if address.eni is gateway._eni:
+                self.disassociate_address(association_id=address.association_id)
+        self.enis.pop(gateway._eni.id, None)
+        return gateway
+
+    NatGatewayBackend.delete_nat_gateway = deleting
+
+
+def _answer_with_the_current_version_of_a_secret() -> None:
+    """Answer with the version that ``AWSCURRENT`` was moved to: moto goes on answering with the last one that came."""
+    update = SecretsManagerBackend.update_secret_version_stage
+
+    def moving(self: Any, secret_id: str, version_stage: str, **named: Any) -> Any:
+        answer = update(self, secret_id, version_stage, **named)
+        if version_stage == "AWSCURRENT" and named.get("move_to_version_id"):
+            self.secrets[secret_id].set_default_version_id(named["move_to_version_id"])
+        return answer
+
+    SecretsManagerBackend.update_secret_version_stage = moving

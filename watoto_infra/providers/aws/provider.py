@@ -190,6 +190,7 @@ class AwsProvider(base.Provider):
         operation = self._operation(entry, state=state, resource_id=request.resource_id)
         try:
             outputs = reading.read(operation)
+            hanging = [] if outputs is None else reading.hanging(operation)
         except ServiceError as error:
             raise _failed(request.urn, "read", error) from error
         if outputs is None:
@@ -200,6 +201,7 @@ class AwsProvider(base.Provider):
             to_property_map(self._local(entry, request.urn, outputs), secret),
             to_property_map(as_inputs(entry, inputs, outputs), secret),
             bool(operation.simulated),
+            hanging=hanging,
         )
 
     async def update(self, request: base.UpdateRequest) -> base.UpdateResponse:

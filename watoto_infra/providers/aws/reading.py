@@ -12,6 +12,7 @@ from watoto_infra.providers.aws.fields import Field, Kind
 from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.shape import merge, properties, search
 from watoto_infra.providers.aws.table import Item, Read
+from watoto_infra.providers.base import Hanging
 
 EVERYTHING = "*"
 """In ``__simulated``: nothing at all stands behind the resource."""
@@ -23,6 +24,18 @@ def read(operation: Operation) -> dict[str, Any] | None:
         return dict(operation.state)
     item = read_item(operation)
     return None if item is None else outputs(operation, item)
+
+
+def hanging(operation: Operation) -> list[Hanging]:
+    """List what hangs on a thing that was read; kinds that the emulator cannot list are left out."""
+    found: list[Hanging] = []
+    for kind in operation.entry.dependents:
+        try:
+            names = search(kind.ids, operation.call(kind.op, **operation.fill(kind.args))) or ()
+        except NotImplementedByEmulatorError:
+            continue
+        found += [Hanging(kind.type, kind.property, str(name)) for name in names]
+    return found
 
 
 def read_item(operation: Operation) -> Item | None:

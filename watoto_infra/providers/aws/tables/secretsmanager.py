@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from watoto_infra.providers.aws.fields import ChangeEffect, integer, output, string_set, text
@@ -109,18 +110,23 @@ def read_version(operation: Operation) -> Item:
     return {**operation.call("get_secret_value", SecretId=secret, VersionId=version), "SecretId": secret}
 
 
+def is_current(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:
+    """Tell whether the version is the current one, where the program asks for no stages: more are Secrets Manager's."""
+    return not inputs.get("versionStages") and CURRENT in (outputs.get("versionStages") or ())
+
+
 def move_stages(operation: Operation, _: frozenset[str]) -> None:
     """Take the stages off and put them on, one by one, as the API has it."""
     secret, version = _parts(operation)
     old = set(operation.state.get("versionStages") or ())
-    new = set(operation.inputs.get("versionStages") or ())
+    new = set(operation.inputs.get("versionStages") or (CURRENT,))
     for stage in sorted(new - old):
         holder = _holder(operation, secret, stage)
         whence = {"RemoveFromVersionId": holder} if holder else {}
         operation.call(
             "update_secret_version_stage", SecretId=secret, VersionStage=stage, MoveToVersionId=version, **whence
         )
-    _take_off(operation, old - new)
+    _take_off(operation, (old - new).intersection(read_version(operation).get("VersionStages") or ()))
 
 
 def _holder(operation: Operation, secret: str, stage: str) -> str | None:
@@ -145,7 +151,7 @@ VERSION = Resource(
     fields=(
         text("secretId", required=True, replaces=True),
         text("secretString", required=True, replaces=True, secret=True),
-        string_set("versionStages", computed=True),
+        string_set("versionStages", default=[CURRENT], ignore_difference=is_current),
         output("arn", "ARN"),
         output("versionId", "VersionId"),
     ),
