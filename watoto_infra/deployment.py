@@ -106,7 +106,7 @@ class Deployment:
             plan = self.engine.preview(self.program, progress, refresh=refresh, only=only)
         plan = self._with_notes(plan)
         if expect_no_changes and plan.has_changes:
-            raise UnexpectedChanges(plan)
+            raise UnexpectedChanges(plan, self.command("preview"))
         return plan
 
     def up(
@@ -120,8 +120,9 @@ class Deployment:
     ) -> Result | Declined:
         """Bring everything to what the program declares: read what is there, show the plan, ask, do it.
 
-        Raises ``UsageError`` when the plan is not the one ``expect_digest`` names, ``ProviderError`` naming what
-        failed, ``Interrupted`` after Ctrl-C, ``ServiceFailed`` when a server does not come up.
+        Raises ``UsageError`` when the plan is not the one ``expect_digest`` names, and for an allowance that names
+        nothing in it; ``ProviderError`` naming what failed, ``Interrupted`` after Ctrl-C, ``ServiceFailed`` when a
+        server does not come up.
         """
         if self.data_plane is not None:
             self.data_plane.ensure_possible()
@@ -132,10 +133,12 @@ class Deployment:
                     f"the plan is not the expected one: its digest is {plan.digest}, not {expect_digest}",
                     hint="look at `watoto preview` again: something changed since that digest was taken",
                 )
+            _refuse_unknown(allow, plan)
             if plan.has_changes and not confirm(self._with_notes(plan)):
                 return Declined(plan)
             self.target.prepare()  # who was asked may have taken hours to answer
-            result = finished(self.engine.up(self.program, progress, expect=plan, allow=allow, only=only))
+            done = self.engine.up(self.program, progress, expect=plan, allow=allow, only=only)
+            result = finished(done, self.command("up"))
             self._converge(progress)
             return result
 
@@ -157,7 +160,7 @@ class Deployment:
             changes = [step for step in plan.steps if step.op not in QUIET_OPS]
             others = tuple(step.urn for step in changes if not (step.urn in held and _follows_from_a_loss(step)))
             if changes and not others:
-                finished(self.engine.up(self.program, progress, expect=plan))
+                finished(self.engine.up(self.program, progress, expect=plan), self.command("start"))
             self._converge(progress)
             return others
 
@@ -169,7 +172,7 @@ class Deployment:
     def refresh(self, progress: Progress) -> Result:
         """Read every resource and take what is found into the state."""
         with self._at_target():
-            return finished(self.engine.refresh(progress, dry_run=False))
+            return finished(self.engine.refresh(progress, dry_run=False), self.command("refresh"))
 
     def drift(self, progress: Progress) -> Plan:
         """Say what differs between the state and what is really there; nothing is written."""
@@ -182,13 +185,28 @@ class Deployment:
             plan = self.engine.preview_destroy()
             if plan.has_changes and not confirm(plan):
                 return Declined(plan)
-            result = finished(self.engine.destroy(progress, expect=plan, allow=allow))
+            result = finished(self.engine.destroy(progress, expect=plan, allow=allow), self.command("destroy"))
             self.target.dispose()
             return result
+
+    def command(self, name: str) -> str:
+        """Give a command as it is to be typed for this very stack."""
+        target = f" --target {self.target.name}" if isinstance(self.target, CloudTarget) else ""
+        stack = f" --stack {self.program.stack}" if self.program.stack != self.target.name else ""
+        return f"watoto {name}{target}{stack}"
 
     def _at_target(self) -> AbstractContextManager[None]:
         """Have the target answer; what only a look at a stack has started does not outlive that look."""
         return self.target.in_use(keep=self.engine.holds_resources)
+
+
+def _refuse_unknown(allow: Allowances, plan: Plan) -> None:
+    """Raise ``UsageError`` naming what is allowed and no resource of the plan, which must be a mistake."""
+    urns, types = {step.urn for step in plan.steps}, {step.type for step in plan.steps}
+    unknown = {"--allow-replace": allow.replace - urns - types, "--allow-data-loss": allow.data_loss - urns}
+    named = [f"{flag} {name}" for flag, names in unknown.items() for name in sorted(names)]
+    if named:
+        raise UsageError(f"no resource has this name: {', '.join(named)}", hint="`watoto preview` lists the URNs")
 
 
 def _follows_from_a_loss(step: Step) -> bool:
@@ -201,34 +219,40 @@ def _follows_from_a_loss(step: Step) -> bool:
 class UnexpectedChanges(ChangesFound):
     """``--expect-no-changes`` found some; carries the plan so that it can still be shown."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, command: str) -> None:
         super().__init__(
             f"no changes were expected, but stack {plan.stack} would change",
-            hint="`watoto preview --diff` shows every property",
+            hint=f"`{command} --diff` shows every property",
         )
         self.plan = plan
 
 
 class IncompleteRunError(ProviderError):
-    """Some steps failed; carries the result, so that what was done is still reported."""
+    """Some steps failed; carries the result, so that what was done is still reported.
 
-    def __init__(self, result: Result) -> None:
+    ``command`` is what goes on from there.
+    """
+
+    def __init__(self, result: Result, command: str) -> None:
         first = result.failures[0]
         more = f" (and {len(result.failures) - 1} more)" if len(result.failures) > 1 else ""
         super().__init__(
             f"{first.error}{more}",
-            hint="what was done is recorded; mend the cause and run `watoto up` again, it continues from there",
+            hint=f"what was done is recorded; mend the cause and run `{command}` again, it continues from there",
         )
         self.result = result
 
 
-def finished(result: Result) -> Result:
-    """Give a result that ran to its end; raises ``Interrupted`` or ``IncompleteRunError`` for any other."""
+def finished(result: Result, command: str) -> Result:
+    """Give a result that ran to its end; raises ``Interrupted`` or ``IncompleteRunError`` for any other.
+
+    ``command`` is what goes on from there.
+    """
     if result.interrupted:
         raise Interrupted(
             "interrupted: what was running has finished and is recorded, the rest was not begun",
-            hint="run `watoto up` to go on from there",
+            hint=f"run `{command}` to go on from there",
         )
     if result.failures:
-        raise IncompleteRunError(result)
+        raise IncompleteRunError(result, command)
     return result

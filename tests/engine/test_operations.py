@@ -180,12 +180,6 @@ def test_only_named_resources_are_touched(quick_stack: ThingStack):
     assert shown(quick_stack.preview(graph)) == {"a": "same", "b": "update", "new": "create", "gone": "delete"}
 
 
-def test_only_refuses_what_needs_something_that_does_not_exist(quick_stack: ThingStack):
-    graph = [thing("a"), thing("b", refs={"of": "a.serial"})]
-    with pytest.raises(UsageError, match=f"{urn_of('b')} needs {urn_of('a')}"):
-        quick_stack.preview(graph, only=[urn_of("b")])
-
-
 def test_only_that_names_nothing_is_a_usage_error(quick_stack: ThingStack):
     with pytest.raises(UsageError, match="urn:nothing"):
         quick_stack.preview([thing("a")], only=["urn:nothing"])

@@ -215,6 +215,9 @@ def test_pending_operations_come_back_each_with_a_token():
     ("change", "says"),
     [
         ({"version": 4, "features": ["taint"]}, "version 4 .*taint"),
+        ({"version": 4, "features": "taint"}, "version 4 .*taint"),
+        ({"version": 4, "features": ["refreshBeforeUpdate", {}]}, "version 4 "),
+        ({"version": [4]}, "version"),
         ({"version": 2}, "version 2"),
         ({"deployment": None}, "no `deployment`"),
         ({"deployment": {"resources": {}}, "version": 3}, None),
@@ -235,6 +238,14 @@ def test_a_document_that_is_not_served_is_refused_with_one_line(change, says):
     with pytest.raises(StateError, match=says) as caught:
         read(document)
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("features", [None, [], ["refreshBeforeUpdate"]])
+def test_a_deployment_of_version_4_is_read_where_each_of_its_features_is_served(features):
+    document = document_of(thing("a")) | {"version": 4, "features": features}
+    for resource in document["deployment"]["resources"]:
+        resource["refreshBeforeUpdate"] = True
+    assert read(document).by_urn()[thing("a").urn] == thing("a")
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 3, {}])

@@ -11,7 +11,7 @@ from tests.engine.harness import ThingStack, done, shown, thing, urn_of
 from watoto_infra.engine.embedded.deletion import deletion_step
 from watoto_infra.engine.embedded.guard import refuse_forbidden
 from watoto_infra.engine.embedded.state_check import ADOPTED
-from watoto_infra.errors import DataAtRisk, NoSuchStack, PlanViolated, ProviderError, StackLocked, UsageError
+from watoto_infra.errors import DataAtRisk, InvalidInputs, NoSuchStack, PlanViolated, ProviderError, StackLocked
 from watoto_infra.values.contracts import SECRET_MARK, Allowances, Op
 
 
@@ -482,14 +482,53 @@ def test_destroy_does_not_delete_what_its_preview_did_not_show(quick_stack: Thin
     assert {step.op for step in plan.steps} == {Op.DELETE}
 
 
-def test_only_does_not_take_for_granted_what_is_gone(quick_stack: ThingStack):
+def test_only_takes_what_is_needed_and_not_there_and_leaves_the_rest(quick_stack: ThingStack):
     graph = [thing("a"), thing("b", props={"value": "1"}, refs={"of": "a.serial"})]
     quick_stack.up(graph)
     quick_stack.lose({"a"})
     changed = [graph[0], thing("b", props={"value": "2"}, refs={"of": "a.serial"})]
-    with pytest.raises(UsageError, match=f"{urn_of('b')} needs {urn_of('a')}"):
-        quick_stack.preview(changed, refresh=True, only=[urn_of("b")])
-    assert not quick_stack.up(changed, refresh=True).failures
+    new = [*changed, thing("needed"), thing("c", refs={"of": "needed.serial"}), thing("other")]
+    plan = quick_stack.preview(new, refresh=True, only=[urn_of("b"), urn_of("c")])
+    assert {name: op for name, op in shown(plan).items() if op != "same"} == {
+        "a": "create",
+        "b": "update",
+        "needed": "create",
+        "c": "create",
+    }
+    assert not quick_stack.up(new, refresh=True, only=[urn_of("b"), urn_of("c")]).failures
+    assert quick_stack.cloud.by_name().keys() == {"a", "b", "needed", "c"}
+
+
+def test_only_replaces_the_dependants_of_what_is_deleted_before_it_is_replaced(quick_stack: ThingStack):
+    def graph(fixed: str):
+        return [
+            thing("net", props={"name": "n", "fixed": fixed}),
+            thing("db", refs={"fixed": "net.serial"}),
+            thing("other", props={"value": fixed}),
+        ]
+
+    quick_stack.up(graph("x"))
+    plan = quick_stack.preview(graph("y"), only=[urn_of("net")])
+    assert shown(plan) == {"net": "replace", "db": "replace", "other": "same"}
+    assert not quick_stack.up(graph("y"), only=[urn_of("net")]).failures
+    assert quick_stack.preview(graph("y")).summary["update"] == 1
+
+
+@pytest.mark.parametrize("option", ["ignore_changes", "replace_on_changes"])
+def test_an_option_that_is_no_property_path_is_refused_by_name(quick_stack: ThingStack, option: str):
+    for _ in range(2):
+        with pytest.raises(InvalidInputs, match=rf"{urn_of('a')}: {option}: 'tags\[' is no property path"):
+            quick_stack.up([thing("a", opts={option: ["tags["]})])
+        quick_stack.up([thing("a")])
+
+
+def test_a_path_to_ignore_that_leads_nowhere_is_told(quick_stack: ThingStack):
+    graph = [thing("a", props={"tags": {"x": "1"}}, opts={"ignore_changes": ["tags.x", "tags.y", "l[*].z"]})]
+    quick_stack.up(graph)
+    quick_stack.watcher.messages.clear()
+    quick_stack.preview(graph)
+    said = {text for severity, text, urn in quick_stack.watcher.messages if severity == "warning"}
+    assert said == {f"ignore_changes names {path}, which leads nowhere" for path in ("tags.y", "l[*].z")}
 
 
 def test_a_resource_that_is_only_read_is_not_data_at_risk(quick_stack: ThingStack):

@@ -15,7 +15,7 @@ from tests.examples import examples
 from watoto_infra.engine.embedded import diff, paths, wire
 from watoto_infra.engine.embedded.goal import Goal, seconds
 from watoto_infra.engine.embedded.state import signatures as held
-from watoto_infra.engine.embedded.state.values import plain_properties
+from watoto_infra.engine.embedded.state.values import from_plain, plain_properties
 from watoto_infra.engine.embedded.urns import make_urn, name_of, package_of, type_of
 from watoto_infra.errors import UnsupportedFeature
 
@@ -117,6 +117,25 @@ def test_a_reset_path_is_as_it_was_and_the_rest_as_it_is(old, new, data):
     assert {name: value for name, value in result.items() if name != key} == {
         name: value for name, value in new.items() if name != key
     }
+
+
+def test_a_wildcard_leaves_new_elements_as_they_are_asked_for():
+    def rules(*ports):
+        return {"rules": from_plain([{"name": name, "port": port} for name, port in ports])}
+
+    old, new = rules(("a", 1)), rules(("a", 2), ("b", 3))
+    assert paths.reset(old, new, paths.parse("rules[*].port")) == rules(("a", 1), ("b", 3))
+    old, new = {"m": from_plain({"a": {"x": 1}})}, {"m": from_plain({"a": {"x": 2}, "b": {"x": 3}})}
+    assert paths.reset(old, new, paths.parse("m.*.x")) == {"m": from_plain({"a": {"x": 1}, "b": {"x": 3}})}
+
+
+@pytest.mark.parametrize(
+    ("text", "leads"),
+    [("a", True), ("a.b", True), ("a.c", False), ("a.*", True), ("l[*].x", True), ("l[*].y", False), ("l[1].x", False)],
+)
+def test_a_path_leads_somewhere_or_nowhere(text, leads):
+    held = {"a": from_plain({"b": 1}), "l": from_plain([{"x": 1}])}
+    assert paths.leads_somewhere(held, paths.parse(text)) is leads
 
 
 @settings(max_examples=examples(quick=100))

@@ -153,7 +153,7 @@ def drift(
     if plan.has_changes:
         raise ChangesFound(
             f"stack {session.stack} is not as it was last applied: {len(differing(plan))} resource(s) differ",
-            hint="`watoto up` brings them back to what the program declares",
+            hint=f"`{session.deployment.command('up')}` brings them back to what the program declares",
         )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watoto_infra.providers.aws.compare import canonical_json, differences
+from watoto_infra.providers.aws.compare import Difference, canonical_json, differences
 from watoto_infra.providers.aws.fields import (
     Field,
     block,
@@ -23,6 +24,7 @@ from watoto_infra.providers.aws.fields import (
     strings,
     text,
 )
+from watoto_infra.providers.aws.provider import _ignored
 from watoto_infra.providers.aws.shape import parameters, properties
 from watoto_infra.providers.values import UNKNOWN
 
@@ -165,3 +167,23 @@ def test_what_only_the_service_sets_inside_a_block_is_never_a_difference() -> No
     assert told({"network": {"range": "a", "group": "sg-1"}}, {"network": {"range": "b"}}, fields) == {
         "network.range": "update"
     }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "covered"),
+    [
+        ("desiredCapacity", "desiredCapacity", True),
+        ("desiredCapacity", "desiredCapacityType", False),
+        ("tags", "tags.Name", True),
+        ("rules[*].port", "rules[0].port", True),
+        ("rules[*].port", "rules[10].port.from", True),
+        ("rules[*].port", "rules[0].name", False),
+        ("rules[*].port", "rules[0]", False),
+        ("tags.*", "tags.Name", True),
+        ("tags.*", 'tags["a.b"]', True),
+        ("tags.*", "tags", False),
+        ("tags.a", "tags.ab", False),
+    ],
+)
+def test_what_is_to_be_ignored_may_be_named_with_wildcards(pattern: str, path: str, covered: bool) -> None:
+    assert _ignored(Difference(path, "update", False, path), [pattern]) is covered

@@ -50,6 +50,10 @@ class DeleteBeforeReplace:
             deletion.wait()
         return first
 
+    def has_deleted(self, old: ResourceState | None) -> bool:
+        """Tell whether this run deleted an old resource, so that its registration has to make it again."""
+        return old is not None and old.urn in self._deleted
+
     def was_deleted(self, urn: str, needs: Iterable[str]) -> bool:
         """Tell whether this run deleted the old resource for the replacement of another one.
 

@@ -152,7 +152,8 @@ class EmbeddedEngine:
             deletion = self._deletion(parts)
             with stopping_on_interrupt(parts.control.interrupt, progress):
                 self._check_state(parts, refresh=expect.refreshed)
-                run = self._run(program, host, parts, OnlyFilter(only), dry_run=False)
+                only_filter = OnlyFilter(_with_planned(only, expect))
+                run = self._run(program, host, parts, only_filter, dry_run=False)
                 if not parts.control.stopped:
                     deletion.delete(run.deletes())
                     _fail_if_forgotten(parts)
@@ -320,6 +321,11 @@ class EmbeddedEngine:
         steps = tuple(_refresh_step(resource) for resource in sorted(refreshed, key=lambda resource: resource.old.urn))
         plan = Plan(self._stack, self._store.stage or "", steps, refreshed=True)
         return Result(plan, tuple(StepOutcome(step, 0.0) for step in steps), time.perf_counter() - begin)
+
+
+def _with_planned(only: Collection[str], plan: Plan) -> Collection[str]:
+    """Give what ``--only`` names, if anything, with what its plan shows because that needs it."""
+    return {*only, *(step.urn for step in plan.steps if step.op not in QUIET_OPS)} if only else ()
 
 
 def _tell(step: Step, progress: Progress) -> None:

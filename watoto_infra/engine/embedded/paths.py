@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
 from watoto_infra.engine.embedded.state.model import Properties
 
@@ -107,6 +107,25 @@ def by_name(path: Path, properties: Properties) -> Path:
     return tuple(keys)
 
 
+def leads_somewhere(properties: Properties, path: Path) -> bool:
+    """Tell whether there is anything at a path, which may hold ``*``."""
+    return _leads_somewhere(PropertyValue(dict(properties)), path)
+
+
+def _leads_somewhere(value: PropertyValue | None, path: Path) -> bool:
+    if value is None or not path:
+        return value is not None
+    key, rest = path[0], path[1:]
+    held = value.value
+    if key != ANY:
+        return isinstance(held, Computed) or _leads_somewhere(_child(value, key), rest)
+    if isinstance(held, Mapping):
+        return any(_leads_somewhere(item, rest) for item in held.values())
+    return isinstance(held, Computed) or (
+        isinstance(held, tuple) and any(_leads_somewhere(item, rest) for item in held)
+    )
+
+
 def reset(old: Properties, new: Properties, path: Path) -> dict[str, PropertyValue]:
     """Give ``new`` with the values at ``path`` as they are in ``old`` (absent, if they are absent there)."""
     result = _reset(PropertyValue(dict(old)), PropertyValue(dict(new)), path)
@@ -125,6 +144,8 @@ def _reset(old: PropertyValue | None, new: PropertyValue | None, path: Path) -> 
         held: dict[str, PropertyValue] = dict(new.value)
         olds = old.value if old is not None and isinstance(old.value, Mapping) else {}
         for name in sorted({*held, *olds}) if key == ANY else [str(key)]:
+            if key == ANY and rest and name not in olds:
+                continue  # a new element stays as it is asked for
             value = _reset(olds.get(name), held.get(name), rest)
             if value is None:
                 held.pop(name, None)
@@ -134,8 +155,9 @@ def _reset(old: PropertyValue | None, new: PropertyValue | None, path: Path) -> 
     if isinstance(new.value, Sequence) and not isinstance(new.value, str):
         items = list(new.value)
         for index in range(len(items)) if key == ANY else [key]:
-            if isinstance(index, int) and index < len(items):
-                value = _reset(_child(old, index), items[index], rest)
+            before = _child(old, index) if isinstance(index, int) else None
+            if isinstance(index, int) and index < len(items) and (before is not None or key != ANY):
+                value = _reset(before, items[index], rest)
                 items[index] = items[index] if value is None else value
         return new.with_value(items)
     return new

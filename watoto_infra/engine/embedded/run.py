@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -31,7 +32,7 @@ from watoto_infra.engine.embedded.run_snapshot import RunSnapshot
 from watoto_infra.engine.embedded.state.model import Properties, ResourceState
 from watoto_infra.engine.embedded.state.signatures import UNKNOWN_SENTINEL
 from watoto_infra.engine.embedded.state.values import plain_properties
-from watoto_infra.engine.embedded.step_generator import PlannedStep, StepGenerator
+from watoto_infra.engine.embedded.step_generator import PlannedStep, StepGenerator, paths_to_nowhere
 from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX, default_provider_urn, make_urn, name_of, package_of
 from watoto_infra.errors import ProgramError, UnsupportedFeature, UsageError
 from watoto_infra.providers.base import DiffRequest, DiffResponse, InvokeRequest
@@ -70,6 +71,7 @@ class Run:
         self._default_provider_lock = threading.Lock()
         self._former_urns: dict[str, tuple[str, ...]] = {}
         self._skipped: set[str] = set()
+        self._left_out: dict[str, tuple[Step, frozenset[str]]] = {}
 
     # --- what the monitor calls -----------------------------------------------------------------------------------
 
@@ -87,8 +89,11 @@ class Run:
             return _result(self._register_provider(urn, goal, old))
         provider = None
         if goal.custom:
-            if not self._only.includes(urn):
-                return self._skip(urn, old)
+            if not (self._only.includes(urn) or self._delete_before_replace.has_deleted(old)):
+                if not self._dry_run or not _is_missing(urn, old):
+                    return self._skip(urn, old)
+                return self._leave_out(urn, goal, old)
+            self._take_in(goal.needs())
             self._refuse_if_dependency_skipped(urn, goal)
             goal = replace(goal, provider=goal.provider or self._default_provider(urn, goal.type, goal.version))
             provider = self._pool.get(goal.provider, urn)
@@ -190,6 +195,9 @@ class Run:
     def _perform(self, planned: PlannedStep) -> RegisterResult:
         step = self._step(planned)
         self._control.permit(step)
+        if self._dry_run:
+            for path in paths_to_nowhere(planned):
+                self._control.say("warning", f"ignore_changes names {path}, which leads nowhere", planned.urn)
         if planned.op is Op.SAME:
             state = self._operations.perform(planned)
             self._report_done(step)
@@ -244,12 +252,29 @@ class Run:
 
     def _skip(self, urn: str, old: ResourceState | None) -> RegisterResult:
         """Leave a resource as it is because ``--only`` does not name it."""
-        if old is None or old.urn != urn or old.pending_replacement:
+        if old is None or _is_missing(urn, old):
             self._skipped.add(urn)
             return RegisterResult(urn, skipped=True)
         self._snapshot.put_new(old, old=old)
         self._report_done(Step(Op.SAME, urn, old.type, parent=old.parent))
         return _result(old)
+
+    def _leave_out(self, urn: str, goal: Goal, old: ResourceState | None) -> RegisterResult:
+        """Plan a resource that does not exist and that ``--only`` does not name, in case one that it names needs it."""
+        goal = replace(goal, provider=goal.provider or self._default_provider(urn, goal.type, goal.version))
+        planned = self._generator.generate(goal, urn, old, self._pool.get(goal.provider, urn))
+        state = self._operations.perform(planned)
+        self._left_out[urn] = (self._step(planned), frozenset(goal.needs()))
+        return _result(state)
+
+    def _take_in(self, needs: Iterable[str]) -> None:
+        """Add what a resource needs to the plan, and what that needs, where it was left out."""
+        waiting = list(needs)
+        while waiting:
+            step, further = self._left_out.pop(waiting.pop(), (None, frozenset()))
+            if step is not None:
+                self._control.plan(step)
+                waiting += further
 
     def _refuse_if_dependency_skipped(self, urn: str, goal: Goal) -> None:
         missing = sorted(self._skipped.intersection(goal.needs()))
@@ -297,6 +322,11 @@ class Run:
         if not user:
             self._report_done(step)
         return state
+
+
+def _is_missing(urn: str, old: ResourceState | None) -> bool:
+    """Tell whether a resource does not exist under its URN, or is gone."""
+    return old is None or old.urn != urn or old.pending_replacement
 
 
 def _result(state: ResourceState) -> RegisterResult:

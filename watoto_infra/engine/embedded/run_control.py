@@ -87,6 +87,10 @@ class RunControl:
         self._add(outcome)
         return result
 
+    def say(self, severity: str, text: str, urn: str) -> None:
+        """Tell people something about a resource."""
+        self._progress.message(severity, text, urn)
+
     def unchanged(self, step: Step) -> None:
         """Record, in a run, a resource that needed nothing."""
         self._add(StepOutcome(step, 0.0))

@@ -8,7 +8,7 @@ automatic name differs from that of the resource it replaces.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 
 from watoto_infra.engine.embedded import diff, paths
@@ -91,12 +91,15 @@ class StepGenerator:
         """Generate the step of one registration.
 
         ``deleted``: this run deleted the old resource before a replacement that it depends on. Raises
-        ``InvalidInputs`` for inputs that the provider refuses, and whatever else the provider raises.
+        ``InvalidInputs`` for inputs that the provider refuses and for options that are no property paths, and whatever
+        else the provider raises.
         """
         inputs: Properties = goal.inputs
+        ignored = _paths(goal, urn, "ignore_changes", goal.ignore_changes)
+        _paths(goal, urn, "replace_on_changes", goal.replace_on_changes)
         if old is not None:
-            for text in goal.ignore_changes:
-                inputs = paths.reset(old.present_inputs, inputs, paths.parse(text))
+            for path in ignored:
+                inputs = paths.reset(old.present_inputs, inputs, path)
         if provider is not None:
             inputs = self._check(goal, urn, provider, old.inputs if old is not None else {}, inputs)
         new = _new_state(goal, urn, inputs, old)
@@ -156,6 +159,29 @@ class StepGenerator:
         if response.changes is None and not response.detailed_diff:
             response.changes = bool(diff.compare(old.present_inputs, inputs))
         return response
+
+
+def paths_to_nowhere(planned: PlannedStep) -> list[str]:
+    """Give the paths that ``ignore_changes`` names and that neither the declaration nor the resource has."""
+    old = planned.old
+    if old is None:
+        return []
+    known = (planned.goal.inputs, old.present_inputs, old.outputs)
+    return [
+        text
+        for text in planned.goal.ignore_changes
+        if not any(paths.leads_somewhere(properties, paths.parse(text)) for properties in known)
+    ]
+
+
+def _paths(goal: Goal, urn: str, option: str, texts: Sequence[str]) -> list[paths.Path]:
+    """Read an option's property paths. Raises ``InvalidInputs`` naming the resource and the text that is none."""
+    try:
+        return [paths.parse(text) for text in texts]
+    except ValueError as error:
+        where = f" (declared at {goal.source_position})" if goal.source_position else ""
+        hint = "write it as in `tags.Name` or `rules[*].port`"
+        raise InvalidInputs(f"{urn}: {option}: {error}{where}", hint=hint) from error
 
 
 def dependent_replacements(

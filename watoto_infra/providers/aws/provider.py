@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -348,7 +349,13 @@ def _same_name(entry: Resource, old: Mapping[str, Any], new: Mapping[str, Any]) 
 
 
 def _ignored(item: Difference, ignored: list[str] | None) -> bool:
-    return any(item.path == path or item.path.startswith((f"{path}.", f"{path}[")) for path in ignored or ())
+    return any(_covers(path, item.path) for path in ignored or ())
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Tell whether ``path`` is what a pattern with ``*`` names, or lies below it."""
+    written = re.escape(pattern).replace(r"\[\*\]", r"\[\d+\]").replace(r"\.\*", r"(\.[^.\[]+|\[\".*?\"\])")
+    return re.match(rf"{written}($|[.\[])", path) is not None
 
 
 def _secret(entry: Resource, *properties: base.Properties) -> frozenset[str]:

@@ -28,6 +28,10 @@ from watoto_infra.errors import StateError
 from watoto_infra.values.contracts import Json
 
 DEPLOYMENT_VERSION = 3
+FEATURES_VERSION = 4
+"""Version 3 with a list of the newer features that it uses; each is served or refused by name."""
+SERVED_FEATURES = frozenset({"refreshBeforeUpdate"})
+"""Every `up` reads all resources before it acts."""
 WRITER = f"watoto-{__version__}"
 
 OpenSecrets = Callable[[str | None, Mapping[str, Json]], Crypter]
@@ -131,8 +135,8 @@ _FIELDS = (
 )
 _KNOWN = {field.name for field in _FIELDS} | {"urn", "type", "custom", "inputs", "outputs"}
 _URN = re.compile(r"urn:pulumi:[^:]+::[^:]+::.+?::.+", re.DOTALL)
-_WITHOUT_MEANING = {"stackTrace"}
-"""Where the program registered the resource; it changes nothing that a run does, so an import leaves it out."""
+_WITHOUT_MEANING = {"stackTrace", *SERVED_FEATURES}
+"""Where the program registered the resource, and what every run does anyway: an import leaves them out."""
 
 
 def resource_to_json(resource: ResourceState, crypter: Crypter) -> dict[str, Json]:
@@ -214,7 +218,8 @@ def to_deployment(snapshot: Snapshot, crypter: Crypter, salt: str) -> dict[str, 
 def from_deployment(document: Json, open_secrets: OpenSecrets) -> Snapshot:
     """Read a deployment document. Pending operations get fresh tokens, because Pulumi keeps none.
 
-    Raises ``StateError`` for another version, a manifest that was tampered with, or a field that is not served.
+    Raises ``StateError`` for another version, a newer feature or a field that is not served, or a manifest that was
+    tampered with.
     """
     deployment = _checked_envelope(document)
     provider = deployment.get("secrets_providers") or {}
@@ -231,11 +236,7 @@ def _checked_envelope(document: Json) -> dict[str, Any]:
         raise StateError(
             "this is no deployment: it has no `deployment` object", hint="give a file that `pulumi stack export` wrote"
         )
-    if document.get("version") != DEPLOYMENT_VERSION:
-        raise StateError(
-            f"deployment version {document.get('version')} is not supported (features: {document.get('features')})",
-            hint=f"only version {DEPLOYMENT_VERSION} is read; a newer one is written when a stack uses newer features",
-        )
+    _check_version(document.get("version"), document.get("features") or [])
     deployment: dict[str, Any] = document["deployment"]
     shapes = {"manifest": dict, "secrets_providers": dict, "resources": list, "pending_operations": list}
     for name, kind in shapes.items():
@@ -250,6 +251,22 @@ def _checked_envelope(document: Json) -> dict[str, Any]:
     if (manifest.get("magic") or "") != expected:
         raise StateError("the deployment's manifest does not fit its magic: it was damaged or edited")
     return deployment
+
+
+def _check_version(version: Json, features: Json) -> None:
+    """Raise ``StateError`` for another version, or naming the newer features that are not served."""
+    if version not in (DEPLOYMENT_VERSION, FEATURES_VERSION):
+        raise StateError(
+            f"deployment version {version} is not supported (features: {features})",
+            hint=f"versions {DEPLOYMENT_VERSION} and {FEATURES_VERSION} are read",
+        )
+    named = features if isinstance(features, list) else [features]
+    unserved = [feature for feature in named if not isinstance(feature, str) or feature not in SERVED_FEATURES]
+    if unserved:
+        raise StateError(
+            f"the deployment of version {version} uses features that the embedded engine does not serve: {unserved}",
+            hint="take them out of the program, run `pulumi up`, and export again",
+        )
 
 
 def _manifest_time(deployment: Mapping[str, Json]) -> datetime:
