@@ -218,7 +218,8 @@ stack.up([thing("a")])
         time.sleep(0.05)
 
 
-def test_ctrl_c_at_the_terminal_lets_what_runs_finish_and_ends_the_program(tmp_path: Path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_foreground_lets_what_runs_finish_and_ends_the_program(tmp_path: Path, number: signal.Signals):
     script = f"""
 from pathlib import Path
 from tests.engine.harness import ThingStack, thing
@@ -226,14 +227,14 @@ stack = ThingStack(Path({str(tmp_path)!r}))
 stack.faults.latency = 2
 stack.watcher.on_start = lambda step: step.name == "a" and print("started", flush=True)
 result = stack.up([thing("a"), thing("b", refs={{"of": "a.serial"}})])
-print(result.interrupted, sorted(stack.cloud.by_name()), len(result.failures))
+print(result.interrupted, sorted(stack.cloud.by_name()), len(result.failures), stack.store.history()[-1]["result"])
 """
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, text=True) as tool:
         assert tool.stdout is not None
         assert tool.stdout.readline() == "started\n"
-        os.killpg(tool.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
-        assert tool.stdout.readline() == "True ['a'] 0\n"
+        os.killpg(tool.pid, number)  # as a terminal does: to everything in the foreground
+        assert tool.stdout.readline() == "True ['a'] 0 interrupted\n"
     assert tool.returncode == 0
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from pulumi import automation
 
 from tests.engine.harness import THINGS, ThingStack, Watcher, done, shown, thing
 from tests.engine.official import PASSPHRASE, OfficialCli, state_the_version
+from watoto_infra.engine.embedded.child import SDK_VERSION
 from watoto_infra.engine.embedded.state.secrets import PASSPHRASE_VARIABLE, PassphraseSource
 from watoto_infra.engine.pulumi_cli import PulumiCliEngine
 from watoto_infra.engine.pulumi_errors import explain
@@ -296,3 +301,91 @@ def test_a_secret_whose_name_is_pending_deletion_is_refused_with_the_commands_th
     assert failed.message.startswith(urn)
     for command in ("restore-secret", "delete-secret", "pulumi import"):
         assert command in (failed.hint or "")
+
+
+CLI_THAT_CLEANS_UP = """#!{python}
+import signal, sys, time
+if sys.argv[1:] == ["version"]:
+    print("v{version}")
+    sys.exit()
+signals = []
+signal.signal(signal.SIGINT, lambda number, _: signals.append(number))
+print("runs", flush=True)
+begin = time.monotonic()
+while not signals and time.monotonic() < begin + 30:
+    time.sleep(0.05)
+time.sleep(1)
+print("ended after", len(signals), flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_cli_is_told_once_to_finish_whichever_signal_came_and_to_whom(tmp_path: Path, number: signal.Signals):
+    (tmp_path / "pulumi").write_text(CLI_THAT_CLEANS_UP.format(python=sys.executable, version=SDK_VERSION))
+    (tmp_path / "pulumi").chmod(0o755)
+    script = """
+from tests.engine.harness import Watcher
+from watoto_infra.engine.interrupts import stopping_on_interrupt
+from watoto_infra.engine.pulumi_command import InterruptibleCommand
+command = InterruptibleCommand()
+with stopping_on_interrupt(command.interrupt, Watcher()):
+    print(command.run(["up"], ".", {}, on_output=lambda text: print(text, flush=True)).code)
+"""
+    variables = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for send in (os.kill, os.killpg):
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, env=variables, start_new_session=True, text=True
+        ) as tool:
+            assert tool.stdout is not None
+            assert tool.stdout.readline() == "runs\n"
+            send(tool.pid, number)
+            assert tool.stdout.read() == "ended after 1\n0\n"
+        assert tool.returncode == 0
+
+
+CLI_WITHOUT_STACKS = """#!{python}
+import json, pathlib, sys
+folder = pathlib.Path({folder!r})
+arguments = [argument for argument in sys.argv[1:] if argument != "--non-interactive"]
+if arguments == ["version"]:
+    print("v{version}")
+    sys.exit()
+with (folder / "log").open("a") as log:
+    log.write(json.dumps(arguments) + "\\n")
+made = folder / "made"
+if arguments[:2] == ["stack", "init"]:
+    made.touch()
+    (folder / "Pulumi.test.yaml").write_text("encryptionsalt: x\\n")
+elif arguments[:2] == ["stack", "rm"]:
+    made.unlink()
+elif not made.exists():
+    sys.exit("error: no stack named 'test' found")
+"""
+
+
+@pytest.mark.parametrize("settings", [None, "config: {}\n"])
+def test_a_stack_that_is_only_previewed_is_neither_selected_nor_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str | None
+):
+    script = CLI_WITHOUT_STACKS.format(python=sys.executable, version=SDK_VERSION, folder=str(tmp_path))
+    (tmp_path / "pulumi").write_text(script)
+    (tmp_path / "pulumi").chmod(0o755)
+    (tmp_path / "Pulumi.yaml").write_text("name: watoto\nruntime: python\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    file = tmp_path / "Pulumi.test.yaml"
+    if settings is not None:
+        file.write_text(settings)
+    engine = make(tmp_path, {PASSPHRASE_VARIABLE: PASSPHRASE})
+    with pytest.raises(NoSuchStack):
+        engine._open()
+    engine._open_for_preview()
+    assert (tmp_path / "made").exists()
+    unmake = engine._unmake
+    assert unmake is not None
+    assert unmake.atexit
+    unmake()
+    assert not (tmp_path / "made").exists()
+    assert (file.read_text() if file.exists() else None) == settings
+    commands = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert not any("select" in command for command in commands)
+    assert ["stack", "init", "--no-select", "test"] in commands

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from watoto_infra import __version__, console
 from watoto_infra.cli.commands import COMMANDS, NO_MARKUP, LazyCommand
+from watoto_infra.engine.interrupts import end_as_at_ctrl_c
 from watoto_infra.errors import ExitCode, Interrupted, UsageError, WatotoError
 
 
@@ -126,4 +127,5 @@ def root(
 def main() -> None:
     """Run the command line."""
     atexit.register(gc.freeze)  # a process that ends need not look for garbage: a fifth of `watoto render`'s time
+    end_as_at_ctrl_c()
     app(prog_name="watoto")

@@ -1,31 +1,74 @@
-"""Ctrl-C while a run changes resources; both engines treat it alike."""
+"""Ctrl-C, a request to end, a terminal that goes away: whichever comes during a run, both engines treat it alike."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
 
 from watoto_infra.values.contracts import Progress
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def end_as_at_ctrl_c() -> None:
+    """Have a request to end, and a terminal that goes away, do what Ctrl-C does, so that everything is cleaned up.
+
+    A signal that the caller ignores (``nohup``) stays ignored.
+    """
+    for number in SIGNALS[1:]:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
 
 
 @contextmanager
 def stopping_on_interrupt(stop: Callable[[], None], progress: Progress) -> Iterator[None]:
-    """Call ``stop`` at the first Ctrl-C, so that operations under way are finished; the second one ends at once."""
+    """Call ``stop`` at the first signal, so that operations under way are finished; the second one ends at once.
+
+    A terminal that goes away tells it more than once, and takes no more words: both is ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.getsignal(signal.SIGINT)
+    former = {number: signal.getsignal(number) for number in SIGNALS}
+    caught = [number for number, handler in former.items() if handler is not signal.SIG_IGN]
+    terminals = [stream.fileno() for stream in (sys.__stdout__, sys.__stderr__) if stream and stream.isatty()]
 
-    def note(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, former)
+    def restore() -> None:
+        for number in caught:
+            signal.signal(number, former[number])
+
+    def note(number: int, _: FrameType | None) -> None:
+        restore()
+        if number == signal.SIGHUP:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            _silence(terminals)
         stop()
-        progress.message("warning", "stopping: what runs is finished and recorded; Ctrl-C again to leave at once", None)
+        with suppress(OSError):
+            progress.message(
+                "warning", "stopping: what runs is finished and recorded; Ctrl-C again to leave at once", None
+            )
 
-    signal.signal(signal.SIGINT, note)
+    for number in caught:
+        signal.signal(number, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        restore()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _silence(descriptors: list[int]) -> None:
+    """Let what is written to a terminal that is gone be lost, rather than fail whoever writes it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

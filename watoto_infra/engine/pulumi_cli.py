@@ -11,8 +11,9 @@ import json
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -23,11 +24,12 @@ from watoto_infra.engine.embedded.guard import PROTECTED, RETAINED, refuse_forbi
 from watoto_infra.engine.embedded.state.secrets import PassphraseSource
 from watoto_infra.engine.embedded.urns import PROVIDER_TYPE_PREFIX, is_default_provider
 from watoto_infra.engine.interrupts import stopping_on_interrupt
+from watoto_infra.engine.pulumi_command import InterruptibleCommand
 from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.engine.pulumi_events import RunLog, masked
-from watoto_infra.engine.pulumi_project import stack_settings
+from watoto_infra.engine.pulumi_project import stack_settings, stack_settings_file
 from watoto_infra.engine.run_folder import make_run_folder
-from watoto_infra.errors import MissingProgram, PlanViolated
+from watoto_infra.errors import MissingProgram, NoSuchStack, PlanViolated, WatotoError
 from watoto_infra.values.contracts import (
     SECRET_MARK,
     Allowances,
@@ -73,11 +75,15 @@ class PulumiCliEngine:
         self._data_bearing = data_bearing
         self._private = make_run_folder()
         self._plans: dict[str, Path] = {}
+        self._unmake: weakref.finalize[..., PulumiCliEngine] | None = None
         if not self.settings.get("secretsprovider"):
             passphrase.read()
         try:
-            self._workspace = automation.LocalWorkspace(
-                work_dir=str(project), env_vars=ENVIRONMENT | dict(environment or {})
+            self._command = InterruptibleCommand()
+            self._workspace = _Workspace(
+                work_dir=str(project),
+                env_vars=ENVIRONMENT | dict(environment or {}),
+                pulumi_command=self._command,
             )
         except InvalidVersionError as error:
             raise MissingProgram(str(error), hint="install a newer Pulumi CLI") from error
@@ -92,8 +98,12 @@ class PulumiCliEngine:
     def preview(
         self, program: Program, progress: Progress, *, refresh: bool = False, only: Collection[str] = ()
     ) -> Plan:
-        """Say what ``up`` would do, and keep Pulumi's own plan of it for ``up``."""
-        stack, log = self._open(new=True), self._log(progress)
+        """Say what ``up`` would do, and keep Pulumi's own plan of it for ``up``.
+
+        The CLI previews no stack that does not exist, so a new one is made; unless ``up`` follows, it goes again when
+        this process ends.
+        """
+        stack, log = self._open_for_preview(), self._log(progress)
         saved = Path(self._private.name) / f"plan-{len(self._plans)}.json"
         config = self._config_file(program)
         with self._errors(log):
@@ -128,12 +138,20 @@ class PulumiCliEngine:
         if saved is None:
             raise PlanViolated("this plan was not made here, so a run cannot be held to it", hint="preview again")
         stack = self._open(new=True)
+        if self._unmake is not None:
+            self._unmake.detach()
+        settings = stack_settings_file(self._project, self._stack)
+        before = settings.read_bytes() if settings.exists() else b""
         self._configure(stack, program)
 
         def run(log: RunLog) -> None:
             stack.up(on_event=log, plan=str(saved), refresh=expect.refreshed, target=list(only), show_secrets=False)
 
-        return self._perform(run, expect, progress)
+        try:
+            return self._perform(run, expect, progress)
+        except PlanViolated:
+            settings.write_bytes(before)  # nothing was brought to the new settings
+            raise
 
     # --- runs without one -----------------------------------------------------------------------------------------
 
@@ -218,6 +236,16 @@ class PulumiCliEngine:
         with self._errors():
             return choose(self._stack, self._workspace)
 
+    def _open_for_preview(self) -> automation.Stack:
+        """Select the stack; where it does not exist, make it and have it removed at the end of the process."""
+        with suppress(NoSuchStack):
+            return self._open()
+        settings = stack_settings_file(self._project, self._stack)
+        before = settings.read_bytes() if settings.exists() else None
+        stack = self._open(new=True)
+        self._unmake = weakref.finalize(self, _remove_stack, self._workspace, self._stack, settings, before)
+        return stack
+
     def _log(self, progress: Progress) -> RunLog:
         return RunLog(progress, self._data_bearing)
 
@@ -239,7 +267,13 @@ class PulumiCliEngine:
     def _perform(self, run: Callable[[RunLog], object], plan: Plan, progress: Progress) -> Result:
         """Run to the end; failed operations and an interruption are in the result, anything else is raised."""
         log, begin = self._log(progress), time.perf_counter()
-        with _noting_interrupt(progress) as interrupted:
+        interrupted = threading.Event()
+
+        def stop() -> None:
+            interrupted.set()
+            self._command.interrupt()
+
+        with stopping_on_interrupt(stop, progress):
             try:
                 run(log)
             except automation.CommandError as error:
@@ -250,9 +284,17 @@ class PulumiCliEngine:
             plan,
             tuple(log.outcomes),
             time.perf_counter() - begin,
-            outputs=self.outputs(show_secrets=False),
+            outputs=self._outputs_if_readable(progress),
             interrupted=interrupted.is_set(),
         )
+
+    def _outputs_if_readable(self, progress: Progress) -> Mapping[str, Json]:
+        """Give the outputs after a run. What was done is told in any case, so what cannot be read is left out."""
+        try:
+            return self.outputs(show_secrets=False)
+        except WatotoError as error:
+            progress.message("warning", f"the outputs cannot be read: {error.message}", None)
+            return {}
 
     def _resources(self) -> list[dict[str, Json]]:
         return list((self.export_state()["deployment"] or {}).get("resources") or ())
@@ -286,6 +328,29 @@ class PulumiCliEngine:
             raise explain(error, log.errors if log else ()) from error
 
 
+class _Workspace(automation.LocalWorkspace):
+    """Names the stack in every command, and so selects none: whoever uses the CLI by hand keeps his own selection."""
+
+    def select_stack(self, stack_name: str) -> None:
+        """Look whether there is such a stack. Raises ``automation.StackNotFoundError``."""
+        self.pulumi_command.run(["stack", "--show-name", "--stack", stack_name], self.work_dir, self.env_vars)
+
+    def create_stack(self, stack_name: str) -> None:
+        """Make a stack."""
+        self.pulumi_command.run(["stack", "init", "--no-select", stack_name], self.work_dir, self.env_vars)
+
+
+def _remove_stack(workspace: _Workspace, stack: str, settings: Path, before: bytes | None) -> None:
+    """Remove a stack that was made for a preview, and leave its settings file as it was before."""
+    command = ["stack", "rm", "--yes", "--preserve-config", "--stack", stack]
+    with suppress(automation.CommandError):
+        workspace.pulumi_command.run(command, workspace.work_dir, workspace.env_vars)
+    if before is None:
+        settings.unlink(missing_ok=True)
+    else:
+        settings.write_bytes(before)
+
+
 def _run_document(run: automation.UpdateSummary) -> RunDocument:
     stage = (run.config or {}).get("watoto:stage")
     document: RunDocument = {
@@ -298,11 +363,3 @@ def _run_document(run: automation.UpdateSummary) -> RunDocument:
         document["seconds"] = (run.end_time - run.start_time).total_seconds()
         document["summary"] = {str(getattr(op, "value", op)): n for op, n in (run.resource_changes or {}).items()}
     return document
-
-
-@contextmanager
-def _noting_interrupt(progress: Progress) -> Iterator[threading.Event]:
-    """Let the CLI, which the terminal tells too, finish what it does at the first Ctrl-C."""
-    interrupted = threading.Event()
-    with stopping_on_interrupt(interrupted.set, progress):
-        yield interrupted

@@ -15,12 +15,17 @@ PROJECT_FILE = "Pulumi.yaml"
 
 
 def stack_settings(project: Path, stack: str) -> Mapping[str, Json]:
-    """Read a stack's settings file, which lies where ``Pulumi.yaml`` says; empty where there is none.
+    """Read a stack's settings file; empty where there is none.
 
     Raises ``StateError`` naming the file when it cannot be read.
     """
+    return _yaml(stack_settings_file(project, stack)) or {}
+
+
+def stack_settings_file(project: Path, stack: str) -> Path:
+    """Give the path of a stack's settings file, which lies where ``Pulumi.yaml`` says. Raises ``StateError``."""
     folder = (_yaml(project / PROJECT_FILE) or {}).get("stackConfigDir") or "."
-    return _yaml(project / folder / f"Pulumi.{stack}.yaml") or {}
+    return project / folder / f"Pulumi.{stack}.yaml"
 
 
 def _yaml(file: Path) -> Any:
