@@ -28,6 +28,7 @@ from watoto_infra.engine.pulumi_command import InterruptibleCommand
 from watoto_infra.engine.pulumi_errors import explain
 from watoto_infra.engine.pulumi_events import RunLog, masked
 from watoto_infra.engine.pulumi_project import stack_settings, stack_settings_file
+from watoto_infra.engine.pulumi_targets import targets as targets_of
 from watoto_infra.engine.run_folder import make_run_folder
 from watoto_infra.errors import MissingProgram, NoSuchStack, PlanViolated, WatotoError
 from watoto_infra.values.contracts import (
@@ -74,7 +75,7 @@ class PulumiCliEngine:
         self._project = project
         self._data_bearing = data_bearing
         self._private = make_run_folder()
-        self._plans: dict[str, Path] = {}
+        self._plans: dict[str, tuple[Path, list[str]]] = {}
         self._unmake: weakref.finalize[..., PulumiCliEngine] | None = None
         if not self.settings.get("secretsprovider"):
             passphrase.read()
@@ -107,7 +108,8 @@ class PulumiCliEngine:
         saved = Path(self._private.name) / f"plan-{len(self._plans)}.json"
         config = self._config_file(program)
         with self._errors(log):
-            stack.preview(on_event=log, plan=str(saved), refresh=refresh, target=list(only), config_file=config)
+            targets = self._targets(stack, config, only) if only else []
+            stack.preview(on_event=log, plan=str(saved), refresh=refresh, target=targets, config_file=config)
         plan = Plan(
             program.stack,
             program.stage,
@@ -116,7 +118,7 @@ class PulumiCliEngine:
             refreshed=refresh,
             outputs=log.outputs,
         )
-        self._plans[plan.digest] = saved
+        self._plans[plan.digest] = (saved, targets)
         return plan
 
     def up(
@@ -134,9 +136,9 @@ class PulumiCliEngine:
         Operations that failed are in the result.
         """
         refuse_forbidden(expect.steps, allow)
-        saved = self._plans.get(expect.digest)
-        if saved is None:
+        if expect.digest not in self._plans:
             raise PlanViolated("this plan was not made here, so a run cannot be held to it", hint="preview again")
+        saved, targets = self._plans[expect.digest]
         stack = self._open(new=True)
         if self._unmake is not None:
             self._unmake.detach()
@@ -145,7 +147,7 @@ class PulumiCliEngine:
         self._configure(stack, program)
 
         def run(log: RunLog) -> None:
-            stack.up(on_event=log, plan=str(saved), refresh=expect.refreshed, target=list(only), show_secrets=False)
+            stack.up(on_event=log, plan=str(saved), refresh=expect.refreshed, target=targets, show_secrets=False)
 
         try:
             return self._perform(run, expect, progress)
@@ -235,6 +237,12 @@ class PulumiCliEngine:
         choose = automation.Stack.create_or_select if new else automation.Stack.select
         with self._errors():
             return choose(self._stack, self._workspace)
+
+    def _targets(self, stack: automation.Stack, config: str, only: Collection[str]) -> list[str]:
+        """Work out what ``--only`` takes. Raises ``UsageError`` for a pattern that matches nothing."""
+        whole = Path(self._private.name) / "whole.json"
+        stack.preview(plan=str(whole), config_file=config)
+        return targets_of(json.loads(whole.read_text()), [resource["urn"] for resource in self._resources()], only)
 
     def _open_for_preview(self) -> automation.Stack:
         """Select the stack; where it does not exist, make it and have it removed at the end of the process."""
