@@ -77,7 +77,7 @@ class TestImport:
         ("change", "error", "says"),
         [
             ({"stack": "production"}, StateError, "belongs to the stack local"),
-            ({"version": 4}, StateError, "version 4"),
+            ({"version": 5}, StateError, "version 5"),
             ({"passphrase": "another"}, WrongPassphrase, "passphrase"),
             ({"provider": "awskms"}, StateError, "awskms"),
             ({"order": True}, StateError, "comes later"),
