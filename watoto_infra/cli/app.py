@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import gc
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,7 +18,6 @@ from typer.core import TyperGroup
 
 from watoto_infra import __version__, console
 from watoto_infra.cli.commands import COMMANDS, NO_MARKUP, LazyCommand
-from watoto_infra.engine.interrupts import end_as_at_ctrl_c
 from watoto_infra.errors import ExitCode, Interrupted, UsageError, WatotoError
 
 
@@ -124,8 +125,15 @@ def root(
     """Provision, rehearse and recover the scaled Watoto LMS."""
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Have a request to end, and a terminal that goes away, do what Ctrl-C does, so that everything is cleaned up."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line."""
     atexit.register(gc.freeze)  # a process that ends need not look for garbage: a fifth of `watoto render`'s time
-    end_as_at_ctrl_c()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # what the caller ignores (`nohup`) stays ignored
+            signal.signal(number, _interrupt)
     app(prog_name="watoto")

@@ -9,21 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
 
 from watoto_infra.values.contracts import Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def end_as_at_ctrl_c() -> None:
-    """Have a request to end, and a terminal that goes away, do what Ctrl-C does, so that everything is cleaned up.
-
-    A signal that the caller ignores (``nohup``) stays ignored.
-    """
-    for number in SIGNALS[1:]:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
 
 
 @contextmanager
@@ -60,10 +49,6 @@ def stopping_on_interrupt(stop: Callable[[], None], progress: Progress) -> Itera
         yield
     finally:
         restore()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _silence(descriptors: list[int]) -> None:
