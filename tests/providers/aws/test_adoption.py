@@ -27,6 +27,7 @@ MILDER = {
     "aws:mq/broker:Broker",
     "aws:mq/configuration:Configuration",
     "aws:rds/subnetGroup:SubnetGroup",
+    "aws:sns/topic:Topic",
 }
 """Types of which the emulator takes a second one of the same name, or one in the place of the first."""
 REPLICA = "replicateSourceDb"
