@@ -75,7 +75,7 @@ def test_updating_data_in_place_needs_no_leave(quick_stack: ThingStack):
     assert done(quick_stack.up([data_thing("db", value="2")])) == [("update", "db")]
 
 
-def test_data_replaced_along_with_someentryelse_is_at_risk_too(quick_stack: ThingStack):
+def test_data_replaced_along_with_something_else_is_at_risk_too(quick_stack: ThingStack):
     def graph(fixed: str):
         return [
             thing("net", props={"name": "n", "fixed": fixed}),
@@ -100,7 +100,7 @@ def test_a_failure_stops_its_dependents_and_is_named_in_the_services_own_words(q
     assert done(quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"})])) == [("create", "a"), ("create", "b")]
 
 
-def test_after_a_failure_noentryis_deleted(quick_stack: ThingStack):
+def test_after_a_failure_nothing_is_deleted(quick_stack: ThingStack):
     quick_stack.up([thing("old")])
     quick_stack.faults.failing = {("create", "new")}
     quick_stack.up([thing("new")])
@@ -118,7 +118,7 @@ def test_a_failed_deletion_keeps_what_it_needs_and_lets_the_rest_go(quick_stack:
     assert quick_stack.cloud.things == {}
 
 
-def test_a_half_made_entryis_kept_and_completed_by_the_next_run(quick_stack: ThingStack):
+def test_a_half_made_thing_is_kept_and_completed_by_the_next_run(quick_stack: ThingStack):
     quick_stack.faults.incomplete = {"a"}
     result = quick_stack.up([thing("a", props={"value": "1"})])
     assert result.failures
@@ -129,7 +129,7 @@ def test_a_half_made_entryis_kept_and_completed_by_the_next_run(quick_stack: Thi
     assert not quick_stack.preview([thing("a", props={"value": "1"})]).has_changes
 
 
-def test_an_interrupted_run_finishes_what_runs_and_starts_noentrynew(quick_stack: ThingStack):
+def test_an_interrupted_run_finishes_what_runs_and_starts_nothing_new(quick_stack: ThingStack):
     graph = [thing("a"), thing("b", refs={"of": "a.serial"}), thing("c", refs={"of": "b.serial"})]
     plan = quick_stack.preview(graph)
     quick_stack.watcher.on_start = lambda step: quick_stack.interrupt() if step.name == "a" else None
@@ -218,7 +218,7 @@ def test_destroy_works_with_the_control_plane_down_and_forgets_what_died_with_it
     assert quick_stack.store.load().resources == ()
 
 
-def test_a_control_plane_that_keeps_things_must_answer_before_anyentryis_destroyed(quick_stack: ThingStack):
+def test_a_control_plane_that_keeps_things_must_answer_before_anything_is_destroyed(quick_stack: ThingStack):
     quick_stack.up([thing("a")])
     quick_stack.faults.down = True
     assert quick_stack.destroy().failures

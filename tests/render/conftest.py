@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.render.nginx_server import backends, front
+from watoto_infra.rendering import throwaway
 from watoto_infra.rendering.inputs import Inputs
 from watoto_infra.rendering.versions import Versions
 from watoto_infra.servers.registry import releases
@@ -19,6 +21,7 @@ from watoto_infra.templating import Templates
 IMAGE = f"registry.example/watoto-lms@sha256:{'0' * 64}"
 """Not the source tree's own digest, which changes with every change of the LMS."""
 
+TIGHT = {"limits": {"session_rate": 1, "session_burst": 5}}
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -58,3 +61,20 @@ def folder() -> Iterator[Path]:
         path = Path(name)
         path.chmod(0o755)
         yield path
+
+
+@pytest.fixture
+def site(stage_inputs, folder):
+    """One app server behind nginx, with a front end on disk."""
+    with backends(None) as servers, front(stage_inputs(gateway=TIGHT), folder, servers) as nginx:
+        assets = nginx.static / "assets"
+        assets.mkdir()
+        (nginx.static / "index.html").write_text("<!doctype html><title>Watoto</title>" + " " * 2000)
+        (assets / "index-0a1b2c3d.js").write_text("let x = 1;" * 300)
+        (assets / "plain.js").write_text("let x = 1;" * 300)
+        (assets / "picture-0a1b2c3d.png").write_bytes(b"\x89PNG" + b"\0" * 4000)
+        (nginx.static / ".env").write_text("SECRET=1")
+        (nginx.static / "dump.sql").write_text("SELECT 1")
+        (folder / "outside.txt").write_text("outside")
+        throwaway.hand_over(nginx.static)
+        yield nginx, servers[0]

@@ -204,3 +204,13 @@ def backends(*behaviours: Behaviour | None) -> Iterator[list[Backend]]:
         for backend in started:
             stack.callback(backend.stop)
         yield started
+
+
+def raw(port: int, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(request)
+        received = b""
+        with suppress(ConnectionResetError):  # how nginx hangs up without an answer
+            while chunk := sock.recv(65_536):
+                received += chunk
+    return received
