@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 import urllib3
 from botocore.config import Config
 
 from watoto_infra.local.control_plane import control_plane, place_emulator
-from watoto_infra.stack_home import StackHome
+from watoto_infra.stack_home import StackHome, locate
 from watoto_infra.supervision.ports import PortTable
-from watoto_infra.supervision.unix_user import process_user
+from watoto_infra.supervision.unix_user import UnixUser, process_user
 from watoto_infra.values.addresses import Endpoint
 
 DEADLINE = 60.0
@@ -39,6 +43,10 @@ class Emulator:
     @property
     def objects(self) -> Path:
         return self.home.root / "data" / "s3"
+
+    @property
+    def memory(self) -> Path:
+        return self.home.root / "data" / "control-plane"
 
     def start(self) -> None:
         with (self.home.run / "log").open("ab") as log:
@@ -86,6 +94,29 @@ class Emulator:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@contextmanager
+def emulator_home() -> Iterator[StackHome]:
+    """Give a stack's home; pytest's own folders are closed to the system user, as which root's processes run."""
+    with tempfile.TemporaryDirectory(prefix="watoto-") as base, pytest.MonkeyPatch.context() as patch:
+        Path(base).chmod(0o755)
+        patch.setenv("WATOTO_HOME", base)
+        yield locate("probe")
+
+
+@contextmanager
+def small_disk(folder: Path, user: UnixUser) -> Iterator[None]:
+    """Have a disk of 3 MiB in a folder; skips where nobody may mount one."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can mount a small disk")
+    owner = f"size=3m,mode=700,uid={user.uid},gid={user.gid}"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", owner, "tmpfs", folder], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 @contextmanager

@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
-from tests.local.emulated import Emulator, put_presigned, running
-from watoto_infra.stack_home import StackHome, locate
+from tests.local.emulated import Emulator, emulator_home, put_presigned, running, small_disk
+from watoto_infra.stack_home import StackHome
 
 pytestmark = pytest.mark.local
 
@@ -45,11 +41,8 @@ REFUSING = {
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[StackHome]:
-    # pytest's own folders are closed to the system user, as which root's processes run.
-    with tempfile.TemporaryDirectory(prefix="watoto-") as base, pytest.MonkeyPatch.context() as patch:
-        Path(base).chmod(0o755)
-        patch.setenv("WATOTO_HOME", base)
-        yield locate("probe")
+    with emulator_home() as home:
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -333,26 +326,19 @@ def test_a_bucket_whose_objects_were_deleted_can_be_emptied_of_every_version_and
 
 
 @pytest.fixture
-def small_disk(emulator: Emulator) -> Iterator[Emulator]:
+def on_small_disk(emulator: Emulator) -> Iterator[Emulator]:
     """An emulator whose objects are on a disk of 3 MiB."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    home = StackHome("small", emulator.home.root.with_name("small"), emulator.home.sockets)
-    small = Emulator(home)
-    owner = f"size=3m,mode=700,uid={small.user.uid},gid={small.user.gid}"
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", owner, "tmpfs", small.objects], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a disk")
-    try:
-        small.start()
-        yield small
-    finally:
-        if small.process is not None:
+    small = Emulator(StackHome("small", emulator.home.root.with_name("small"), emulator.home.sockets))
+    with small_disk(small.objects, small.user):
+        try:
+            small.start()
+            yield small
+        finally:
             small.kill()
-        subprocess.run(["umount", small.objects], check=True)
 
 
-def test_a_full_disk_refuses_the_upload_and_keeps_what_was_answered(small_disk: Emulator):
-    s3 = small_disk.client()
+def test_a_full_disk_refuses_the_upload_and_keeps_what_was_answered(on_small_disk: Emulator):
+    s3 = on_small_disk.client()
     s3.create_bucket(Bucket="watoto-small")
     answered: dict[str, str] = {}
     statuses = []
@@ -366,7 +352,7 @@ def test_a_full_disk_refuses_the_upload_and_keeps_what_was_answered(small_disk: 
     assert answered
     assert set(statuses) == {507}
     assert {one["Key"]: one["ETag"] for one in s3.list_objects_v2(Bucket="watoto-small")["Contents"]} == answered
-    small_disk.killed_and_back()
+    on_small_disk.killed_and_back()
     assert {one["Key"]: one["ETag"] for one in s3.list_objects_v2(Bucket="watoto-small")["Contents"]} == answered
     s3.delete_object(Bucket="watoto-small", Key="0")
     s3.put_object(Bucket="watoto-small", Key="again", Body=b"there is room again")

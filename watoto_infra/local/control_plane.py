@@ -15,6 +15,8 @@ from watoto_infra.values.addresses import Addresses
 SERVICE_NAME = "control-plane"
 OBJECTS = "s3"
 """The folder of the objects, below the stack's data."""
+MEMORY = "control-plane"
+"""The folder of what the control plane was told, below the stack's data. It makes that itself, to be alone in it."""
 EMULATOR = Path(__file__).with_name("emulator")
 
 
@@ -35,7 +37,8 @@ def place_emulator(home: StackHome, user: UnixUser) -> None:
 def control_plane(home: StackHome, addresses: Addresses) -> Service:
     """Describe the stack's moto server; ``place_emulator`` must have put it there."""
     address = addresses.reserve(SERVICE_NAME, "http")
-    where = ("--objects", str(home.root / "data" / OBJECTS))
+    data = home.root / "data"
+    where = ("--objects", str(data / OBJECTS), "--memory", str(data / MEMORY))
     return Service(
         name=SERVICE_NAME,
         command=(PYTHON, "-m", EMULATOR.name, *where, "-H", address.host, "-p", str(address.port)),

@@ -1,4 +1,7 @@
-"""The secrets of a stack at phase2 are in clear nowhere: not in its files, in what is printed, or in any process."""
+"""The secrets of a stack at phase2 are in clear nowhere: not in its files, in what is printed, or in any process.
+
+But for the memory of the local control plane: it stands for AWS, which has them too, and nobody else may read it.
+"""
 
 from __future__ import annotations
 
@@ -81,14 +84,21 @@ def of_all_processes() -> list[Path]:
     return [process / name for process in Path("/proc").glob("[0-9]*") for name in ("cmdline", "environ")]
 
 
-def test_they_are_in_no_file_but_the_passphrase_in_its_own(phase2: Driver, secrets: set[bytes]):
+def test_they_are_in_no_file_but_the_passphrase_in_its_own_and_those_of_the_control_plane(
+    phase2: Driver, secrets: set[bytes]
+):
     root = phase2.home / phase2.stack
     files = [file for file in root.rglob("*") if file.is_file()]
     assert {"state.json", "journal.previous.jsonl", "history.jsonl", "control-plane.log", "supervisord.log"} <= {
         file.name for file in files
     }
-    assert holding(secrets, *files) == [str(root / "state" / "passphrase")]
-    assert (root / "state" / "passphrase").stat().st_mode & 0o777 == 0o600
+    memory = root / "data" / "control-plane"
+    assert memory.stat().st_mode & 0o777 == 0o700
+    remembering = {str(file) for file in memory.iterdir()}
+    found = set(holding(secrets, *files))
+    assert found - remembering == {str(root / "state" / "passphrase")}
+    assert found & remembering
+    assert {Path(file).stat().st_mode & 0o777 for file in found | remembering} == {0o600}
 
 
 def test_they_are_in_no_process_while_a_run_goes_on(phase2: Driver, secrets: set[bytes]):
