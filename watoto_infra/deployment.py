@@ -39,12 +39,18 @@ class Target(Protocol):
     @property
     def name(self) -> str: ...
 
-    def in_use(self, keep: Callable[[], bool]) -> AbstractContextManager[None]:
-        """Have the control plane answer meanwhile. It runs on afterwards if ``keep`` says so or others still use it."""
+    def in_use(
+        self, keep: Callable[[], bool], *, may_restart: bool, say: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
+        """Have the control plane answer meanwhile. It runs on afterwards if ``keep`` says so or others still use it.
+
+        One that runs is restarted, for it is not what it should be or does not answer, only where that ``may_restart``.
+        ``say`` is told when it is slow. Raises ``ServiceFailed`` when it does not answer.
+        """
         ...
 
-    def prepare(self) -> None:
-        """Make the control plane answer; does nothing where it already does."""
+    def prepare(self, *, may_restart: bool, say: Callable[[str], None]) -> None:
+        """Make the control plane answer, as ``in_use`` does; does nothing where it already does."""
         ...
 
     def dispose(self) -> None:
@@ -60,10 +66,12 @@ class CloudTarget:
     moves_rows: ClassVar[bool] = False
     """Whether adding shards moves users' rows: here an operator does it, with the LMS's own commands."""
 
-    def in_use(self, keep: Callable[[], bool]) -> AbstractContextManager[None]:
+    def in_use(
+        self, keep: Callable[[], bool], *, may_restart: bool, say: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def prepare(self) -> None: ...
+    def prepare(self, *, may_restart: bool, say: Callable[[str], None]) -> None: ...
 
     def dispose(self) -> None: ...
 
@@ -102,7 +110,7 @@ class Deployment:
         self, progress: Progress, *, refresh: bool = False, only: Collection[str] = (), expect_no_changes: bool = False
     ) -> Plan:
         """Say what ``up`` would do. Raises ``ChangesFound`` where none were expected (the plan rides on the error)."""
-        with self._at_target():
+        with self._at_target(progress):
             plan = self.engine.preview(self.program, progress, refresh=refresh, only=only)
         plan = self._with_notes(plan)
         if expect_no_changes and plan.has_changes:
@@ -126,7 +134,7 @@ class Deployment:
         """
         if self.data_plane is not None:
             self.data_plane.ensure_possible()
-        with self._at_target():
+        with self._at_target(progress, may_restart=True):
             plan = self.engine.preview(self.program, progress, refresh=True, only=only)
             if expect_digest is not None and expect_digest != plan.digest:
                 raise UsageError(
@@ -136,7 +144,7 @@ class Deployment:
             _refuse_unknown(allow, plan)
             if plan.has_changes and not confirm(self._with_notes(plan)):
                 return Declined(plan)
-            self.target.prepare()  # who was asked may have taken hours to answer
+            self.target.prepare(may_restart=True, say=_teller(progress))  # who was asked may have taken hours to answer
             done = self.engine.up(self.program, progress, expect=plan, allow=allow, only=only)
             result = finished(done, self.command("up"))
             self._converge(progress)
@@ -154,7 +162,7 @@ class Deployment:
 
         Gives the URNs that are otherwise than the program declares; they are left to ``up``, which shows them first.
         """
-        with self._at_target():
+        with self._at_target(progress, may_restart=True):
             plan = self.engine.preview(self.program, progress, refresh=True)
             held = {resource["urn"] for resource in self.engine.export_state()["deployment"]["resources"]}
             changes = [step for step in plan.steps if step.op not in QUIET_OPS]
@@ -167,21 +175,21 @@ class Deployment:
     def _converge(self, progress: Progress) -> None:
         if self.data_plane is not None:
             exported = self.engine.outputs(show_secrets=False)
-            self.data_plane.converge(exported, lambda text: progress.message("local", text, None))
+            self.data_plane.converge(exported, _teller(progress))
 
     def refresh(self, progress: Progress) -> Result:
         """Read every resource and take what is found into the state."""
-        with self._at_target():
+        with self._at_target(progress):
             return finished(self.engine.refresh(progress, dry_run=False), self.command("refresh"))
 
     def drift(self, progress: Progress) -> Plan:
         """Say what differs between the state and what is really there; nothing is written."""
-        with self._at_target():
+        with self._at_target(progress):
             return self.engine.refresh(progress, dry_run=True).plan
 
     def destroy(self, progress: Progress, confirm: Confirm, *, allow: Allowances = Allowances()) -> Result | Declined:
         """Delete everything, in reverse order; then what only the target needed."""
-        with self._at_target():
+        with self._at_target(progress):
             plan = self.engine.preview_destroy()
             if plan.has_changes and not confirm(plan):
                 return Declined(plan)
@@ -195,9 +203,14 @@ class Deployment:
         stack = f" --stack {self.program.stack}" if self.program.stack != self.target.name else ""
         return f"watoto {name}{target}{stack}"
 
-    def _at_target(self) -> AbstractContextManager[None]:
+    def _at_target(self, progress: Progress, *, may_restart: bool = False) -> AbstractContextManager[None]:
         """Have the target answer; what only a look at a stack has started does not outlive that look."""
-        return self.target.in_use(keep=self.engine.holds_resources)
+        return self.target.in_use(self.engine.holds_resources, may_restart=may_restart, say=_teller(progress))
+
+
+def _teller(progress: Progress) -> Callable[[str], None]:
+    """Give a function that says something of this machine beside the steps."""
+    return lambda text: progress.message("local", text, None)
 
 
 def _refuse_unknown(allow: Allowances, plan: Plan) -> None:

@@ -35,7 +35,7 @@ class Emulator:
         self.user = process_user()
         home.root.mkdir(parents=True, exist_ok=True)
         place_emulator(home, self.user)
-        self.service = control_plane(home, PortTable(home.run / "ports.json"))
+        self.service = control_plane(home, PortTable(home.run / "ports.json"), self.user)
         assert isinstance(self.service.address, Endpoint)
         self.endpoint = f"http://{self.service.address}"
         self.process: subprocess.Popen[str] | None = None

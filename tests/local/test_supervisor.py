@@ -7,8 +7,10 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from watoto_infra.errors import PortTaken, ServiceFailed
 from watoto_infra.stack_home import StackHome, locate
 from watoto_infra.supervision.ports import PortTable
 from watoto_infra.supervision.service import Service
-from watoto_infra.supervision.supervisor import Supervisor
+from watoto_infra.supervision.supervisor import Start, Supervisor
 from watoto_infra.supervision.unix_user import PYTHON, process_user
 from watoto_infra.values.addresses import Endpoint
 
@@ -129,6 +131,71 @@ def test_a_changed_command_restarts_the_service(supervisor, home):
     moved = web(home, free_address())
     supervisor.start(moved)
     assert answers(moved.address)
+
+
+def test_who_only_looks_starts_what_does_not_run(supervisor, home):
+    service = web(home, free_address())
+    assert supervisor.start(service, may_restart=False) is Start.STARTED
+    assert answers(service.address)
+
+
+def test_who_only_looks_waits_for_a_slow_service_says_so_and_leaves_it_running(supervisor, home, monkeypatch):
+    monkeypatch.setattr("watoto_infra.supervision.supervisor.SLOW_SECONDS", 0.3)
+    service = web(home, free_address())
+    said: list[str] = []
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    threading.Timer(1.5, os.kill, (pid, signal.SIGCONT)).start()
+    assert supervisor.start(service, may_restart=False, say=said.append) is Start.RAN
+    assert said == ["a test is slow to answer"]
+    assert supervisor.states()["web"]["pid"] == pid
+
+
+def test_who_only_looks_never_ends_a_service_that_does_not_answer_and_is_told_its_pid(supervisor, home):
+    service = web(home, free_address(), seconds=1.5)
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(ServiceFailed, match=rf"a test does not answer within 2 s \(web, pid {pid}\)") as caught:
+        supervisor.start(service, may_restart=False)
+    assert "`watoto stop --stack probe` and `watoto start --stack probe`" in (caught.value.hint or "")
+    os.kill(pid, signal.SIGCONT)
+    assert supervisor.start(service, may_restart=False) is Start.RAN
+    assert supervisor.states()["web"]["pid"] == pid
+
+
+def test_who_may_restart_replaces_a_service_that_does_not_answer(supervisor, home):
+    service = web(home, free_address(), seconds=1.5)
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    assert supervisor.start(service) is Start.RESTARTED
+    assert supervisor.states()["web"]["pid"] != pid
+
+
+def test_who_only_looks_uses_a_changed_service_as_it_runs_and_the_next_who_may_restarts_it(supervisor, home):
+    service = web(home, free_address())
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    changed = replace(service, environment={"NOTE": "another"})
+    assert supervisor.start(changed, may_restart=False) is Start.RAN
+    assert supervisor.states()["web"]["pid"] == pid
+    assert supervisor.start(changed) is Start.RESTARTED
+    assert supervisor.states()["web"]["pid"] != pid
+
+
+def test_a_supervisor_that_does_not_answer_is_not_taken_for_dead(supervisor, home, monkeypatch):
+    monkeypatch.setattr("watoto_infra.supervision.supervisor.DAEMON_SECONDS", 0.5)
+    service = web(home, free_address())
+    supervisor.start(service)
+    pid = supervisor.states()["web"]["pid"]
+    socket_file = home.sockets / "supervisor"
+    socket_file.rename(home.sockets / "elsewhere")
+    with pytest.raises(ServiceFailed, match=r"supervisord \(pid \d+\) of stack probe does not answer"):
+        supervisor.start(service)
+    (home.sockets / "elsewhere").rename(socket_file)
+    assert supervisor.states()["web"]["pid"] == pid
 
 
 def test_a_service_that_never_becomes_healthy_fails_with_its_last_words_and_is_stopped(supervisor, home):

@@ -41,10 +41,13 @@ def start(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL) -> None
 
 def stop(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL) -> None:
     """Stop every local process of a stack; its data and its state stay."""
-    session = open_local(stack)
+    session = open_local(stack, or_half_made=True)
     with LiveProgress(f"stop {session.stack}"):
         session.data_plane.stop()
-    console.note(f"stopped; `watoto start{session.option}` brings everything back")
+    if session.found.has_state:
+        console.note(f"stopped; `watoto start{session.option}` brings everything back")
+    else:
+        console.note(f"stopped; nothing had been made, and `watoto up{session.option}` begins anew")
 
 
 def logs(

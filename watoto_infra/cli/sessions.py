@@ -101,6 +101,13 @@ class Stack(Protocol):
         """Raise ``NoSuchStack`` where it is known that there is none."""
         ...
 
+    def discard_half_made(self) -> bool:
+        """End and remove what a first run left that was killed before it made anything; tell whether there was such.
+
+        Raises ``StackLocked`` while such a run goes on.
+        """
+        ...
+
     def open(self, loaded: LoadedStage, *, with_servers: bool = True) -> Session:
         """Open the stack at a stage. Without ``with_servers`` its deployment leaves local servers as they are."""
         ...
@@ -137,13 +144,16 @@ def open_session(
     return found.open(load_stage_of(found, stage, say=not must_exist), with_servers=with_servers)
 
 
-def open_local(stack: str | None, *, overrides: Mapping[str, Any] | None = None) -> LocalSession:
+def open_local(
+    stack: str | None, *, overrides: Mapping[str, Any] | None = None, or_half_made: bool = False
+) -> LocalSession:
     """Open a stack that is on this machine. ``overrides`` are laid over its stage in place of those it keeps.
 
-    Raises ``NoSuchStack`` when there is no state of it.
+    Raises ``NoSuchStack`` when there is no state of it, unless it may be ``or_half_made`` and is.
     """
     found = LocalStack(stack or TargetName.LOCAL.value)
-    found.ensure_exists()
+    if not (or_half_made and found.is_half_made):
+        found.ensure_exists()
     return found.open(load_stage_of(found, say=False, overrides=overrides), overrides=overrides)
 
 

@@ -55,6 +55,9 @@ class AwsStack:
     def ensure_exists(self) -> None:
         """Leave that to the CLI: only its backend knows."""
 
+    def discard_half_made(self) -> bool:
+        return False
+
     def open(self, loaded: LoadedStage, *, with_servers: bool = True) -> AwsSession:
         """Open the stack. Raises as ``engine`` does."""
         return AwsSession(self, loaded, self.engine())

@@ -61,6 +61,20 @@ class LocalStack:
         """The stage that was last applied. Raises ``StateError`` for a state that is damaged or missing."""
         return self.files.stage
 
+    @property
+    def is_half_made(self) -> bool:
+        """Whether there are only processes: the run that started them was killed before it made anything.
+
+        Raises ``StateError`` for a state that is damaged or missing.
+        """
+        return not self.has_state and self.last_stage is None and self._target.runs
+
+    def discard_half_made(self) -> bool:
+        if not self.is_half_made:
+            return False
+        self._target.discard()
+        return True
+
     def overrides(self) -> Mapping[str, Any]:
         return kept_overrides.read(self.home.state)
 
@@ -99,6 +113,12 @@ class LocalStack:
         from watoto_infra.engine.embedded.state.store import StackStore  # noqa: PLC0415 - imports pulumi
 
         return StackStore(self.home.state, PassphraseSource(os.environ, self.home.state / "passphrase"))
+
+    @property
+    def _target(self) -> LocalTarget:
+        from watoto_infra.local.target import LocalTarget  # noqa: PLC0415 - imports supervisor
+
+        return LocalTarget(self.home)
 
     def _no_such_stack(self) -> NoSuchStack:
         return NoSuchStack(

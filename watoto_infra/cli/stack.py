@@ -24,7 +24,7 @@ from watoto_infra.cli.options import (
     Yes,
 )
 from watoto_infra.cli.progress import LiveProgress
-from watoto_infra.cli.sessions import Session, open_session
+from watoto_infra.cli.sessions import Session, open_session, stack_at
 from watoto_infra.deployment import Confirm, Declined, UnexpectedChanges
 from watoto_infra.errors import ChangesFound, UsageError
 from watoto_infra.providers.resource_types import facts_of
@@ -167,6 +167,10 @@ def destroy(
     ] = False,
 ) -> None:
     """Delete everything a stack holds."""
+    found = stack_at(target, stack)
+    if found.discard_half_made():
+        _report(Result(Plan(found.name, "", ()), (), 0.0), as_json=as_json)
+        return
     session = open_session(stack, target=target, must_exist=True)
     with LiveProgress(f"destroy {session.stack}") as progress:
         done = session.deployment.destroy(progress, _confirm(yes, progress), allow=Allowances(delete_data=delete_data))

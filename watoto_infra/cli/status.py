@@ -40,7 +40,7 @@ def status(
         )
     show = _show_alerts if alerts else _show_status
     while True:
-        session = open_local(stack)
+        session = open_local(stack, or_half_made=True)
         if watch and sys.stdout.isatty():
             console.data(CLEAR)
         show(session, as_json=as_json)

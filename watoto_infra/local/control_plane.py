@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from watoto_infra.stack_home import StackHome
+from watoto_infra.supervision.converge import FILES_VARIABLE, digest
 from watoto_infra.supervision.health import http_ok
 from watoto_infra.supervision.service import Service
 from watoto_infra.supervision.unix_user import PYTHON, UnixUser
@@ -34,8 +35,12 @@ def place_emulator(home: StackHome, user: UnixUser) -> None:
     user.own_folder(user.own_folder(home.root / "data") / OBJECTS)
 
 
-def control_plane(home: StackHome, addresses: Addresses) -> Service:
-    """Describe the stack's moto server; ``place_emulator`` must have put it there."""
+def control_plane(home: StackHome, addresses: Addresses, user: UnixUser) -> Service:
+    """Describe the stack's moto server.
+
+    The digest of its code is in its environment, so that `up` restarts one that runs on older code. The code is put in
+    its place right before a start: a process that supervisord starts again finds what it was started with.
+    """
     address = addresses.reserve(SERVICE_NAME, "http")
     data = home.root / "data"
     where = ("--objects", str(data / OBJECTS), "--memory", str(data / MEMORY))
@@ -46,7 +51,10 @@ def control_plane(home: StackHome, addresses: Addresses) -> Service:
         stands_for="the AWS control plane",
         healthy=http_ok(address, "/moto-api/config"),
         address=address,
+        start_seconds=60.0,
+        prepare=lambda: place_emulator(home, user),
         environment={
+            FILES_VARIABLE: digest(sorted(EMULATOR.glob("*.py"))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
             # What an upload took goes back to the system when it is done, instead of staying with some thread's heap.

@@ -12,7 +12,8 @@ from typing import IO
 
 from filelock import FileLock
 
-from watoto_infra.local.control_plane import SERVICE_NAME, control_plane, place_emulator
+from watoto_infra.errors import StackLocked
+from watoto_infra.local.control_plane import SERVICE_NAME, control_plane
 from watoto_infra.stack_home import OBJECTS_VARIABLE, StackHome
 from watoto_infra.supervision.ports import PortTable
 from watoto_infra.supervision.service import Service
@@ -51,10 +52,10 @@ class LocalTarget:
 
     def services(self) -> tuple[Service, ...]:
         """Everything that runs here for the stack, in the order of their start."""
-        return (control_plane(self.home, self.addresses),)
+        return (control_plane(self.home, self.addresses, self.user),)
 
     @contextmanager
-    def in_use(self, keep: Callable[[], bool]) -> Iterator[None]:
+    def in_use(self, keep: Callable[[], bool], *, may_restart: bool, say: Callable[[str], None]) -> Iterator[None]:
         """Have the control plane answer meanwhile. The last to leave ends it, unless ``keep`` says that it is needed.
 
         Whoever is here shares a lock, which the kernel takes back from a run that is killed.
@@ -62,19 +63,20 @@ class LocalTarget:
         with (self.run_folder() / "in-use").open("w") as door:
             fcntl.flock(door, fcntl.LOCK_SH)
             try:
-                self.prepare()
+                self.prepare(may_restart=may_restart, say=say)
                 yield
             finally:
                 if not keep() and _alone(door):
                     self._end_processes()
 
-    def prepare(self) -> None:
-        """Start the control plane, if it does not answer already; of two that come at once, one does it."""
+    def prepare(self, *, may_restart: bool, say: Callable[[str], None]) -> None:
+        """Start the control plane, if it does not run already; of two that come at once, one does it.
+
+        A process that runs is restarted only where that ``may_restart``. Raises as ``Supervisor.start`` does.
+        """
         with FileLock(self.run_folder() / "prepare.lock", mode=0o600):
-            services = self.services()
-            place_emulator(self.home, self.user)
-            for service in services:
-                self.supervisor.start(service)
+            for service in self.services():
+                self.supervisor.start(service, may_restart=may_restart, say=say)
 
     def dispose(self) -> None:
         """End every process of the stack and remove its folders: nothing declared is left that could need them."""
@@ -82,6 +84,22 @@ class LocalTarget:
         if self.home.root.exists():
             self.addresses.release_all()
             shutil.rmtree(self.home.root)
+
+    @property
+    def runs(self) -> bool:
+        """Whether the stack's supervisor runs, whatever has been made."""
+        return self.home.run.is_dir() and self.supervisor.is_alive()
+
+    def discard(self) -> None:
+        """Dispose of what a run left that was killed before it made anything.
+
+        Raises ``StackLocked`` while a run still goes on.
+        """
+        with (self.run_folder() / "in-use").open("w") as door:
+            if not _alone(door):
+                stack = self.home.stack
+                raise StackLocked(f"another command is at work on stack {stack}", hint="wait until it has ended")
+            self.dispose()
 
     def _end_processes(self) -> None:
         self.supervisor.shutdown()

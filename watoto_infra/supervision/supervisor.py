@@ -32,6 +32,8 @@ from watoto_infra.supervision.unix_user import PYTHON, UnixUser, dying_with_pare
 from watoto_infra.whole_file import write_whole
 
 DAEMON_SECONDS = 15.0
+SLOW_SECONDS = 5.0
+"""After so long somebody who waits for a process is told why."""
 STOP_SECONDS = 90.0
 """Longer than the slowest process may take to end what it has at hand."""
 POLL_SECONDS = 0.1
@@ -70,20 +72,29 @@ class Supervisor:
         self._loading = threading.Lock()
         self._restarting = threading.Lock()
 
-    def start(self, service: Service) -> Start:
+    def start(self, service: Service, *, may_restart: bool = True, say: Callable[[str], None] | None = None) -> Start:
         """Bring ``service`` up and return once it is healthy; leave it alone when it already is. Thread-safe.
 
-        Of what runs already, only one service at a time is restarted. Raises ``ServiceFailed`` with the end of its log
-        when it dies or is not healthy in time, ``PortTaken`` when another process listens on its port.
+        What runs and is described otherwise by now, or does not become healthy in ``service.start_seconds``, is
+        restarted, one service at a time. Unless it ``may_restart``: then it is used as it is, and never ended. ``say``
+        is told when it is slow.
+
+        Raises ``ServiceFailed`` with the end of its log when it dies or is not healthy in time, ``PortTaken`` when
+        another process listens on its port.
         """
         with self._daemon:
             self._ensure_daemon()
-        changed = self._write_program(service)
         if not self.is_running(service.name):
+            self._write_program(service)
             self._start(service)
             return Start.STARTED
+        if not may_restart:
+            if not _wait_saying(service, say):
+                raise self._no_answer(service)
+            return Start.RAN
+        changed = self._write_program(service)
         with self._restarting:
-            if not changed and _wait(service.healthy, service.start_seconds):
+            if not changed and _wait_saying(service, say):
                 return Start.RAN
         self.restart(service)
         return Start.RESTARTED
@@ -176,6 +187,14 @@ class Supervisor:
     def _ensure_daemon(self) -> None:
         if self.is_alive():
             return
+        pid = self._pid()
+        if pid is not None:  # it may be slow, or just starting: what it keeps up must not be ended
+            if _wait(self.is_alive, DAEMON_SECONDS):
+                return
+            raise ServiceFailed(
+                f"supervisord (pid {pid}) of stack {self._home.stack} does not answer",
+                hint=f"`watoto stop --stack {self._home.stack}` ends it with all that it runs",
+            )
         end_orphans(self._home.root)
         for folder in (self._home.root, self._home.sockets.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -292,6 +311,15 @@ class Supervisor:
             hint=f"read {self.log_file(service.name)}",
         )
 
+    def _no_answer(self, service: Service) -> ServiceFailed:
+        pid, stack = self.states().get(service.name, {}).get("pid"), self._home.stack
+        process = f"pid {pid}" if pid else f"it ends again and again: {self.last_words(service.name)}"
+        return ServiceFailed(
+            f"{service.stands_for} does not answer within {service.start_seconds:.0f} s ({service.name}, {process})",
+            hint=f"wait if this machine is busy; `watoto stop --stack {stack}` and `watoto start --stack {stack}` "
+            "put another process in its place",
+        )
+
     def _pid(self) -> int | None:
         try:
             pid = int(self._pid_file.read_text())
@@ -328,6 +356,16 @@ class Supervisor:
 def _escape(value: str) -> str:
     """Keep supervisord from expanding ``%(...)s`` in a value."""
     return value.replace("%", "%%")
+
+
+def _wait_saying(service: Service, say: Callable[[str], None] | None) -> bool:
+    """Wait until the service is healthy, as long as it may take to start; tell whether it is."""
+    at_once = min(SLOW_SECONDS, service.start_seconds)
+    if _wait(service.healthy, at_once):
+        return True
+    if say is not None:
+        say(f"{service.stands_for} is slow to answer")
+    return _wait(service.healthy, service.start_seconds - at_once)
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> bool:
