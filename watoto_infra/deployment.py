@@ -5,7 +5,6 @@ A deployment knows neither how a plan is printed nor how the user is asked; both
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -13,17 +12,13 @@ from typing import ClassVar, Protocol
 
 from watoto_infra.errors import ChangesFound, Interrupted, ProviderError, UsageError
 from watoto_infra.values.contracts import (
-    QUIET_OPS,
-    UNKNOWN_MARK,
     Allowances,
     Engine,
     Json,
-    Op,
     Plan,
     Program,
     Progress,
     Result,
-    Step,
 )
 
 Confirm = Callable[[Plan], bool]
@@ -157,20 +152,13 @@ class Deployment:
         )
         return replace(plan, steps=tuple(steps))
 
-    def start(self, progress: Progress) -> tuple[str, ...]:
-        """Bring a stopped stack back: what its control plane has forgotten, then its servers.
+    def start(self, progress: Progress) -> None:
+        """Bring a stopped stack back: its control plane, then its servers.
 
-        Gives the URNs that are otherwise than the program declares; they are left to ``up``, which shows them first.
+        Raises ``ServiceFailed`` when one does not come up.
         """
         with self._at_target(progress, may_restart=True):
-            plan = self.engine.preview(self.program, progress, refresh=True)
-            held = {resource["urn"] for resource in self.engine.export_state()["deployment"]["resources"]}
-            changes = [step for step in plan.steps if step.op not in QUIET_OPS]
-            others = tuple(step.urn for step in changes if not (step.urn in held and _follows_from_a_loss(step)))
-            if changes and not others:
-                finished(self.engine.up(self.program, progress, expect=plan), self.command("start"))
             self._converge(progress)
-            return others
 
     def _converge(self, progress: Progress) -> None:
         if self.data_plane is not None:
@@ -220,13 +208,6 @@ def _refuse_unknown(allow: Allowances, plan: Plan) -> None:
     named = [f"{flag} {name}" for flag, names in unknown.items() for name in sorted(names)]
     if named:
         raise UsageError(f"no resource has this name: {', '.join(named)}", hint="`watoto preview` lists the URNs")
-
-
-def _follows_from_a_loss(step: Step) -> bool:
-    """Tell what a control plane that forgot everything needs: things made again, and what holds their new ids."""
-    if step.op is Op.UPDATE:
-        return all(UNKNOWN_MARK in json.dumps(change.after) for change in step.changes)
-    return step.op is Op.CREATE
 
 
 class UnexpectedChanges(ChangesFound):

@@ -56,7 +56,6 @@ class ThingStack:
 
     folder: Path
     faults: Faults = field(default_factory=Faults)
-    volatile: bool = False
     data_bearing: DataBearing = lambda type_, inputs: inputs.get("data") is True
     parallel: int = 8
     in_memory: bool = False
@@ -76,7 +75,7 @@ class ThingStack:
     def new_engine(self) -> EmbeddedEngine:
         return EmbeddedEngine(
             self.store,
-            dict.fromkeys(("mem", "aws"), lambda: MemoryProvider(self.cloud, self.faults, volatile=self.volatile)),
+            dict.fromkeys(("mem", "aws"), lambda: MemoryProvider(self.cloud, self.faults)),
             stack="test",
             data_bearing=self.data_bearing,
             parallel=self.parallel,

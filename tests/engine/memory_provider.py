@@ -137,10 +137,9 @@ class Faults:
 class MemoryProvider(Provider):
     """Serves ``mem:index:Thing`` and the function ``mem:index:shout``."""
 
-    def __init__(self, cloud: Cloud, faults: Faults | None = None, *, volatile: bool = False) -> None:
+    def __init__(self, cloud: Cloud, faults: Faults | None = None) -> None:
         self._cloud = cloud
         self._faults = faults or Faults()
-        self.volatile = volatile
 
     async def check(self, request: CheckRequest) -> CheckResponse:
         inputs = dict(request.new_inputs)

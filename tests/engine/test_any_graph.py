@@ -184,9 +184,8 @@ def test_a_killed_destroy_is_completed_by_the_next_one(folder_factory, graph, ki
 
 @EXAMPLES
 @given(graph=graphs(), gone=st.sets(st.sampled_from(NAMES)), everything=st.booleans())
-def test_a_control_plane_that_forgot_is_filled_again_under_the_same_names(folder_factory, graph, gone, everything):
+def test_an_emptied_control_plane_is_filled_again_under_the_same_names(folder_factory, graph, gone, everything):
     stack = fresh_stack(folder_factory)
-    stack.volatile = True
     apply(stack, graph)
     labels = {name: thing["inputs"]["label"] for name, thing in stack.cloud.by_name().items()}
     stack.lose(set(NAMES) if everything else gone)

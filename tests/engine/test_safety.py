@@ -1,4 +1,4 @@
-"""Data, failures, interruptions, lost control planes: what must not go wrong when something does."""
+"""Data, failures, interruptions, emptied control planes: what must not go wrong when something does."""
 
 from __future__ import annotations
 
@@ -164,57 +164,37 @@ def test_two_runs_at_once_are_refused_by_the_second(quick_stack: ThingStack):
     assert "up" in refusals[0]
 
 
-# --- control planes that forget, drift ------------------------------------------------------------------------------
+# --- control planes that were emptied, drift ------------------------------------------------------------------------
 
 
-def test_a_lost_control_plane_is_noticed_and_filled_again_under_the_same_names(quick_stack: ThingStack):
-    quick_stack.volatile = True
+def test_an_emptied_control_plane_is_filled_again_under_the_same_names(quick_stack: ThingStack):
     graph = [thing("a"), thing("b", refs={"of": "a.serial"})]
     quick_stack.up(graph)
     labels = {name: entry["inputs"]["label"] for name, entry in quick_stack.cloud.by_name().items()}
     quick_stack.lose({"a", "b"})
-    assert shown(quick_stack.preview(graph)) == {"a": "create", "b": "create"}
-    quick_stack.up(graph)
+    assert shown(quick_stack.preview(graph, refresh=True)) == {"a": "create", "b": "create"}
+    quick_stack.up(graph, refresh=True)
     assert {name: entry["inputs"]["label"] for name, entry in quick_stack.cloud.by_name().items()} == labels
 
 
-def test_a_control_plane_that_forgets_in_the_middle_of_a_run_fails_it_and_the_next_one_makes_the_rest(
-    quick_stack: ThingStack,
-):
-    quick_stack.volatile = True
-    graph = [thing("a"), thing("b", refs={"of": "a.serial"}), thing("c", refs={"of": "b.serial"})]
-    quick_stack.faults.on_point = (("create", "c", "before"), lambda: quick_stack.lose({"a", "b"}))
-    with pytest.raises(ProviderError, match="has forgotten 2 of its resources"):
-        quick_stack.up(graph)
-    assert [run["result"] for run in quick_stack.store.history()] == ["failed"]
-    quick_stack.faults.on_point = None
-    assert shown(quick_stack.preview(graph)) == {"a": "create", "b": "create", "c": "update"}
-    quick_stack.up(graph)
-    assert quick_stack.cloud.by_name().keys() == {"a", "b", "c"}
-
-
-def test_data_that_a_control_plane_forgot_is_made_again_without_asking(quick_stack: ThingStack):
-    quick_stack.volatile = True
+def test_data_that_is_gone_is_made_again_without_asking(quick_stack: ThingStack):
     quick_stack.up([data_thing("db")])
     quick_stack.lose({"db"})
-    assert done(quick_stack.up([data_thing("db")])) == [("create", "db")]
+    assert done(quick_stack.up([data_thing("db")], refresh=True)) == [("create", "db")]
 
 
-def test_a_control_plane_that_keeps_its_things_is_not_asked_about_each_of_them(quick_stack: ThingStack):
-    quick_stack.volatile = True
+def test_a_preview_without_a_refresh_asks_the_control_plane_about_nothing(quick_stack: ThingStack):
     graph = [thing(f"t{index}") for index in range(5)]
     quick_stack.up(graph)
     quick_stack.faults.reads = 0
     quick_stack.preview(graph)
-    assert quick_stack.faults.reads == 1
+    assert quick_stack.faults.reads == 0
 
 
-def test_destroy_works_with_the_control_plane_down_and_forgets_what_died_with_it(quick_stack: ThingStack):
-    quick_stack.volatile = True
+def test_destroy_comes_to_its_end_where_everything_is_gone_already(quick_stack: ThingStack):
     quick_stack.up([thing("a"), thing("b", refs={"of": "a.serial"})])
-    quick_stack.faults.down = True
-    result = quick_stack.destroy()
-    assert not result.failures
+    quick_stack.lose({"a", "b"})
+    assert not quick_stack.destroy().failures
     assert quick_stack.store.load().resources == ()
 
 
@@ -465,11 +445,10 @@ def test_a_preview_writes_nothing(quick_stack: ThingStack):
 
 
 def test_a_control_plane_that_does_not_answer_ends_a_preview_with_its_words(quick_stack: ThingStack):
-    quick_stack.volatile = True
     quick_stack.up([thing("a")])
     quick_stack.faults.down = True
     with pytest.raises(ProviderError, match="connection refused"):
-        quick_stack.preview([thing("a")])
+        quick_stack.preview([thing("a")], refresh=True)
 
 
 def test_destroy_does_not_delete_what_its_preview_did_not_show(quick_stack: ThingStack):

@@ -181,9 +181,8 @@ def test_a_bucket_is_restored_with_all_that_it_was_told(emulator, before):
     assert s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"] == [{"Key": "Name", "Value": "media"}]
 
 
-def test_a_restored_bucket_can_be_made_again_once_and_keeps_its_objects(emulator, before):
+def test_a_bucket_of_another_region_is_restored_with_its_objects_and_its_name_is_taken(emulator, before):
     s3 = emulator.client(region=FAR)
-    s3.create_bucket(Bucket="watoto-far", CreateBucketConfiguration=IN_FAR)
     assert content(s3, "kept", "watoto-far") == b"kept"
     with pytest.raises(ClientError, match="BucketAlreadyOwnedByYou"):
         s3.create_bucket(Bucket="watoto-far", CreateBucketConfiguration=IN_FAR)

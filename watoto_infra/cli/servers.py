@@ -30,12 +30,10 @@ class Scalable(StrEnum):
 
 
 def start(stack: Stack = None, target: OnThisMachine = TargetName.LOCAL) -> None:
-    """Start a stopped stack: what its control plane has forgotten is made again, then every server."""
+    """Start a stopped stack: its control plane, then every server."""
     session = open_local(stack)
     with LiveProgress(f"start {session.stack}") as progress:
-        others = session.deployment.start(progress)
-    if others:
-        console.note(f"{len(others)} resource(s) are not what the program declares; `watoto up` shows and mends them")
+        session.deployment.start(progress)
     console.data(str(session.outputs().get("url", "")))
 
 

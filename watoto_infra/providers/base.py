@@ -1,7 +1,7 @@
 """The contract between the engine and whatever stands behind a type token.
 
 A provider is the SDK's own ``pulumi.provider.experimental.Provider``, so the official engine can run it as a plugin.
-What is added here is only what a run that may be killed, on an emulator that may forget, needs on top of it: a token
+What is added here is only what a run that may be killed needs on top of it: a token
 on creates, ``adopt``, and ``simulated`` on responses. Providers start no process.
 
 How a provider answers:
@@ -190,16 +190,12 @@ class NothingDoneError(ProviderError):
 
 
 class Provider(SdkProvider):
-    """A provider that survives kills and forgetful control planes.
+    """A provider that survives kills.
 
-    ``volatile`` says that what stands behind it may lose everything between two runs (an emulator in memory), so the
-    engine reads one known id first: of a type that is not among the ``durable`` ones, which outlive such a loss.
     ``known_later`` names settings that a preview may be without, because none of its answers depends on them: the
     address of a cluster that is yet to be made is one.
     """
 
-    volatile: bool = False
-    durable: Collection[str] = ()
     known_later: Collection[str] = ()
 
     async def adopt(self, request: AdoptRequest) -> AdoptResponse | None:

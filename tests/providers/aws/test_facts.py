@@ -16,7 +16,6 @@ from tests.providers.aws.every_case import CASES as ALL_CASES
 from tests.providers.aws.test_tables import every_entry, methods, package_class
 from tests.providers.world import Made, World, client
 from watoto_infra.providers.aws.fields import ChangeEffect, Kind
-from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.aws.registry import RESOURCES
 from watoto_infra.providers.aws.shape import fill
 from watoto_infra.providers.aws.table import Resource
@@ -109,12 +108,6 @@ def test_aws_does_different_things_with_different_changes(
 @every_entry
 def test_the_emulator_forgets_only_changes_that_the_table_makes(entry: Resource) -> None:
     assert entry.emulator_forgets <= {name for update in entry.updates for name in update.fields}
-
-
-def test_what_outlives_a_loss_of_the_emulators_memory_is_what_s3_keeps() -> None:
-    durable = {entry.type for entry in RESOURCES.values() if entry.durable}
-    assert durable == {entry.type for entry in RESOURCES.values() if entry.service == "s3"}
-    assert AwsProvider.durable == durable
 
 
 @every_entry

@@ -79,7 +79,7 @@ def test_killed_again_and_again_up_ends_with_just_the_program_and_destroy_with_n
     assert_gone(own, emulator)
 
 
-def test_destroy_asks_nothing_of_a_control_plane_that_is_down(own: Driver):
+def test_destroy_needs_no_help_where_the_control_plane_was_killed(own: Driver):
     own.ok("up", "--stage", STAGE, "--yes", "--only", "*aws:ec2/vpc:Vpc*")
     emulator = own.process("control-plane")
     os.kill(emulator, signal.SIGKILL)

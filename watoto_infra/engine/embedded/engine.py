@@ -1,7 +1,7 @@
 """The embedded engine: the port ``contracts.Engine`` without the official CLI.
 
 A run goes through the same stages each time: take the lock and open the state (``store``), resolve pending operations
-and ask whether the control plane still has its resources (``state_check``), run the program and bring each resource to
+and read the resources if that is asked for (``state_check``), run the program and bring each resource to
 its goal state (``host``, ``monitor``, ``run``), delete the resources that it did not register (``deletion``), close the
 state. A preview does the same without lock, recorder and effects, and gives the steps that it planned.
 """
@@ -32,7 +32,7 @@ from watoto_infra.engine.embedded.state_check import Refreshed, StateCheck
 from watoto_infra.engine.embedded.step_generator import StepGenerator
 from watoto_infra.engine.embedded.urns import STACK_TYPE
 from watoto_infra.engine.interrupts import stopping_on_interrupt
-from watoto_infra.errors import Interrupted, NoSuchStack, ProviderError, StateError
+from watoto_infra.errors import Interrupted, NoSuchStack, StateError
 from watoto_infra.values.contracts import (
     QUIET_OPS,
     UNKNOWN_MARK,
@@ -156,7 +156,6 @@ class EmbeddedEngine:
                 run = self._run(program, host, parts, only_filter, dry_run=False)
                 if not parts.control.stopped:
                     deletion.delete(run.deletes())
-                    _fail_if_forgotten(parts)
             return self._result(parts, recorder, expect, begin, deletion.left_behind)
 
     # --- runs without one -----------------------------------------------------------------------------------------
@@ -187,14 +186,13 @@ class EmbeddedEngine:
         pool = ProviderPool(self._providers, snapshot.olds)
         check = StateCheck(snapshot, pool, Operations(snapshot, pool, dry_run=True), parallel=self._parallel)
         check.look_for_gone()
-        check.check_forgetful(may_be_down=True)
         check.resolve_pending_operations()
         states = deletion_order([*snapshot.unregistered.values(), *snapshot.to_delete])
         steps = tuple(deletion_step(state, self._data_bearing) for state in states if is_reported(state))
         return Plan(self._stack, self._store.stage or "", steps)
 
     def destroy(self, progress: Progress, *, expect: Plan, allow: Allowances = Allowances()) -> Result:
-        """Delete everything in the state. Works when a control plane that keeps nothing is down or was emptied.
+        """Delete everything in the state; what is gone already is deleted.
 
         Raises ``NoSuchStack``, ``ProtectedResource``, ``DataAtRisk``, ``StackLocked`` and ``PlanViolated`` before
         anything is deleted. Operations that failed are in the result.
@@ -207,7 +205,6 @@ class EmbeddedEngine:
             deletion = self._deletion(parts)
             with stopping_on_interrupt(parts.control.interrupt, progress):
                 parts.check.look_for_gone()
-                parts.check.check_forgetful(may_be_down=True)
                 parts.check.resolve_pending_operations()
                 deletion.delete([*parts.snapshot.unregistered.values(), *parts.snapshot.to_delete])
             return self._result(parts, recorder, expect, begin, deletion.left_behind)
@@ -267,8 +264,6 @@ class EmbeddedEngine:
         parts.check.resolve_pending_operations()
         if refresh:
             parts.check.refresh_all()
-        else:
-            parts.check.check_forgetful()
 
     def _new_host(self, program: Program, progress: Progress, *, dry_run: bool) -> Host:
         """Make the host of a run; made first of all, it may start a process beside what the engine does until then."""
@@ -332,18 +327,6 @@ def _tell(step: Step, progress: Progress) -> None:
     """Say what was found out about a resource."""
     for note in step.notes:
         progress.message("info", f"{step.urn}: {note}", step.urn)
-
-
-def _fail_if_forgotten(parts: _RunParts) -> None:
-    """Fail the run if a control plane lost its memory meanwhile; the next run creates what is gone again."""
-    lost = sum(resource.new is None for resource in parts.check.check_reached())
-    if lost:
-        parts.control.fail(
-            ProviderError(
-                f"the control plane was started again during the run and has forgotten {lost} of its resources",
-                hint="`watoto up` makes them again under the same names",
-            )
-        )
 
 
 def _refresh_step(resource: Refreshed) -> Step:

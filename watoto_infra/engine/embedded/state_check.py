@@ -1,4 +1,4 @@
-"""Compares the state with what really exists before a run: refreshes it, and notices a control plane that forgot.
+"""Compares the state with what really exists before a run.
 
 A live resource that is gone keeps its entry, marked ``pending_replacement``: the next run creates it again from its old
 inputs, so that automatic names stay, and nobody tries to delete it. It is looked for at every refresh, because a
@@ -7,7 +7,7 @@ deletion can be taken back: then its entry counts again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -97,43 +97,6 @@ class StateCheck:
         with suppress(ProviderError):
             self._read_all(self._gone())
 
-    def check_reached(self) -> list[Refreshed]:
-        """Ask each forgetful control plane for the first resource that this run reached, as ``check_forgetful`` does.
-
-        That one is gone if memory was lost at any time since; resources made later may exist.
-        """
-        return self.check_forgetful(
-            among=[state for state in self._snapshot.news.values() if has_physical_resource(state)]
-        )
-
-    def check_forgetful(
-        self, *, may_be_down: bool = False, among: Sequence[ResourceState] | None = None
-    ) -> list[Refreshed]:
-        """Ask each forgetful control plane for one resource; read all of its resources if that one is gone.
-
-        ``may_be_down``: a control plane that does not even answer has lost everything, as its memory dies with it.
-        ``among``: the resources to ask for; by default all of the state that the program has not registered.
-        """
-        by_provider: dict[str, list[ResourceState]] = {}
-        for state in self._unregistered() if among is None else among:
-            by_provider.setdefault(state.provider or "", []).append(state)
-        refreshed: list[Refreshed] = []
-        for reference, states in by_provider.items():
-            provider = self._pool.get(reference, states[0].urn)
-            if not provider.volatile:
-                continue
-            try:
-                gone = self._operations.read(_resource_to_probe(states, provider.durable)) is None
-            except ProviderError:
-                if not may_be_down:
-                    raise
-                refreshed += [self._mark_gone(state) for state in states]
-                self._drop_pending_operations(reference)
-                continue
-            if gone:
-                refreshed += self._read_all(states)
-        return refreshed
-
     def resolve_pending_operations(self) -> None:
         """Find out how the operations ended that a killed run, or a failed call, left open."""
         for operation in self._snapshot.pending_operations:
@@ -210,16 +173,6 @@ class StateCheck:
             self._snapshot.findings[state.urn] = (rescue,)
         return Refreshed(state, None, rescue)
 
-    def _drop_pending_operations(self, reference: str) -> None:
-        """Drop what was under way at a provider that has lost everything."""
-        pending = self._snapshot.pending_operations
-        for operation in pending:
-            if operation.resource.provider == reference:
-                self._snapshot.abandon(operation.token)
-        self._snapshot.pending_operations = tuple(
-            operation for operation in pending if operation.resource.provider != reference
-        )
-
 
 def _stands_for(state: ResourceState, found: Hanging) -> bool:
     """Tell whether what was found hanging is what a state stands for."""
@@ -234,9 +187,3 @@ def _stands_for(state: ResourceState, found: Hanging) -> bool:
 def _added(one: Hanging) -> Change:
     kind = one.type.rpartition(":")[2]
     return Change(paths.write((kind, paths.ElementName(one.name))), ChangeKind.ADD, None, one.name)
-
-
-def _resource_to_probe(states: list[ResourceState], durable: Collection[str]) -> ResourceState:
-    """Pick a resource whose absence proves that the emulator restarted: not simulated, of no durable type."""
-    real = [state for state in states if not state.simulated] or states
-    return next((state for state in real if state.type not in durable), real[0])

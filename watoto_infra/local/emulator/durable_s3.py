@@ -54,7 +54,6 @@ class DurableS3:
         self._store = store
         self._here = threading.local()
         self._locks = [threading.RLock() for _ in range(STRIPES)]
-        self._unclaimed: set[str] = set()
 
     def restore(self) -> None:
         """Give moto all buckets and objects of the store."""
@@ -64,11 +63,9 @@ class DurableS3:
             bucket = moto_bucket(name, stored)
             for key, versions in self._store.keys(name):
                 dict.__setitem__(bucket.keys, key, moto_versions(bucket, key, versions))
-            self._unclaimed.add(name)
 
     def install(self) -> None:
         """Have moto's backend tell what it changes."""
-        S3Backend.create_bucket = self._claiming(S3Backend.create_bucket)
         for name, method in list(vars(S3Backend).items()):
             if name.startswith(CHANGES):
                 setattr(S3Backend, name, self._noting(method))
@@ -131,18 +128,6 @@ class DurableS3:
             return key
 
         return storing
-
-    def _claiming(self, method: Any) -> Any:
-        """Let who makes a bucket that was restored have it with its objects: it was made before the restart."""
-
-        def claiming(backend: Any, bucket_name: str, region_name: str, *rest: Any, **named: Any) -> Any:
-            bucket = backend.buckets.get(bucket_name)
-            if bucket_name in self._unclaimed and bucket is not None and bucket.region_name == region_name:
-                self._unclaimed.discard(bucket_name)
-                return bucket
-            return method(backend, bucket_name, region_name, *rest, **named)
-
-        return claiming
 
     # --- memory to disk, and back -----------------------------------------------------------------------------------
 

@@ -57,9 +57,6 @@ class AwsProvider(base.Provider):
     makes several providers of one endpoint may share them.
     """
 
-    volatile = True
-    durable = frozenset(entry.type for entry in RESOURCES.values() if entry.durable)
-
     def __init__(
         self,
         endpoint: str,

@@ -189,7 +189,6 @@ class Resource:
     What else is true of the type, whoever asks:
 
     ``bears_data``         whether losing it may lose data that cannot be made again, or a function of its inputs.
-    ``durable``            the local emulator keeps it on the disk: it outlives a loss of the emulator's memory.
     ``emulator_forgets``   properties whose change moto accepts and does not carry out: as good as not implemented.
     ``local_addresses``    which outputs give the address of the local process that stands for it.
     ``acts_by_itself``     AWS acts upon it (scales, writes logs); locally nobody does.
@@ -217,7 +216,6 @@ class Resource:
     finish: Callable[[Operation], None] | None = None
     conflicts: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]] | None = None
     bears_data: bool | Callable[[Mapping[str, Any]], bool] = False
-    durable: bool = False
     emulator_forgets: frozenset[str] = frozenset()
     local_addresses: LocalAddresses | None = None
     acts_by_itself: bool = False

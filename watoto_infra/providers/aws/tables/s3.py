@@ -93,7 +93,6 @@ BUCKET = Resource(
     gone=("404", "NoSuchBucket"),
     auto_name=AutoName("bucket", 63, lower=True),
     bears_data=True,
-    durable=True,
 )
 
 RESOURCES = (BUCKET,)

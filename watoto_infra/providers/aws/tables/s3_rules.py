@@ -38,7 +38,6 @@ def rules_of_a_bucket(
         delete=delete,
         gone=("NoSuchBucket", *gone),
         gone_when=gone_when,
-        durable=True,
         acts_by_itself=acts_by_itself,
     )
 
