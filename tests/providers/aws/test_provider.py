@@ -16,6 +16,7 @@ from tests.providers.aws.cases_iam import ROLE, trust
 from tests.providers.world import Made, World, client
 from watoto_infra.errors import ProviderError, UnsupportedFeature
 from watoto_infra.providers import base
+from watoto_infra.providers.aws.clients import ServiceError
 from watoto_infra.providers.aws.provider import AwsProvider
 from watoto_infra.providers.values import UNKNOWN, to_plain_map, to_property_map
 
@@ -178,6 +179,34 @@ def test_a_create_that_fails_after_the_thing_exists_says_what_exists(world: Worl
     assert world.diff(half, inputs).diffs == ["vpcId"]
     wanted = world.changed(half, {"vpcId": new_vpc(world)})
     assert world.update(half, wanted)["vpcId"] == to_plain_map(wanted)["vpcId"]
+
+
+def test_a_group_whose_create_broke_off_is_closed_by_the_next_update_also_after_a_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urn = world.urn(GROUP)
+    inputs = world.checked(urn, {"vpcId": new_vpc(world), "description": "half"})
+    call = world.provider._clients.call
+
+    def gone_after_the_create(service: str, region: str | None, operation: str, **arguments: Any) -> dict[str, Any]:
+        if operation != "create_security_group":
+            raise ServiceError(operation, "EndpointConnectionError", "connection refused")
+        return call(service, region, operation, **arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.provider._clients, "call", gone_after_the_create)
+        with pytest.raises(base.IncompleteCreateError) as caught:
+            world.create(urn, inputs)
+    half = Made(urn, caught.value.resource_id, inputs, caught.value.properties)
+    seen = world.read(half)
+    again = Made(urn, half.id, seen.inputs, seen.properties)
+    assert world.diff(again, inputs).changes is not True
+
+    after = world.update(again, inputs)
+
+    (group,) = client(world, "ec2").describe_security_groups(GroupIds=[half.id])["SecurityGroups"]
+    assert group["IpPermissionsEgress"] == []
+    assert "__unfinished" not in after.plain
 
 
 def test_a_dead_endpoint_is_noticed_in_seconds_with_a_hint(world: World) -> None:

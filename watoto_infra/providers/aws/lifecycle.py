@@ -37,6 +37,7 @@ def create(operation: Operation) -> dict[str, Any]:
         operation.id = _make(operation)
     except NotImplementedByEmulatorError:
         return _pretend(operation)
+    operation.unfinished = operation.entry.finish is not None
     try:
         _finish(operation)
         return _settled(operation)
@@ -90,10 +91,11 @@ def has_our_tags(operation: Operation) -> bool:
 
 def _as_far_as_it_got(operation: Operation) -> dict[str, Any]:
     """Read an unfinished resource, so that the next comparison shows the missing parts."""
+    so_far = {**operation.inputs, "__unfinished": True} if operation.unfinished else dict(operation.inputs)
     try:
-        return read(operation) or dict(operation.inputs)
+        return read(operation) or so_far
     except ServiceError:
-        return dict(operation.inputs)
+        return so_far
 
 
 def _make(operation: Operation) -> str:
@@ -113,8 +115,7 @@ def _make(operation: Operation) -> str:
 def _finish(operation: Operation) -> None:
     """Do what the create call has no parameter for."""
     entry = operation.entry
-    if entry.finish is not None:
-        entry.finish(operation)
+    _undo_defaults(operation)
     late = (item for item in entry.fields if not (item.at_create or item.output or item.behaviour))
     changed = {
         item.name
@@ -124,6 +125,13 @@ def _finish(operation: Operation) -> None:
     _apply(operation, frozenset(changed))
     if entry.tags is not None and not entry.tags.create and operation.created_tags:
         tagging.change(entry.tags, operation, operation.created_tags)
+
+
+def _undo_defaults(operation: Operation) -> None:
+    """Take away or change what AWS added on its own, unless that was done."""
+    if operation.unfinished and operation.entry.finish is not None:
+        operation.entry.finish(operation)
+    operation.unfinished = False
 
 
 def _pretend(operation: Operation) -> dict[str, Any]:
@@ -160,6 +168,7 @@ def update(operation: Operation, changed: Iterable[str]) -> dict[str, Any]:
     unserved = names - served - {"tags"}
     if unserved:
         raise ServiceError("update", "NotServed", f"{', '.join(sorted(unserved))} cannot be changed in place")
+    _undo_defaults(operation)
     operation.simulated -= names | {item.name for item in operation.entry.fields if item.behaviour}
     _apply(operation, names)
     if "tags" in names and operation.entry.tags is not None:

@@ -48,6 +48,8 @@ class Operation(Mapping[str, Any]):
         self.item: Item = {}
         self.acted = False
         self.simulated: set[str] = set(self.state.get("__simulated") or ())
+        self.unfinished = bool(self.state.get("__unfinished"))
+        """Whether what ``Resource.finish`` does after a create is still to be done."""
         self.tag_values: dict[str, Any] = {}
         self._reserved: dict[str, Callable[[], Any]] = {
             "id": lambda: self.id,

@@ -93,6 +93,8 @@ def outputs(operation: Operation, item: Item) -> dict[str, Any]:
         found |= tagging.shown(entry.tags, operation, item)
     if operation.simulated:
         found["__simulated"] = sorted(operation.simulated)
+    if operation.unfinished:
+        found["__unfinished"] = True
     return found
 
 
