@@ -11,7 +11,7 @@ import pytest
 from tests.engine.states import store_in
 from watoto_infra.cli.sessions import load_stage_of, open_local, open_session, stack_at
 from watoto_infra.cli.sessions_local import LocalStack
-from watoto_infra.errors import NoSuchStack, StateError, UsageError
+from watoto_infra.errors import NoSuchStack, SettingsError, StateError, UsageError
 from watoto_infra.settings import scale_override
 from watoto_infra.values.targets import TargetName
 
@@ -56,3 +56,11 @@ def test_a_stack_that_must_exist_and_does_not_is_named(home):
     assert open_session("other", stage="phase1", target=TargetName.LOCAL).stack == "other"
     with pytest.raises(UsageError, match="has no local servers"):
         open_session(None, target=TargetName.AWS, with_servers=False)
+
+
+def test_a_version_of_a_server_that_does_not_exist_is_refused_with_where_it_is_set_and_the_names_there_are(home):
+    with pytest.raises(SettingsError) as refused:
+        open_local(None, overrides={"versions": {"postgres": "15"}})
+    assert refused.value.message.endswith("versions.postgres: there is no server of that name")
+    assert "postgresql" in str(refused.value.hint)
+    assert open_local(None, overrides={"versions": {"postgresql": "15"}}).loaded.settings.versions["postgresql"] == "15"

@@ -11,6 +11,7 @@ from watoto_infra.cli.sessions_local import LocalSession, LocalStack
 from watoto_infra.deployment import Deployment
 from watoto_infra.errors import UsageError
 from watoto_infra.rendering.inputs import Secrets
+from watoto_infra.servers.registry import refuse_unknown_versions
 from watoto_infra.settings import LoadedStage, load_stage, stages
 from watoto_infra.values.contracts import Json
 from watoto_infra.values.outputs import StackOutputs
@@ -170,4 +171,6 @@ def load_stage_of(
         why = "the one last applied" if last else "there is no stack yet"
         console.note(f"stage: {chosen} ({why}; --stage names another)")
     overrides = stack.overrides() if overrides is None else overrides
-    return load_stage(chosen, target=stack.target.value, overrides=overrides)
+    loaded = load_stage(chosen, target=stack.target.value, overrides=overrides)
+    refuse_unknown_versions(loaded)
+    return loaded

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, cast
 
-from watoto_infra.errors import UsageError
+from watoto_infra.errors import SettingsError, UsageError
 from watoto_infra.rendering.versions import Release
 from watoto_infra.servers import __path__ as FOLDERS  # noqa: N812 - a constant of Python's own naming
 from watoto_infra.servers.server import Server
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from watoto_infra.rendering.model import Family
     from watoto_infra.servers.topology import Topology
+    from watoto_infra.settings import LoadedStage
     from watoto_infra.supervision.service import Unit
 
 ALL = "all"
@@ -72,6 +73,17 @@ def family(name: str) -> Family:
 def releases() -> Mapping[str, Release]:
     """Give the releases of everything that has versions, by name."""
     return {name: release for server in servers().values() for name, release in server.releases.items()}
+
+
+def refuse_unknown_versions(loaded: LoadedStage) -> None:
+    """Raise ``SettingsError`` where a stage sets the version of a server that has none."""
+    known = releases()
+    for name in loaded.settings.versions:
+        if name not in known:
+            raise SettingsError(
+                f"{loaded.origins['versions']}: versions.{name}: there is no server of that name",
+                hint=f"servers: {', '.join(sorted(known))}",
+            )
 
 
 def units(topology: Topology) -> tuple[Unit, ...]:
