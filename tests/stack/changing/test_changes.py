@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -98,11 +99,12 @@ def etag_once_it_answers(stack: Driver, bucket: str, key: str) -> str:
 def test_the_control_plane_may_lose_its_memory_and_up_makes_all_again_under_the_same_names(phase1: Driver):
     names, before, passwords = group_names(phase1), data_bearing(phase1), secrets(phase1)
     told = phase1.aws("s3").put_object(Bucket="watoto-media", Key="essay.txt", Body=b"kept")["ETag"]
+    shutil.rmtree(phase1.home / phase1.stack / "data" / "control-plane")  # as after an upgrade of moto
     os.kill(phase1.process("control-plane"), signal.SIGKILL)
     assert etag_once_it_answers(phase1, "watoto-media", "essay.txt") == told
     assert secrets(phase1) == {}, "it remembers more than objects: this test shows nothing"
     phase1.ok("status")
-    made = {step["type"] for step in phase1.plan("phase1")["steps"] if step["op"] == "create"}
+    made = {step["type"] for step in phase1.plan("phase1", "--refresh")["steps"] if step["op"] == "create"}
     assert "aws:rds/instance:Instance" in made
     assert not [type_ for type_ in made if type_.startswith("aws:s3/")], "buckets are not made again: they are there"
     phase1.ok("up", "--stage", "phase1", "--yes")
