@@ -28,7 +28,7 @@ check: setup-dev ## Lint, types, import rules
 	.venv/bin/mypy watoto_infra src/lms_app cli.py tests benchmarks
 	PYTHONPATH=.:src .venv/bin/lint-imports
 
-test: setup-dev ## Run the tests (about 10 minutes)
+test: setup-dev ## Run the tests (about 13 minutes)
 	$(PYTEST) $(AT_ONCE) --durations=20
 
 test-quick: setup-dev ## Run the tests that start no server (under 2 minutes)
