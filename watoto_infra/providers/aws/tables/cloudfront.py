@@ -23,7 +23,6 @@ from watoto_infra.providers.aws.operation import Operation
 from watoto_infra.providers.aws.requests import create_request
 from watoto_infra.providers.aws.table import Call, Create, Delete, Find, Item, Read, Resource, Tags, Update
 
-OF_THE_DISTRIBUTION = {"Id": "{id}"}
 ZONE = "Z2FDTNDATAQYW2"
 """Route 53's zone of every distribution (AWS General Reference, CloudFront endpoints)."""
 
